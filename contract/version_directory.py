@@ -1,0 +1,118 @@
+"""The version directory: `model_repository/<model>/<version>/`, and its card.
+
+A version directory holds all that one version needs. Training writes it, Triton serves
+the graphs in it, the gateway reads the tokenizer and the card.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from contract.labels import EMOTIONS, LABELS
+
+CPU_GRAPH: Final = "model.cpu.onnx"
+GPU_GRAPH: Final = "model.gpu.onnx"
+TOKENIZER: Final = "tokenizer.json"
+CARD: Final = "card.json"
+
+INPUT_IDS: Final = "input_ids"
+ITEM_SHAPE: Final = "item_shape"
+PROBABILITIES: Final = "probabilities"
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class CardError(ValueError):
+    """A card is missing, is not JSON, or does not say what it must."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ThresholdCost(_Strict):
+    """What one threshold buys and costs, on rows it was not tuned on."""
+
+    precision: Probability
+    recall: Probability
+    flagged: Probability = Field(description="share of all texts that get the label")
+
+
+class Profile(_Strict):
+    """Thresholds tuned for one purpose."""
+
+    purpose: str
+    thresholds: dict[str, Probability]
+    costs: dict[str, ThresholdCost]
+    measured_on: str
+
+    @model_validator(mode="after")
+    def _covers_every_emotion(self) -> Self:
+        for field in ("thresholds", "costs"):
+            if tuple(getattr(self, field)) != EMOTIONS:
+                raise ValueError(f"{field} must name {', '.join(EMOTIONS)}, in this order")
+        return self
+
+
+class Label(_Strict):
+    """One emotion's names."""
+
+    en: str
+    ru: str
+
+
+class Card(_Strict):
+    """`card.json`: what a version is, how to feed it and how good it is.
+
+    `max_length` counts tokens, special ones included. `metrics` maps the name of a data
+    split to the figures measured on it; `files` maps each other file of the directory to
+    its SHA-256, the graph for GPU included only where it was published with the rest.
+    """
+
+    model: str
+    base_model: str
+    architecture: dict[str, int]
+    labels: list[Label]
+    max_length: int = Field(ge=8, le=256)
+    pad_id: int = Field(ge=0)
+    unk_id: int = Field(ge=0)
+    profiles: dict[str, Profile]
+    metrics: dict[str, dict[str, Any]]
+    training: dict[str, Any]
+    tools: dict[str, str]
+    files: dict[str, str]
+    licence: str
+    limits: list[str]
+
+    @model_validator(mode="after")
+    def _labels_are_ours(self) -> Self:
+        if {label.en: label.ru for label in self.labels} != LABELS:
+            raise ValueError(f"labels must be {LABELS}, in this order")
+        if [label.en for label in self.labels] != list(EMOTIONS):
+            raise ValueError(f"labels must be in the order {', '.join(EMOTIONS)}")
+        if not self.profiles:
+            raise ValueError("profiles must hold at least one profile")
+        return self
+
+
+def read_card(version_directory: Path) -> Card:
+    """Read and check `card.json`.
+
+    Raises:
+        CardError: says which file is wrong and how.
+    """
+    path = version_directory / CARD
+    try:
+        return Card.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise CardError(f"{path} does not exist: publish the version again") from error
+    except ValidationError as error:
+        raise CardError(f"{path} is not a valid card: {error}") from error
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
