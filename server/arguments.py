@@ -1,0 +1,157 @@
+"""The command line of `python -m server`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from server import host, launcher
+from server.environment import check_environment, install, read_environment
+from server.errors import LauncherError
+from server.triton import ServerOptions
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the command line without the program's name; `sys.argv`'s if None.
+
+    Returns:
+        The exit status: 0 if all went well, 1 with one sentence of explanation, 2 for a
+        wrong command line, or what tritonserver ended with.
+    """
+    parsed = _parser().parse_args(arguments)
+    try:
+        if parsed.command == "install":
+            return _install(parsed.environment, gpu=parsed.gpu)
+        if parsed.command == "check":
+            return _check(parsed.environment, gpu=parsed.device == "gpu")
+        return launcher.run(_options(parsed), parsed.environment)
+    except LauncherError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m server",
+        description="NVIDIA's Triton Inference Server on this machine, from PyPI.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    making = commands.add_parser("install", help="make Triton's environment", allow_abbrev=False)
+    making.add_argument(
+        "--gpu", action="store_true", help="with ONNX Runtime and the libraries for NVIDIA GPUs"
+    )
+    checking = commands.add_parser(
+        "check", help="say what this machine lacks to run Triton", allow_abbrev=False
+    )
+    running = commands.add_parser("run", help="serve a model repository", allow_abbrev=False)
+    for command in (making, checking, running):
+        command.add_argument(
+            "--environment",
+            type=Path,
+            default=Path(".venv-triton"),
+            metavar="DIRECTORY",
+            help="Triton's environment (default: %(default)s)",
+        )
+    for command in (checking, running):
+        command.add_argument(
+            "--device",
+            choices=("cpu", "gpu"),
+            default="cpu",
+            help="cpu chooses each model's configs/cpu.pbtxt (default: %(default)s)",
+        )
+    _add_run_options(running)
+    return parser
+
+
+def _add_run_options(running: argparse.ArgumentParser) -> None:
+    running.add_argument(
+        "--model-repository", type=Path, required=True, metavar="DIRECTORY", help="what to serve"
+    )
+    running.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    ports = {"http": 8000, "grpc": 8001, "metrics": 8002}
+    for name, port in ports.items():
+        running.add_argument(
+            f"--{name}-port",
+            type=_port,
+            default=port,
+            metavar="PORT",
+            help=f"port for {name} (default: %(default)s)",
+        )
+    running.add_argument(
+        "--poll-seconds",
+        type=_whole_number,
+        default=0,
+        metavar="SECONDS",
+        help="look for new model versions this often; 0: only at the start (default: 0)",
+    )
+    running.add_argument(
+        "--start-timeout",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="time until the server must be ready (default: 120)",
+    )
+    running.add_argument(
+        "--stop-timeout",
+        type=_whole_number,
+        default=10,
+        metavar="SECONDS",
+        help="time that running requests get when it stops (default: %(default)s)",
+    )
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 1 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is not a port (1 to 65535)")
+    return port
+
+
+def _whole_number(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is below 0")
+    return number
+
+
+def _options(parsed: argparse.Namespace) -> ServerOptions:
+    return ServerOptions(
+        model_repository=parsed.model_repository,
+        device=parsed.device,
+        host=parsed.host,
+        http_port=parsed.http_port,
+        grpc_port=parsed.grpc_port,
+        metrics_port=parsed.metrics_port,
+        poll_seconds=parsed.poll_seconds,
+        start_timeout=parsed.start_timeout,
+        stop_timeout=parsed.stop_timeout,
+    )
+
+
+def _install(directory: Path, *, gpu: bool) -> int:
+    host.check_platform()
+    made = install(directory, gpu=gpu)
+    print(f"Triton's environment {directory} is {'made' if made else 'up to date'}.")
+    return 0
+
+
+def _check(directory: Path, *, gpu: bool) -> int:
+    host.check_platform()
+    if gpu:
+        host.check_gpu()
+    environment = read_environment(directory)
+    check_environment(environment, gpu=gpu)
+    host.check_libraries(environment.stub, environment.library_path, environment.python_version)
+    packages = ", ".join(f"{k} {v}" for k, v in environment.packages.items() if v)
+    print(
+        f"All is well: Linux x86-64, {host.running_libc()}, Python "
+        f"{environment.python_version} with a shared libpython, {packages}."
+    )
+    return 0

@@ -1,0 +1,80 @@
+"""The backend directory: NVIDIA's Python backend, and the ONNX Runtime backend in Python.
+
+A temporary directory per run, because tritonserver wants the stub of one Python version
+beside the backend's library, and follows no symbolic links out of it.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from server.environment import ROOM, TritonEnvironment
+
+PREFIX: Final = "tritonserver-"
+SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the place itself, not a temporary file
+
+
+@contextlib.contextmanager
+def backend_directory(environment: TritonEnvironment) -> Iterator[Path]:
+    """Lay out the backends, and remove them and the run's shared memory in the end.
+
+    The directory's name is also the prefix of the run's shared-memory regions, and a lock
+    on it says that the run is alive: what a killed run left behind goes at the next start.
+
+    Yields:
+        A directory for tritonserver's `--backend-directory`.
+    """
+    _remove_leftovers()
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX))
+    lock = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _lay_out(environment, directory)
+        yield directory
+    finally:
+        _remove(directory)
+        os.close(lock)
+
+
+def shared_memory_prefix(directory: Path) -> str:
+    """Prefix of the shared-memory regions of the run with this backend directory."""
+    return f"{directory.name}-"
+
+
+def _lay_out(environment: TritonEnvironment, directory: Path) -> None:
+    python = directory / "python"
+    skip = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(environment.python_backend, python, ignore=skip)
+    shutil.copy(environment.stub, python)
+    backend = directory / "onnxruntime"
+    package = backend / "server" / "onnxruntime_backend"
+    shutil.copytree(ROOM / "onnxruntime_backend", package, ignore=skip)
+    shutil.copy(ROOM / "__init__.py", backend / "server")
+    shutil.move(package / "model.py", backend)
+
+
+def _remove_leftovers() -> None:
+    for directory in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        try:
+            lock = os.open(directory, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(directory)
+        except OSError:
+            continue  # alive, or another user's
+        finally:
+            os.close(lock)
+
+
+def _remove(directory: Path) -> None:
+    for region in SHARED_MEMORY.glob(f"{shared_memory_prefix(directory)}*"):
+        with contextlib.suppress(OSError):
+            region.unlink()
+    shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,150 @@
+"""What Triton loads: one instance of one model version."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]
+
+from server.onnxruntime_backend import autocomplete
+from server.onnxruntime_backend.batching import (
+    Array,
+    Shape,
+    batch_input,
+    decode_text,
+    join_ragged,
+    join_rows,
+    scatter,
+    split_rows,
+)
+from server.onnxruntime_backend.configuration import ConfigurationError, read_configuration
+from server.onnxruntime_backend.contract import NUMPY_TYPES, check_contract
+from server.onnxruntime_backend.session import open_session, run_options
+
+
+class TritonPythonModel:
+    """An ONNX model in Triton, under the interface of its Python backend."""
+
+    @staticmethod
+    def auto_complete_config(config: Any) -> Any:
+        """Fill in inputs, outputs and batch size from the graph if the configuration has none."""
+        try:
+            return autocomplete.complete(config)
+        except ConfigurationError as error:
+            raise pb_utils.TritonModelException(str(error)) from None
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Open the session and check it against the configuration.
+
+        Raises:
+            TritonModelException: the model can't be served as configured; says why.
+        """
+        try:
+            self._load(args)
+        except ConfigurationError as error:
+            raise pb_utils.TritonModelException(str(error)) from None
+
+    def _load(self, args: dict[str, str]) -> None:
+        config = read_configuration(json.loads(args["model_config"]))
+        session = open_session(
+            config,
+            Path(args["model_repository"]) / args["model_version"],
+            args["model_instance_kind"],
+            int(args["model_instance_device_id"]),
+        )
+        check_contract(
+            config,
+            session.get_inputs(),
+            session.get_outputs(),
+            session.get_overridable_initializers(),
+        )
+        self._run = session.run
+        self._run_options = run_options(config)
+        self._config = config
+        self._output_names = [output.name for output in config.outputs]
+        self._ragged = {tensor.name for tensor in config.inputs if tensor.ragged}
+        self._text = {tensor.name for tensor in config.inputs if tensor.data_type == "TYPE_STRING"}
+        self._scattered = {output.target: output.source for output in config.batch_outputs}
+        self._first_input = config.inputs[0].name
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answer a batch of requests, each with its response or its own error."""
+        if not self._config.batching:
+            return [self._answer_all([request])[0] for request in requests]
+        return self._answer_all(requests)
+
+    def _answer_all(self, requests: list[Any]) -> list[Any]:
+        """Answer in one run of the graph; if that fails, in two halves.
+
+        So a request that the graph can't answer gets the error alone, after few runs.
+        """
+        try:
+            return self._answer(requests)
+        except Exception as error:  # whatever it is: it must reach its client, and no other
+            if len(requests) == 1:
+                return [pb_utils.InferenceResponse(error=_triton_error(error))]
+            middle = len(requests) // 2
+            return self._answer_all(requests[:middle]) + self._answer_all(requests[middle:])
+
+    def _answer(self, requests: list[Any]) -> list[Any]:
+        tensors: dict[str, list[Array]] = {}
+        for request in requests:
+            for tensor in request.inputs():
+                tensors.setdefault(tensor.name(), []).append(tensor.as_numpy())
+        shapes = {name: [part.shape for part in parts] for name, parts in tensors.items()}
+        outputs = self._empty_outputs(shapes) or self._run(
+            self._output_names, self._feed(tensors, shapes), self._run_options
+        )
+        answers = [
+            self._hand_out(name, output, shapes)
+            for name, output in zip(self._output_names, outputs, strict=True)
+        ]
+        by_request = zip(*answers, strict=True)
+        return [self._respond(*pair) for pair in zip(requests, by_request, strict=True)]
+
+    def _feed(
+        self, tensors: dict[str, list[Array]], shapes: dict[str, list[Shape]]
+    ) -> dict[str, Array]:
+        feed = {
+            name: join_ragged(parts) if name in self._ragged else join_rows(parts)
+            for name, parts in tensors.items()
+        }
+        for made in self._config.batch_inputs:
+            feed[made.target] = batch_input(made.kind, made.data_type, shapes[made.source])
+        for name in self._text:
+            feed[name] = decode_text(feed[name])
+        return feed
+
+    def _empty_outputs(self, shapes: dict[str, list[Shape]]) -> list[Array] | None:
+        """Outputs of a batch without rows, for which many graphs have no answer."""
+        if not self._config.batching or any(shape[0] for shape in shapes[self._first_input]):
+            return None
+        return [
+            np.zeros((0, *(max(dim, 0) for dim in output.dims)), NUMPY_TYPES[output.data_type])
+            for output in self._config.outputs
+        ]
+
+    def _hand_out(self, name: str, output: Array, shapes: dict[str, list[Shape]]) -> list[Array]:
+        if name in self._scattered:
+            return scatter(name, output, shapes[self._scattered[name]])
+        if self._config.batching:
+            return split_rows(name, output, [shape[0] for shape in shapes[self._first_input]])
+        return [output if output.ndim else output.reshape(1)]
+
+    def _respond(self, request: Any, answer: tuple[Array, ...]) -> Any:
+        wanted = request.requested_output_names() if len(self._output_names) > 1 else ()
+        return pb_utils.InferenceResponse(
+            [
+                pb_utils.Tensor(name, array)
+                for name, array in zip(self._output_names, answer, strict=True)
+                if not wanted or name in wanted
+            ]
+        )
+
+
+def _triton_error(error: Exception) -> Any:
+    # ONNX Runtime's exceptions have no base of their own; this one means the input's values.
+    invalid = isinstance(error, ValueError) or type(error).__name__ == "InvalidArgument"
+    code = pb_utils.TritonError.INVALID_ARG if invalid else pb_utils.TritonError.INTERNAL
+    return pb_utils.TritonError(str(error), code)

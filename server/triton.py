@@ -1,0 +1,113 @@
+"""Tritonserver's command line, environment variables and child process."""
+
+import ctypes
+import os
+import secrets
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from server.backends import shared_memory_prefix
+from server.environment import TritonEnvironment
+
+# The signals the launcher waits for; see launcher.py.
+AWAITED_SIGNALS: Final = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# Closed to clients: nobody knows the key that would open them. `model-repository` stays
+# open because the repository index is in it; loading and unloading through it is refused
+# by the model control modes used here.
+CLOSED_PROTOCOLS: Final = ("shared-memory", "trace", "logging")
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """What `python -m server run` was asked for."""
+
+    model_repository: Path
+    device: str
+    """`cpu` or `gpu`."""
+    host: str
+    http_port: int
+    grpc_port: int
+    metrics_port: int
+    poll_seconds: int
+    """Seconds between two looks at the model repository; 0: only at the start."""
+    start_timeout: float
+    """Seconds until the server must be ready."""
+    stop_timeout: int
+    """Seconds that running requests get when it stops."""
+
+
+def command_line(
+    options: ServerOptions, environment: TritonEnvironment, backends: Path
+) -> list[str]:
+    """The command that starts tritonserver."""
+    key = f"closed-{secrets.token_hex(16)}={secrets.token_hex(16)}"
+    closed = f"{','.join(CLOSED_PROTOCOLS)}:{key}"
+    poll = options.poll_seconds
+    regions = f"shm-region-prefix-name={shared_memory_prefix(backends)}"
+    return [
+        str(environment.tritonserver),
+        f"--model-repository={options.model_repository.absolute()}",
+        f"--backend-directory={backends}",
+        f"--backend-config=python,{regions}",
+        *(["--model-config-name=cpu"] if options.device == "cpu" else []),
+        *(
+            ["--model-control-mode=poll", f"--repository-poll-secs={poll}"]
+            if poll
+            else ["--model-control-mode=none"]
+        ),
+        f"--http-address={options.host}",
+        f"--http-port={options.http_port}",
+        f"--grpc-address={options.host}",
+        f"--grpc-port={options.grpc_port}",
+        f"--metrics-address={options.host}",
+        f"--metrics-port={options.metrics_port}",
+        f"--allow-gpu-metrics={'true' if options.device == 'gpu' else 'false'}",
+        f"--http-restricted-api={closed}",
+        f"--grpc-restricted-protocol={closed}",
+        f"--exit-timeout-secs={options.stop_timeout}",
+    ]
+
+
+def variables(options: ServerOptions, environment: TritonEnvironment) -> dict[str, str]:
+    """The environment variables tritonserver and its stubs run with."""
+    inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONHOME", "PYTHONPATH")}
+    own = {
+        # The stub imports from the environment whose python3 is the first on PATH.
+        "PATH": f"{environment.directory / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+        "LD_LIBRARY_PATH": environment.library_path,
+        "PYTHONNOUSERSITE": "1",
+    }
+    if options.device == "cpu":
+        own["CUDA_VISIBLE_DEVICES"] = ""  # or Triton takes memory on every GPU it sees
+    return inherited | own
+
+
+def start(command: list[str], environment_variables: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start tritonserver in a session of its own, so that Ctrl-C reaches only the launcher.
+
+    It dies with the launcher, even if that is killed; its stubs notice and end by themselves.
+    """
+    libc = ctypes.CDLL(None)
+    launcher = os.getpid()
+
+    def prepare() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED_SIGNALS)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != launcher:
+            os._exit(1)  # the launcher died before prctl
+
+    return subprocess.Popen(  # noqa: S603 - our own command
+        command,
+        env=environment_variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=prepare,  # safe: no other thread runs yet
+    )
