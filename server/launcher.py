@@ -57,6 +57,7 @@ def run(options: ServerOptions, environment_directory: Path) -> int:
             return _attend(process, options)
         finally:
             _kill_group(process)
+            process.wait()
 
 
 def _attend(process: subprocess.Popen[bytes], options: ServerOptions) -> int:

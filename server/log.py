@@ -9,6 +9,10 @@ from collections import deque
 from typing import IO, Final
 
 KEPT_LINES: Final = 2000
+NO_GPU_REMEDY: Final = (
+    "serve it on a machine with a GPU and --device gpu, or give it a configs/cpu.pbtxt with "
+    "KIND_CPU instances"
+)
 
 _FAILED_MODEL: Final = re.compile(r"failed to load '(?P<model>[^']+)' version (?P<version>\d+): ")
 _ERROR: Final = re.compile(r"^(?:E\d{4} .*?\] |error: )(?P<text>.+)$")
@@ -56,6 +60,8 @@ def explain(lines: list[str]) -> str | None:
         model = _FAILED_MODEL.search(text)
         if model:
             reason = _shorten(text[model.end() :])
+            if "no GPUs are available" in reason:
+                reason += f" ({NO_GPU_REMEDY})"
             models.setdefault(f"{model['model']} version {model['version']}", reason)
         elif not any(noise in text for noise in _NOISE):
             errors.append(_shorten(text))

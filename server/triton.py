@@ -109,5 +109,5 @@ def start(command: list[str], environment_variables: dict[str, str]) -> subproce
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=prepare,  # safe: no other thread runs yet
+        preexec_fn=prepare,  # the launcher has no other thread yet
     )

@@ -20,7 +20,11 @@ from server.onnxruntime_backend.batching import (
 )
 from server.onnxruntime_backend.configuration import ConfigurationError, read_configuration
 from server.onnxruntime_backend.contract import NUMPY_TYPES, check_contract
-from server.onnxruntime_backend.session import open_session, run_options
+from server.onnxruntime_backend.session import (
+    open_session,
+    run_options,
+    unknown_parameters,
+)
 
 
 class TritonPythonModel:
@@ -59,6 +63,8 @@ class TritonPythonModel:
             session.get_outputs(),
             session.get_overridable_initializers(),
         )
+        for parameter in unknown_parameters(config):
+            pb_utils.Logger.log_warn(f"{config.name}: parameter {parameter} has no effect here")
         self._run = session.run
         self._run_options = run_options(config)
         self._config = config

@@ -17,6 +17,17 @@ _CUDA_PARAMETERS: Final = {
     "cudnn_conv_algo_search": ("EXHAUSTIVE", "HEURISTIC", "DEFAULT"),
     "arena_extend_strategy": ("kNextPowerOfTwo", "kSameAsRequested"),
 }
+KNOWN_PARAMETERS: Final = (
+    "intra_op_thread_count",
+    "inter_op_thread_count",
+    "execution_mode",
+    "enable_mem_arena",
+    "enable_mem_pattern",
+    ARENA_SHRINKAGE,
+    "gpu_mem_limit",
+    "do_copy_in_default_stream",
+    *_CUDA_PARAMETERS,
+)
 _TRUE, _FALSE = ("1", "true", "True", "TRUE"), ("0", "false", "False", "FALSE")
 
 
@@ -102,6 +113,15 @@ def session_options(config: ModelConfiguration, *, gpu: bool) -> onnxruntime.Ses
     for library in config.custom_operators:
         options.register_custom_ops_library(library)
     return options
+
+
+def unknown_parameters(config: ModelConfiguration) -> list[str]:
+    """Parameters that change nothing here: misspelt, or another backend's."""
+    return [
+        key
+        for key in config.parameters
+        if key not in KNOWN_PARAMETERS and not key.startswith("session.")
+    ]
 
 
 def run_options(config: ModelConfiguration) -> onnxruntime.RunOptions | None:

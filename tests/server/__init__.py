@@ -1,0 +1,1 @@
+"""Tests of `server/`, most of them against the real tritonserver."""

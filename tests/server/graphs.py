@@ -1,0 +1,166 @@
+"""Tiny ONNX graphs and the model repositories made of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto, helper
+
+CPU = 'instance_group [ { kind: KIND_CPU } ]\nparameters { key: "intra_op_thread_count" value: { string_value: "1" } }\n'
+
+Tensor = tuple[str, int, Sequence[str | int]]
+
+
+def graph(
+    nodes: Sequence[onnx.NodeProto],
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    constants: Sequence[onnx.TensorProto] = (),
+) -> onnx.ModelProto:
+    """A checked model of opset 17 and IR version 10."""
+    model = helper.make_model(
+        helper.make_graph(
+            list(nodes),
+            "test",
+            [helper.make_tensor_value_info(*tensor) for tensor in inputs],
+            [helper.make_tensor_value_info(*tensor) for tensor in outputs],
+            list(constants),
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=10,
+    )
+    onnx.checker.check_model(model)
+    return model
+
+
+def identity(data_type: int, shape: Sequence[str | int] = ("b", 3)) -> onnx.ModelProto:
+    """y = x."""
+    tensors = [("x", data_type, shape)], [("y", data_type, shape)]
+    return graph([helper.make_node("Identity", ["x"], ["y"])], *tensors)
+
+
+def add_constant(value: float) -> onnx.ModelProto:
+    """y [b, 3] = x + value."""
+    constant = helper.make_tensor("value", TensorProto.FLOAT, [1], [value])
+    tensors = [("x", TensorProto.FLOAT, ["b", 3])], [("y", TensorProto.FLOAT, ["b", 3])]
+    return graph([helper.make_node("Add", ["x", "value"], ["y"])], *tensors, [constant])
+
+
+def look_up(rows: int = 4) -> onnx.ModelProto:
+    """y [b, 1] = 10 * x [b, 1]; fails for the whole batch if an x is not below `rows`."""
+    table = helper.make_tensor("table", TensorProto.FLOAT, [rows], [10.0 * i for i in range(rows)])
+    tensors = [("x", TensorProto.INT64, ["b", 1])], [("y", TensorProto.FLOAT, ["b", 1])]
+    return graph([helper.make_node("Gather", ["table", "x"], ["y"])], *tensors, [table])
+
+
+def ragged_sums() -> onnx.ModelProto:
+    """sums [b, 1]: the sum of each row of a ragged int64 batch; lengths from `item_shape`."""
+    axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
+    zero = helper.make_tensor("zero", TensorProto.INT64, [], [0])
+    one = helper.make_tensor("one", TensorProto.INT64, [], [1])
+    axis0 = helper.make_tensor("axis0", TensorProto.INT64, [], [0])
+    row = helper.make_tensor("row", TensorProto.INT64, [2], [1, -1])
+    column = helper.make_tensor("column", TensorProto.INT64, [2], [-1, 1])
+    nodes = [
+        helper.make_node("Cast", ["item_shape"], ["length"], to=TensorProto.INT64),
+        helper.make_node("CumSum", ["length", "axis0"], ["end"]),
+        helper.make_node("Sub", ["end", "length"], ["start"]),
+        helper.make_node("Size", ["ids"], ["n"]),
+        helper.make_node("Range", ["zero", "n", "one"], ["place"]),
+        helper.make_node("Reshape", ["place", "row"], ["places"]),
+        helper.make_node("GreaterOrEqual", ["places", "start"], ["after"]),
+        helper.make_node("Less", ["places", "end"], ["before"]),
+        helper.make_node("And", ["after", "before"], ["mine"]),
+        helper.make_node("Cast", ["mine"], ["weights"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["ids"], ["values"], to=TensorProto.FLOAT),
+        helper.make_node("Reshape", ["values", "column"], ["as_column"]),
+        helper.make_node("MatMul", ["weights", "as_column"], ["sums"]),
+    ]
+    inputs = [("ids", TensorProto.INT64, ["n"]), ("item_shape", TensorProto.INT32, ["b", 1])]
+    outputs = [("sums", TensorProto.FLOAT, ["b", 1])]
+    return graph(nodes, inputs, outputs, [axis, zero, one, axis0, row, column])
+
+
+def show_batch_input(data_type: int, rank: int) -> onnx.ModelProto:
+    """y [b, 8]: the batch input itself, flat and padded with -1, the same in each row.
+
+    Rows come from `item_shape`; the ragged input is only there to be described.
+    """
+    ints = {"eight": [8], "two": [2], "zero": [0], "flat": [-1], "axes": [0], "no": [1, 1]}
+    constants = [helper.make_tensor(k, TensorProto.INT64, [len(v)], v) for k, v in ints.items()]
+    constants.append(helper.make_tensor("minus", TensorProto.FLOAT, [1], [-1.0]))
+    nodes = [
+        helper.make_node("Cast", ["made"], ["number"], to=TensorProto.FLOAT),
+        helper.make_node("Reshape", ["number", "flat"], ["line"]),
+        helper.make_node("Shape", ["line"], ["length"]),
+        helper.make_node("Sub", ["eight", "length"], ["missing"]),
+        helper.make_node("Concat", ["zero", "missing"], ["pads"], axis=0),
+        helper.make_node("Squeeze", ["minus", "axes"], ["fill"]),
+        helper.make_node("Pad", ["line", "pads", "fill"], ["padded"]),
+        helper.make_node("Unsqueeze", ["padded", "axes"], ["as_row"]),
+        helper.make_node("Shape", ["rows"], ["batch"], end=1),
+        helper.make_node("Concat", ["batch", "eight"], ["full"], axis=0),
+        helper.make_node("Expand", ["as_row", "full"], ["y"]),
+    ]
+    constants = [c for c in constants if c.name not in ("two", "no")]
+    shape = ["m", "k"][:rank]
+    inputs = [
+        ("x", TensorProto.FLOAT, ["n"]),
+        ("rows", TensorProto.INT32, ["b", "r"]),
+        ("made", data_type, shape),
+    ]
+    return graph(nodes, inputs, [("y", TensorProto.FLOAT, ["b", 8])], constants)
+
+
+def two_outputs() -> onnx.ModelProto:
+    """double = 2 x, negative = -x."""
+    tensors = (
+        [("x", TensorProto.FLOAT, ["b", 3])],
+        [("double", TensorProto.FLOAT, ["b", 3]), ("negative", TensorProto.FLOAT, ["b", 3])],
+    )
+    nodes = [
+        helper.make_node("Add", ["x", "x"], ["double"]),
+        helper.make_node("Neg", ["x"], ["negative"]),
+    ]
+    return graph(nodes, *tensors)
+
+
+def tensor(name: str, data_type: str, dims: str, more: str = "") -> str:
+    """One input or output of a configuration."""
+    return f'{{ name: "{name}" data_type: {data_type} dims: {dims} {more} }}'
+
+
+def config(
+    inputs: Sequence[str], outputs: Sequence[str], max_batch_size: int = 8, more: str = ""
+) -> str:
+    """The text of a configuration."""
+    return (
+        f'backend: "onnxruntime"\nmax_batch_size: {max_batch_size}\n'
+        f"input [ {', '.join(inputs)} ]\noutput [ {', '.join(outputs)} ]\n{CPU}{more}\n"
+    )
+
+
+X3 = tensor("x", "TYPE_FP32", "[ 3 ]")
+Y3 = tensor("y", "TYPE_FP32", "[ 3 ]")
+
+
+def write_model(
+    repository: Path,
+    name: str,
+    model: onnx.ModelProto | None,
+    configuration: str | None = None,
+    version: int = 1,
+    filename: str = "model.onnx",
+) -> Path:
+    """Write one version of a model into a repository.
+
+    Returns:
+        The path of the model's file (not there if `model` is None).
+    """
+    directory = repository / name / str(version)
+    directory.mkdir(parents=True, exist_ok=True)
+    if configuration is not None:
+        (repository / name / "config.pbtxt").write_text(configuration)
+    if model is not None:
+        onnx.save(model, directory / filename)
+    return directory / filename

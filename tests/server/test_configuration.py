@@ -1,0 +1,204 @@
+"""What a configuration may ask for, and how it must agree with the graph."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from server.onnxruntime_backend.autocomplete import batch_size, describe
+from server.onnxruntime_backend.configuration import ConfigurationError, read_configuration
+from server.onnxruntime_backend.contract import check_contract
+from server.onnxruntime_backend.session import cuda_options, session_options, unknown_parameters
+
+
+@dataclass
+class GraphTensor:
+    name: str
+    type: str
+    shape: list[Any]
+
+
+X = {"name": "x", "data_type": "TYPE_INT64", "dims": [-1]}
+Y = {"name": "y", "data_type": "TYPE_FP32", "dims": [6]}
+LENGTHS = {
+    "kind": "BATCH_ITEM_SHAPE",
+    "target_name": ["lengths"],
+    "data_type": "TYPE_INT32",
+    "source_input": ["x"],
+}
+RAGGED = {
+    "name": "m",
+    "max_batch_size": 8,
+    "input": [X | {"allow_ragged_batch": True}],
+    "output": [Y],
+    "batch_input": [LENGTHS],
+}
+INPUTS = [
+    GraphTensor("x", "tensor(int64)", ["n"]),
+    GraphTensor("lengths", "tensor(int32)", ["b", 1]),
+]
+OUTPUTS = [GraphTensor("y", "tensor(float)", ["b", 6])]
+
+
+def parameters(**values: str) -> Any:
+    given = {key.replace("__", "."): {"string_value": value} for key, value in values.items()}
+    return read_configuration(RAGGED | {"parameters": given})
+
+
+def test_a_ragged_model_agrees_with_its_graph() -> None:
+    check_contract(read_configuration(RAGGED), INPUTS, OUTPUTS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_input": [LENGTHS | {"data_type": "TYPE_INT64"}]}, "only TYPE_INT32 and TYPE_FP32"),
+        ({"batch_input": [LENGTHS | {"target_name": ["a", "b"]}]}, "one target_name"),
+        ({"batch_input": [LENGTHS | {"source_input": ["z"]}]}, "'z', which is no input"),
+        ({"batch_input": [LENGTHS | {"kind": "BATCH_NEW"}]}, "BATCH_NEW is not known"),
+        (
+            {"batch_output": [{"kind": "BATCH_NEW", "target_name": ["y"], "source_input": ["x"]}]},
+            "batch_output BATCH_NEW",
+        ),
+        ({"max_batch_size": 0}, "allow_ragged_batch, and max_batch_size is 0"),
+        ({"input": [X | {"optional": True}]}, "optional input 'x'"),
+        ({"sequence_batching": {"state": [{"input_name": "s"}]}}, "implicit state"),
+    ],
+)
+def test_what_can_not_be_had_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        read_configuration(RAGGED | change)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "message"),
+    [
+        (INPUTS[:1], OUTPUTS, "batch_input 'lengths', and the graph has only: x"),
+        (INPUTS[1:], OUTPUTS, "input 'x', and the graph has only: lengths"),
+        (INPUTS, [], "output 'y', and the graph has only: none"),
+        (
+            [*INPUTS, GraphTensor("mask", "tensor(int64)", ["n"])],
+            OUTPUTS,
+            "inputs that the configuration does not: mask",
+        ),
+        (
+            [GraphTensor("x", "tensor(int32)", ["n"]), INPUTS[1]],
+            OUTPUTS,
+            "TYPE_INT64 in the configuration and TYPE_INT32 in the graph",
+        ),
+        (
+            [GraphTensor("x", "tensor(int64)", ["b", "n"]), INPUTS[1]],
+            OUTPUTS,
+            r"ragged input 'x' needs a graph input of shape \[-1\], and the graph's is \[-1, -1\]",
+        ),
+        (
+            [INPUTS[0], GraphTensor("lengths", "tensor(int64)", ["b", 1])],
+            OUTPUTS,
+            "batch_input 'lengths' is TYPE_INT32 in the configuration and TYPE_INT64",
+        ),
+        (
+            INPUTS,
+            [GraphTensor("y", "tensor(float)", ["b", 5])],
+            r"output 'y' has shape \[-1, 6\] .* and \[-1, 5\] in the graph",
+        ),
+        (INPUTS, [GraphTensor("y", "tensor(bfloat16)", ["b", 6])], "not supported"),
+    ],
+)
+def test_a_graph_that_differs_is_refused(
+    inputs: list[GraphTensor], outputs: list[GraphTensor], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        check_contract(read_configuration(RAGGED), inputs, outputs)
+
+
+def test_a_fixed_batch_dimension_is_refused() -> None:
+    config = read_configuration(RAGGED | {"input": [X], "batch_input": []})
+    with pytest.raises(ConfigurationError, match=r"\[-1, -1\] .* and \[1, -1\] in the graph"):
+        check_contract(config, [GraphTensor("x", "tensor(int64)", [1, "n"])], OUTPUTS)
+
+
+def test_session_options() -> None:
+    config = parameters(
+        intra_op_thread_count="3",
+        inter_op_thread_count="2",
+        execution_mode="1",
+        enable_mem_arena="0",
+        enable_mem_pattern="false",
+        session__intra_op__allow_spinning="1",
+    )
+    options = session_options(config, gpu=False)
+    assert options.intra_op_num_threads == 3
+    assert options.inter_op_num_threads == 2
+    assert options.execution_mode.name == "ORT_PARALLEL"
+    assert not options.enable_cpu_mem_arena
+    assert not options.enable_mem_pattern
+    spinning = "session.intra_op.allow_spinning"
+    assert options.get_session_config_entry(spinning) == "1"
+    assert session_options(parameters(), gpu=True).get_session_config_entry(spinning) == "0"
+    assert session_options(config, gpu=True).get_session_config_entry(spinning) == "1"
+
+
+@pytest.mark.parametrize(
+    ("level", "name"),
+    [
+        (-1, "ORT_ENABLE_BASIC"),
+        (0, "ORT_ENABLE_ALL"),
+        (1, "ORT_ENABLE_EXTENDED"),
+        (2, "ORT_DISABLE_ALL"),
+    ],
+)
+def test_graph_optimization_level(level: int, name: str) -> None:
+    # Triton's core writes a 64-bit number as text in its JSON.
+    config = read_configuration(RAGGED | {"optimization": {"graph": {"level": str(level)}}})
+    assert session_options(config, gpu=False).graph_optimization_level.name == name
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("execution_mode", "2"), ("intra_op_thread_count", "many"), ("enable_mem_arena", "perhaps")],
+)
+def test_wrong_parameters(key: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"parameter {key} must be"):
+        session_options(parameters(**{key: value}), gpu=False)
+
+
+def test_cuda_options() -> None:
+    config = parameters(cudnn_conv_algo_search="1", arena_extend_strategy="1", gpu_mem_limit="9")
+    assert cuda_options(config, 2) == {
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "arena_extend_strategy": "kSameAsRequested",
+        "gpu_mem_limit": "9",
+        "device_id": "2",
+    }
+
+
+def test_accelerators() -> None:
+    def accelerated(name: str) -> Any:
+        accelerator = {"name": name, "parameters": {"use_tf32": "0"}}
+        accelerators = {"gpu_execution_accelerator": [accelerator]}
+        return read_configuration(
+            RAGGED | {"optimization": {"execution_accelerators": accelerators}}
+        )
+
+    assert cuda_options(accelerated("cuda"), 0) == {"use_tf32": "0", "device_id": "0"}
+    with pytest.raises(ConfigurationError, match="'tensorrt' is not in this backend"):
+        cuda_options(accelerated("tensorrt"), 0)
+
+
+def test_misspelt_parameters_are_found() -> None:
+    config = parameters(intra_op_threads_count="1", execution_mode="0", session__any="1")
+    assert unknown_parameters(config) == ["intra_op_threads_count"]
+
+
+def test_completing_from_a_graph() -> None:
+    free, fixed = GraphTensor("x", "tensor(float)", ["b", 3]), GraphTensor("s", "tensor(int64)", [])
+    assert batch_size(0, [free]) == 4
+    assert batch_size(16, [free]) == 16
+    assert batch_size(0, [free, fixed]) == 0
+    with pytest.raises(ConfigurationError, match="can't batch: no free first dimension in s"):
+        batch_size(2, [free, fixed])
+    described = {"name": "x", "data_type": "TYPE_FP32"}
+    assert describe(free, batching=True) == described | {"dims": [3]}
+    assert describe(free, batching=False) == described | {"dims": [-1, 3]}
+    flat = GraphTensor("x", "tensor(float)", ["b"])
+    assert describe(flat, batching=True) == described | {"dims": [1], "reshape": {"shape": []}}
