@@ -1,0 +1,152 @@
+"""Which models and versions are served: asked from Triton, again and again.
+
+Triton says what answers, the version directories say how to feed it. A version that Triton
+has loaded since is found by the next look, which comes once an interval, and at once when
+a request needs it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway import problems
+from gateway.failures import TritonError
+from gateway.schemas import UnusableVersion
+from gateway.triton import Triton
+from gateway.versions import UnusableVersionError, Version, VersionReader
+
+logger = logging.getLogger("gateway")
+
+MODEL_PREFIX: Final = "emotion_"
+LOOK_TIMEOUT: Final = 5.0
+"""Seconds. Triton answers nothing about its repository while it loads a model."""
+FRESH: Final = 0.1
+"""Seconds a look is taken to be recent, so that a flood of requests for a model that does
+not exist is no flood of calls to Triton."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """What one look found. Replaced as a whole, never changed."""
+
+    models: Mapping[str, tuple[Version, ...]] = field(default_factory=dict)
+    """Usable versions by model, newest first."""
+    unusable: tuple[UnusableVersion, ...] = ()
+
+    def model_name(self, name: str) -> str | None:
+        """The served model meant by a name with or without `emotion_`."""
+        return next((full for full in (name, MODEL_PREFIX + name) if full in self.models), None)
+
+    def find(self, model: str, version: str | None) -> Version:
+        """The version asked for, or the newest.
+
+        Raises:
+            Problem: 404, no such model or version; says which there are.
+        """
+        full_name = self.model_name(model)
+        if full_name is None:
+            known = ", ".join(sorted(self.models)) or "none at the moment"
+            raise problems.not_found(f"There is no model {model[:80]!r}. Served: {known}.")
+        versions = self.models[full_name]
+        if version is None:
+            return versions[0]
+        for candidate in versions:
+            if candidate.version == version:
+                return candidate
+        known = ", ".join(candidate.version for candidate in versions)
+        raise problems.not_found(
+            f"Model {full_name} has no version {version[:80]!r}. Served: {known}."
+        )
+
+
+class Catalogue:
+    """The current `Served`, and how it is kept current."""
+
+    def __init__(self, triton: Triton, reader: VersionReader) -> None:
+        self._triton = triton
+        self._reader = reader
+        self._look_under_way: asyncio.Task[None] | None = None
+        self._looked_at = float("-inf")
+        self.served = Served()
+        """What the last look that succeeded found."""
+
+    async def find(self, model: str, version: str | None) -> Version:
+        """The version asked for, with a new look at Triton if it isn't known.
+
+        Raises:
+            Problem: 404, Triton serves no such thing.
+            TritonError: it isn't known, and Triton can't be asked.
+        """
+        try:
+            return self.served.find(model, version)
+        except problems.Problem:
+            await self.look()
+            return self.served.find(model, version)
+
+    async def look(self) -> None:
+        """Ask Triton what it serves; callers at the same time share one look.
+
+        Raises:
+            TritonError: Triton is not there or does not answer; what is known stays.
+        """
+        if asyncio.get_running_loop().time() - self._looked_at < FRESH:
+            return
+        if self._look_under_way is None or self._look_under_way.done():
+            self._look_under_way = asyncio.create_task(self._look())
+            # Whoever waits gets the exception; nobody has to.
+            self._look_under_way.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.shield(self._look_under_way)
+
+    async def _look(self) -> None:
+        try:
+            found = await self._ask()
+        except TritonError as error:
+            if not error.may_be_unloaded:
+                raise
+            # A version may have gone between the list and the question about it.
+            found = await self._ask()
+        self._report(found)
+        self.served = found
+        self._looked_at = asyncio.get_running_loop().time()
+
+    async def _ask(self) -> Served:
+        ready = await self._triton.ready_versions(LOOK_TIMEOUT)
+        limits = await asyncio.gather(
+            *(self._triton.model_limits(row.model, row.version, LOOK_TIMEOUT) for row in ready)
+        )
+        usable: dict[str, list[Version]] = {}
+        unusable = []
+        for row, row_limits in zip(ready, limits, strict=True):
+            try:
+                version = self._reader.read(row, row_limits)
+            except UnusableVersionError as error:
+                unusable.append(
+                    UnusableVersion(model=row.model, version=row.version, reason=str(error))
+                )
+            else:
+                usable.setdefault(row.model, []).append(version)
+        return Served(
+            models={
+                model: tuple(sorted(versions, key=_number, reverse=True))
+                for model, versions in sorted(usable.items())
+            },
+            unusable=tuple(unusable),
+        )
+
+    def _report(self, found: Served) -> None:
+        for entry in found.unusable:
+            if entry not in self.served.unusable:
+                logger.warning(
+                    "model %s version %s is left out: %s", entry.model, entry.version, entry.reason
+                )
+        for model, versions in found.models.items():
+            before = {version.version for version in self.served.models.get(model, ())}
+            new = [version.version for version in versions if version.version not in before]
+            if new:
+                logger.info("model %s: version %s found", model, ", ".join(new))
+
+
+def _number(version: Version) -> int:
+    return int(version.version)

@@ -1,0 +1,72 @@
+"""Whether the gateway can answer: watched once an interval, and asked by health checks."""
+
+import asyncio
+import logging
+from typing import Final
+
+from gateway.catalogue import Catalogue
+from gateway.failures import TritonError
+from gateway.problems import Problem
+from gateway.triton import Triton
+
+logger = logging.getLogger("gateway")
+
+_CHECK_TIMEOUT: Final = 1.0
+"""Seconds; shorter than the patience of the usual health check."""
+
+
+class Readiness:
+    """Ready means: Triton is there, and the default model's newest version takes requests.
+
+    Triton's own readiness is not asked for: it turns false when any model fails to load,
+    and a bad new version of one model must not take the others from their users.
+    """
+
+    def __init__(
+        self, triton: Triton, catalogue: Catalogue, default_model: str, interval: float
+    ) -> None:
+        self._triton = triton
+        self._catalogue = catalogue
+        self._default_model = default_model
+        self._interval = interval
+        self._last: str | None = "not asked yet"
+
+    async def what_is_missing(self) -> str | None:
+        """One sentence on why requests can't be answered, or None if they can."""
+        try:
+            async with asyncio.timeout(_CHECK_TIMEOUT):
+                version = await self._catalogue.find(self._default_model, None)
+                if not await self._triton.is_ready(version.model, version.version, _CHECK_TIMEOUT):
+                    return f"Triton has not loaded {version.model} version {version.version}."
+        except Problem as problem:
+            unusable = self._catalogue.served.unusable
+            reasons = "; ".join(f"{row.model} version {row.version}: {row.reason}" for row in unusable)
+            return f"{problem.detail}{f' Left out: {reasons}.' if reasons else ''}"
+        except TritonError as error:
+            return f"Triton at {self._triton.address} can't be asked: {error}."
+        except TimeoutError:
+            return f"Triton at {self._triton.address} does not answer within {_CHECK_TIMEOUT:g} s."
+        return None
+
+    async def watch(self) -> None:
+        """Keep the catalogue current, and log each change of readiness; never ends."""
+        while True:
+            try:
+                await self._look()
+            except Exception:
+                # The gateway must outlive whatever this look met.
+                logger.exception("looking at what Triton serves failed")
+            await asyncio.sleep(self._interval)
+
+    async def _look(self) -> None:
+        try:
+            await self._catalogue.look()
+        except TritonError as error:
+            logger.debug("Triton can't be asked what it serves: %s", error)
+        missing = await self.what_is_missing()
+        if (missing is None) != (self._last is None) or self._last == "not asked yet":
+            if missing is None:
+                logger.info("Triton at %s is ready", self._triton.address)
+            else:
+                logger.warning("not ready: %s", missing)
+        self._last = missing

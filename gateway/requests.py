@@ -1,0 +1,83 @@
+"""Taking a request in: a place among those in flight, its body, and its client's patience."""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
+
+from fastapi import Request
+
+from gateway import problems
+
+Answer = TypeVar("Answer")
+
+
+class ClientGoneError(Exception):
+    """The client has hung up: nobody waits for the answer."""
+
+
+class Admission:
+    """Counts requests in flight, and refuses those beyond the limit at once."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.in_flight = 0
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """A place for one request, for as long as the context lasts.
+
+        Raises:
+            Problem: 429, all places are taken.
+        """
+        if self.in_flight >= self._limit:
+            raise problems.too_many_requests(self._limit)
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body, if it has at most `limit` bytes; no more than that is ever held.
+
+    Raises:
+        Problem: 413, it has more.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise problems.body_too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise problems.body_too_large(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def until_hang_up(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer:
+    """Run `work`, and cancel it when the client goes away. The body must have been read.
+
+    Raises:
+        ClientGoneError: the client has gone, and the work has been cancelled.
+    """
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - always true in a coroutine
+
+    async def watch() -> None:
+        # After the body the only message left is the hang-up.
+        await request.receive()
+        task.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if watcher.done() and not watcher.cancelled() and task.uncancel() == 0:
+            raise ClientGoneError from None
+        raise
+    finally:
+        watcher.cancel()
