@@ -96,7 +96,9 @@ class Catalogue:
         if self._look_under_way is None or self._look_under_way.done():
             self._look_under_way = asyncio.create_task(self._look())
             # Whoever waits gets the exception; nobody has to.
-            self._look_under_way.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._look_under_way.add_done_callback(
+                lambda task: task.cancelled() or task.exception()
+            )
         await asyncio.shield(self._look_under_way)
 
     async def _look(self) -> None:
@@ -116,6 +118,7 @@ class Catalogue:
         limits = await asyncio.gather(
             *(self._triton.model_limits(row.model, row.version, LOOK_TIMEOUT) for row in ready)
         )
+        self._reader.keep_only(ready)
         usable: dict[str, list[Version]] = {}
         unusable = []
         for row, row_limits in zip(ready, limits, strict=True):

@@ -13,7 +13,9 @@ _DECIMALS: Final = 6
 what a client reads and what was decided agree."""
 
 
-def to_result(probabilities: Sequence[float], thresholds: Mapping[str, float], tokens: Tokens) -> Result:
+def to_result(
+    probabilities: Sequence[float], thresholds: Mapping[str, float], tokens: Tokens
+) -> Result:
     """One text's answer.
 
     Args:

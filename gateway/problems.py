@@ -29,13 +29,13 @@ class ProblemDetails(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: str = Field(
-        "about:blank", description="always `about:blank`: the status says what kind it is"
+        default="about:blank", description="always `about:blank`: the status says what kind it is"
     )
     title: str = Field(description="the status in words", examples=["Service Unavailable"])
     status: int = Field(description="the HTTP status", examples=[503])
     detail: str = Field(description="one sentence: what happened and what to do")
     errors: list[FieldError] | None = Field(
-        None, description="with status 422 only: each field that is wrong"
+        default=None, description="with status 422 only: each field that is wrong"
     )
 
 

@@ -40,7 +40,9 @@ class Readiness:
                     return f"Triton has not loaded {version.model} version {version.version}."
         except Problem as problem:
             unusable = self._catalogue.served.unusable
-            reasons = "; ".join(f"{row.model} version {row.version}: {row.reason}" for row in unusable)
+            reasons = "; ".join(
+                f"{row.model} version {row.version}: {row.reason}" for row in unusable
+            )
             return f"{problem.detail}{f' Left out: {reasons}.' if reasons else ''}"
         except TritonError as error:
             return f"Triton at {self._triton.address} can't be asked: {error}."

@@ -1,5 +1,6 @@
 """One served version: its card and tokenizer, read from its version directory."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -73,6 +74,10 @@ class VersionReader:
             raise UnusableVersionError(known[1])
         card, tokenizer = known[1]
         return Version(served.model, served.version, card, tokenizer, limits.max_batch_size)
+
+    def keep_only(self, served: Collection[ModelVersion]) -> None:
+        """Forget the versions that are no longer served; a tokenizer takes tens of MB."""
+        self._read = {row: known for row, known in self._read.items() if row in served}
 
     def _directory(self, served: ModelVersion) -> Path:
         return self._repository / served.model / served.version

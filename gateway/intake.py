@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 from collections.abc import Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from fastapi import Request
 
 from gateway import problems
 
 Answer = TypeVar("Answer")
+_DIGITS: Final = 15
+"""Of a Content-Length that is worth reading as a number."""
 
 
 class ClientGoneError(Exception):
@@ -46,7 +48,7 @@ async def read_body(request: Request, limit: int) -> bytes:
         Problem: 413, it has more.
     """
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
+    if declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > limit):
         raise problems.body_too_large(limit)
     chunks: list[bytes] = []
     size = 0

@@ -1,0 +1,50 @@
+"""What is served, described for `GET /v1/models`."""
+
+from contract.labels import LABELS
+from contract.version_directory import Label
+from gateway.catalogue import Served
+from gateway.schemas import (
+    Limits,
+    ModelDescription,
+    ModelsResponse,
+    ProfileDescription,
+    VersionDescription,
+)
+from gateway.versions import Version
+
+
+def list_models(served: Served, limits: Limits, default_model: str) -> ModelsResponse:
+    """Every model and version, with the figures from their cards."""
+    default = served.model_name(default_model)
+    return ModelsResponse(
+        labels=[Label(en=en, ru=ru) for en, ru in LABELS.items()],
+        limits=limits,
+        models=[
+            ModelDescription(
+                model=model,
+                default=model == default,
+                versions=[
+                    _describe(version, default=version is versions[0]) for version in versions
+                ],
+            )
+            for model, versions in served.models.items()
+        ],
+        unusable=list(served.unusable),
+    )
+
+
+def _describe(version: Version, *, default: bool) -> VersionDescription:
+    card = version.card
+    return VersionDescription(
+        version=version.version,
+        default=default,
+        base_model=card.base_model,
+        max_length=card.max_length,
+        max_batch_size=version.max_batch_size,
+        profiles={
+            name: ProfileDescription(**profile.model_dump())
+            for name, profile in card.profiles.items()
+        },
+        metrics=card.metrics,
+        licence=card.licence,
+    )
