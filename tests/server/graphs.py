@@ -6,7 +6,9 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-CPU = 'instance_group [ { kind: KIND_CPU } ]\nparameters { key: "intra_op_thread_count" value: { string_value: "1" } }\n'
+CPU = """instance_group [ { kind: KIND_CPU } ]
+parameters { key: "intra_op_thread_count" value: { string_value: "1" } }
+"""
 
 Tensor = tuple[str, int, Sequence[str | int]]
 

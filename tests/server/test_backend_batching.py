@@ -79,7 +79,7 @@ def test_joining_and_splitting_rows() -> None:
 
 @pytest.mark.parametrize("output", [np.zeros((3, 2)), np.zeros(()), np.zeros(4)])
 def test_an_output_with_other_rows_is_an_error(output: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="output 'y' has shape .* for a batch of 2 rows"):
+    with pytest.raises(ValueError, match=r"output 'y' has shape .* for a batch of 2 rows"):
         split_rows("y", output, [1, 1])
 
 

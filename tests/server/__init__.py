@@ -1,1 +1,0 @@
-"""Tests of `server/`, most of them against the real tritonserver."""

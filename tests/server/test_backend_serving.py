@@ -1,0 +1,377 @@
+"""The ONNX Runtime backend inside the real tritonserver, over gRPC and HTTP."""
+
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tritonclient.grpc as grpcclient
+from onnx import TensorProto, helper
+from tritonclient.utils import InferenceServerException
+
+from tests.server import graphs
+from tests.server.graphs import X3, Y3, config, tensor, write_model
+from tests.triton_process import TritonProcess, running_triton
+
+ITEM_SHAPE = (
+    '{ kind: BATCH_ITEM_SHAPE target_name: "item_shape" data_type: TYPE_INT32 source_input: "ids" }'
+)
+# Long enough that requests sent together meet in one batch, even on a busy machine.
+BATCHING = "dynamic_batching { max_queue_delay_microseconds: 200000 }"
+IDS = tensor("ids", "TYPE_INT64", "[ -1 ]", "allow_ragged_batch: true")
+SUMS = tensor("sums", "TYPE_FP32", "[ 1 ]")
+
+BATCH_INPUT_KINDS = {
+    # For two requests of the ragged x: two rows of two, and one row of three.
+    "BATCH_ELEMENT_COUNT": (1, [4, 3]),
+    "BATCH_ACCUMULATED_ELEMENT_COUNT": (1, [4, 7]),
+    "BATCH_ACCUMULATED_ELEMENT_COUNT_WITH_ZERO": (1, [0, 4, 7]),
+    "BATCH_MAX_ELEMENT_COUNT_AS_SHAPE": (1, [0, 0, 0, 0]),
+    "BATCH_ITEM_SHAPE": (2, [2, 2, 3]),
+    "BATCH_ITEM_SHAPE_FLATTEN": (1, [2, 2, 3]),
+}
+DATA_TYPES: dict[str, tuple[int, list[Any]]] = {
+    "BOOL": (TensorProto.BOOL, [True, False, True]),
+    "UINT8": (TensorProto.UINT8, [0, 1, 255]),
+    "UINT16": (TensorProto.UINT16, [0, 1, 65535]),
+    "UINT32": (TensorProto.UINT32, [0, 1, 2**32 - 1]),
+    "UINT64": (TensorProto.UINT64, [0, 1, 2**64 - 1]),
+    "INT8": (TensorProto.INT8, [-128, 0, 127]),
+    "INT16": (TensorProto.INT16, [-32768, 0, 32767]),
+    "INT32": (TensorProto.INT32, [-(2**31), 0, 2**31 - 1]),
+    "INT64": (TensorProto.INT64, [-(2**63), 0, 2**63 - 1]),
+    "FP16": (TensorProto.FLOAT16, [-1.5, 0.0, 65504.0]),
+    "FP32": (TensorProto.FLOAT, [-1.5, 0.0, 3.4e38]),
+    "FP64": (TensorProto.DOUBLE, [-1.5, 0.0, 1.7e308]),
+    "BYTES": (TensorProto.STRING, ["радость".encode(), b"", b"a b"]),
+}
+
+
+def write_repository(repository: Path) -> None:
+    ragged = config([IDS], [SUMS], 64, f"batch_input [ {ITEM_SHAPE} ]\n{BATCHING}")
+    write_model(repository, "ragged", graphs.ragged_sums(), ragged)
+    for kind, (rank, _) in BATCH_INPUT_KINDS.items():
+        data_type = "TYPE_FP32" if kind == "BATCH_ELEMENT_COUNT" else "TYPE_INT32"
+        onnx_type = TensorProto.FLOAT if data_type == "TYPE_FP32" else TensorProto.INT32
+        made = (
+            f'batch_input [ {{ kind: BATCH_ITEM_SHAPE target_name: "rows" data_type: TYPE_INT32 '
+            f'source_input: "x" }}, {{ kind: {kind} target_name: "made" data_type: {data_type} '
+            f'source_input: "x" }} ]\n{BATCHING}'
+        )
+        inputs = [tensor("x", "TYPE_FP32", "[ -1 ]", "allow_ragged_batch: true")]
+        text = config(inputs, [tensor("y", "TYPE_FP32", "[ 8 ]")], 8, made)
+        write_model(repository, kind.lower(), graphs.show_batch_input(onnx_type, rank), text)
+    for name, (onnx_type, _) in DATA_TYPES.items():
+        triton_type = "TYPE_STRING" if name == "BYTES" else f"TYPE_{name}"
+        tensors = [tensor("x", triton_type, "[ 3 ]")], [tensor("y", triton_type, "[ 3 ]")]
+        write_model(
+            repository, f"type_{name.lower()}", graphs.identity(onnx_type), config(*tensors)
+        )
+    look_up = [tensor("x", "TYPE_INT64", "[ 1 ]")], [tensor("y", "TYPE_FP32", "[ 1 ]")]
+    write_model(repository, "look_up", graphs.look_up(), config(*look_up, 64, BATCHING))
+    unbatched = config(
+        [tensor("x", "TYPE_FP32", "[ -1, 3 ]")], [tensor("y", "TYPE_FP32", "[ -1, 3 ]")], 0
+    )
+    write_model(repository, "unbatched", graphs.add_constant(1.0), unbatched)
+    outputs = [tensor(name, "TYPE_FP32", "[ 3 ]") for name in ("double", "negative")]
+    write_model(repository, "two_outputs", graphs.two_outputs(), config([X3], outputs))
+    versions = config([X3], [Y3], 8, "version_policy { latest { num_versions: 2 } }")
+    for version in (1, 2, 3):
+        graph = graphs.add_constant(float(version))
+        write_model(repository, "versions", graph, versions, version, "weights.onnx")
+    with (repository / "versions/config.pbtxt").open("a") as file:
+        file.write('default_model_filename: "weights.onnx"\n')
+    warm = (
+        'model_warmup [ { name: "one" batch_size: 1 inputs { key: "x" value '
+        "{ data_type: TYPE_FP32 dims: [ 3 ] zero_data: true } } } ]"
+    )
+    write_model(repository, "warm", graphs.add_constant(1.0), config([X3], [Y3], 8, warm))
+    write_model(repository, "without_configuration", graphs.add_constant(5.0))
+    write_model(repository, "only_backend", graphs.two_outputs(), 'backend: "onnxruntime"\n')
+    cpu = repository / "cpu_configuration"
+    write_model(
+        repository, cpu.name, graphs.add_constant(7.0), config([X3], [Y3]).replace("CPU", "GPU")
+    )
+    (cpu / "configs").mkdir()
+    (cpu / "configs/cpu.pbtxt").write_text(config([X3], [Y3]))
+    flat = graphs.graph(
+        [helper.make_node("Neg", ["x"], ["y"])],
+        [("x", TensorProto.FLOAT, ["n"])],
+        [("y", TensorProto.FLOAT, ["n"])],
+    )
+    scattered = config(
+        [tensor("x", "TYPE_FP32", "[ -1 ]", "allow_ragged_batch: true")],
+        [tensor("y", "TYPE_FP32", "[ -1 ]")],
+        8,
+        f'batch_output [ {{ target_name: "y" source_input: "x" }} ]\n{BATCHING}',
+    )
+    write_model(repository, "scattered", flat, scattered)
+    reshaped = [
+        tensor(name, "TYPE_FP32", "[ 1 ]", "reshape: { shape: [ ] }") for name in ("x", "y")
+    ]
+    write_model(repository, "reshaped", flat, config(reshaped[:1], reshaped[1:]))
+    two_instances = config([X3], [Y3]).replace("kind: KIND_CPU", "count: 2 kind: KIND_CPU")
+    misspelt = 'parameters { key: "intra_op_threads" value: { string_value: "1" } }\n'
+    write_model(repository, "instances", graphs.add_constant(0.0), two_instances + misspelt)
+
+
+@pytest.fixture(scope="module")
+def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonProcess]:
+    repository = tmp_path_factory.mktemp("repository")
+    write_repository(repository)
+    with running_triton(repository) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def client(triton: TritonProcess) -> Iterator[grpcclient.InferenceServerClient]:
+    with grpcclient.InferenceServerClient(triton.grpc_url) as connected:
+        yield connected
+
+
+Client = grpcclient.InferenceServerClient
+
+
+def ask(
+    client: Client,
+    model: str,
+    value: np.ndarray,
+    data_type: str = "FP32",
+    name: str = "x",
+    version: str = "",
+    outputs: tuple[str, ...] = (),
+) -> Any:
+    given = grpcclient.InferInput(name, list(value.shape), data_type)
+    given.set_data_from_numpy(value)
+    wanted = [grpcclient.InferRequestedOutput(output) for output in outputs] or None
+    return client.infer(model, [given], version, outputs=wanted, client_timeout=30)
+
+
+def together(calls: list[Callable[[], Any]]) -> list[Any]:
+    """Make calls at the same moment; gives results, or the exceptions they raised."""
+    barrier = threading.Barrier(len(calls))
+
+    def call(one: Callable[[], Any]) -> Any:
+        barrier.wait()
+        try:
+            return one()
+        except InferenceServerException as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(call, calls))
+
+
+def counts(client: Client, model: str) -> tuple[int, int]:
+    """Requests answered and executions made, once the statistics have stopped lagging."""
+    before = (-1, -1)
+    while True:
+        found = client.get_inference_statistics(model).model_stats[0]
+        now = (found.inference_stats.success.count, found.execution_count)
+        if now == before:
+            return now
+        before = now
+        time.sleep(0.3)
+
+
+def test_ragged_requests_of_several_rows_share_an_execution(client: Client) -> None:
+    random = np.random.default_rng(0)
+    batches = [
+        random.integers(0, 100, (1 + i % 3, 1 + 7 * i % 32), dtype=np.int64) for i in range(24)
+    ]
+    answered, executed = counts(client, "ragged")
+    results = together([lambda b=b: ask(client, "ragged", b, "INT64", "ids") for b in batches])
+    for batch, result in zip(batches, results, strict=True):
+        assert result.as_numpy("sums").tolist() == batch.sum(axis=1, keepdims=True).tolist()
+    now_answered, now_executed = counts(client, "ragged")
+    assert now_answered - answered == len(batches)
+    assert now_executed - executed <= len(batches) // 4
+
+
+@pytest.mark.parametrize("kind", BATCH_INPUT_KINDS)
+def test_batch_input(client: Client, kind: str) -> None:
+    requests = [np.zeros((2, 2), np.float32), np.zeros((1, 3), np.float32)]
+    _, made = BATCH_INPUT_KINDS[kind]
+    expected = {tuple(made + [-1] * (8 - len(made)))}
+    if kind != "BATCH_MAX_ELEMENT_COUNT_AS_SHAPE":
+        backwards = {
+            "BATCH_ELEMENT_COUNT": [3, 4],
+            "BATCH_ACCUMULATED_ELEMENT_COUNT": [3, 7],
+            "BATCH_ACCUMULATED_ELEMENT_COUNT_WITH_ZERO": [0, 3, 7],
+        }.get(kind, [3, 2, 2])
+        # Which of the two arrives first is not known.
+        expected.add(tuple(backwards + [-1] * (8 - len(backwards))))
+    results = together([lambda r=r: ask(client, kind.lower(), r) for r in requests])
+    answers = [result.as_numpy("y") for result in results]
+    assert [len(answer) for answer in answers] == [2, 1]
+    assert {tuple(row) for answer in answers for row in answer.tolist()} <= expected
+
+
+@pytest.mark.parametrize("name", DATA_TYPES)
+def test_data_types(client: Client, name: str) -> None:
+    _, values = DATA_TYPES[name]
+    dtype = (
+        np.dtype(object)
+        if name == "BYTES"
+        else np.dtype(
+            {"FP16": "float16", "FP32": "float32", "FP64": "float64", "BOOL": "bool"}.get(
+                name, name.lower()
+            )
+        )
+    )
+    given = np.array([values, values[::-1]], dtype=dtype)
+    answer = ask(client, f"type_{name.lower()}", given, name).as_numpy("y")
+    assert answer.dtype == dtype
+    assert answer.tolist() == given.tolist()
+
+
+def test_text_that_is_not_utf8_is_refused(client: Client) -> None:
+    given = np.array([[b"\xff\xfe", b"", b""]], dtype=object)
+    with pytest.raises(InferenceServerException, match="utf-8") as error:
+        ask(client, "type_bytes", given, "BYTES")
+    assert error.value.status() == "StatusCode.INVALID_ARGUMENT"
+
+
+def test_a_failing_request_fails_alone(client: Client) -> None:
+    values = [i % 4 for i in range(32)]
+    values[5], values[20] = 4, 1000
+    answered, executed = counts(client, "look_up")
+    calls = [lambda v=v: ask(client, "look_up", np.array([[v]]), "INT64") for v in values]
+    for value, result in zip(values, together(calls), strict=True):
+        if value < 4:
+            assert result.as_numpy("y").tolist() == [[10.0 * value]]
+        else:
+            assert isinstance(result, InferenceServerException)
+            assert "out of data bounds" in str(result)
+            assert result.status() == "StatusCode.INVALID_ARGUMENT"
+    now_answered, now_executed = counts(client, "look_up")
+    assert now_answered - answered == 32  # the Python backend counts errors as answers
+    assert now_executed - executed < 16  # they did share batches with good ones
+
+
+def test_without_batching(client: Client) -> None:
+    given = np.arange(6, dtype=np.float32).reshape(2, 3)
+    answer = ask(client, "unbatched", given).as_numpy("y")
+    assert answer.tolist() == (given + 1).tolist()
+
+
+def test_only_requested_outputs_come_back(client: Client) -> None:
+    given = np.ones((1, 3), np.float32)
+    both = ask(client, "two_outputs", given)
+    assert {output.name for output in both.get_response().outputs} == {"double", "negative"}
+    one = ask(client, "two_outputs", given, outputs=("negative",))
+    assert [output.name for output in one.get_response().outputs] == ["negative"]
+    assert one.as_numpy("negative").tolist() == [[-1.0, -1.0, -1.0]]
+
+
+def test_versions_and_their_file_names(client: Client) -> None:
+    given = np.zeros((1, 3), np.float32)
+    for version, expected in (("", 3.0), ("3", 3.0), ("2", 2.0)):
+        answer = ask(client, "versions", given, version=version).as_numpy("y")
+        assert answer.tolist() == [[expected] * 3]
+    with pytest.raises(InferenceServerException, match="'versions' version 1 is not found"):
+        ask(client, "versions", given, version="1")
+
+
+def test_warm_up_ran(client: Client) -> None:
+    assert client.is_model_ready("warm")
+    given = np.zeros((1, 3), np.float32)
+    assert ask(client, "warm", given).as_numpy("y").tolist() == [[1.0] * 3]
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "outputs"),
+    [("without_configuration", ["x"], ["y"]), ("only_backend", ["x"], ["double", "negative"])],
+)
+def test_auto_complete(client: Client, model: str, inputs: list[str], outputs: list[str]) -> None:
+    found = client.get_model_config(model).config
+    assert [(i.name, list(i.dims)) for i in found.input] == [(name, [3]) for name in inputs]
+    assert [(o.name, list(o.dims)) for o in found.output] == [(name, [3]) for name in outputs]
+    assert found.max_batch_size == 4
+    assert found.HasField("dynamic_batching")
+    answer = ask(client, model, np.ones((2, 3), np.float32))
+    assert answer.as_numpy(outputs[0]).shape == (2, 3)
+
+
+def test_the_configuration_for_the_cpu(client: Client) -> None:
+    given = np.zeros((1, 3), np.float32)
+    assert ask(client, "cpu_configuration", given).as_numpy("y").tolist() == [[7.0] * 3]
+
+
+def test_batch_output(client: Client) -> None:
+    requests = [np.full((2, 2), 1, np.float32), np.full((1, 3), 2, np.float32)]
+    results = together([lambda r=r: ask(client, "scattered", r) for r in requests])
+    answers = [result.as_numpy("y").tolist() for result in results]
+    assert answers == [[[-1, -1], [-1, -1]], [[-2, -2, -2]]]
+
+
+def test_reshape(client: Client) -> None:
+    given = np.array([[1], [2]], np.float32)
+    assert ask(client, "reshaped", given).as_numpy("y").tolist() == [[-1], [-2]]
+
+
+def test_instances_and_misspelt_parameters(triton: TritonProcess) -> None:
+    assert "instances_0_0" in triton.log()
+    assert "instances_0_1" in triton.log()
+    assert "parameter intra_op_threads has no effect here" in triton.log()
+
+
+@pytest.mark.parametrize(
+    ("shape", "data_type", "name", "message"),
+    [
+        ((65, 2), "INT64", "ids", "batch-size must be <= 64"),
+        ((1, 2), "INT32", "ids", "data-type is 'INT32', but model 'ragged' expects 'INT64'"),
+        ((1, 2), "INT64", "id", "unexpected inference input 'id'"),
+        ((2,), "INT64", "ids", "unexpected shape for input 'ids'"),
+        ((1, 1, 2), "INT64", "ids", "unexpected shape for input 'ids'"),
+        ((0, 5), "INT64", "ids", "input byte size mismatch"),
+    ],
+)
+def test_wrong_requests_are_refused(
+    client: Client, shape: tuple[int, ...], data_type: str, name: str, message: str
+) -> None:
+    with pytest.raises(InferenceServerException) as error:
+        ask(client, "ragged", np.zeros(shape, data_type.lower()), data_type, name)
+    assert message in str(error.value)
+    assert error.value.status() == "StatusCode.INVALID_ARGUMENT"
+
+
+def test_a_row_of_no_length(client: Client) -> None:
+    requests = [np.zeros((1, 0), np.int64), np.array([[1, 2]]), np.zeros((2, 0), np.int64)]
+    results = together([lambda r=r: ask(client, "ragged", r, "INT64", "ids") for r in requests])
+    assert [r.as_numpy("sums").tolist() for r in results] == [[[0.0]], [[3.0]], [[0.0], [0.0]]]
+
+
+def test_administration_is_closed(triton: TritonProcess, client: Client) -> None:
+    with pytest.raises(InferenceServerException, match="This protocol is restricted"):
+        client.update_log_settings({"log_verbose_level": 1})
+    with pytest.raises(InferenceServerException, match="This protocol is restricted"):
+        client.update_trace_settings(settings={"trace_level": "TIMESTAMPS"})
+    with pytest.raises(InferenceServerException, match="This protocol is restricted"):
+        client.register_system_shared_memory("region", "/tritonserver-region", 64)
+    for path in ("v2/logging", "v2/trace/setting", "v2/systemsharedmemory/status"):
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(f"http://{triton.http_url}/{path}", timeout=5)
+    with pytest.raises(InferenceServerException, match="explicit model load / unload is not"):
+        client.unload_model("versions")
+    assert {model.name for model in client.get_model_repository_index().models} >= {"versions"}
+
+
+def test_http_and_metrics(triton: TritonProcess) -> None:
+    body = json.dumps(
+        {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}]}
+    ).encode()
+    url = f"http://{triton.http_url}/v2/models/two_outputs/infer"
+    with urllib.request.urlopen(url, body, timeout=5) as answer:
+        outputs = {o["name"]: o["data"] for o in json.load(answer)["outputs"]}
+    assert outputs == {"double": [2, 4, 6], "negative": [-1, -2, -3]}
+    metrics = f"http://127.0.0.1:{triton.metrics_port}/metrics"
+    with urllib.request.urlopen(metrics, timeout=5) as answer:
+        assert b"nv_inference_request_success" in answer.read()

@@ -1,0 +1,170 @@
+"""What the machine must have: checks with the real thing where it can be had."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from server.environment import TritonEnvironment, read_environment
+from server.errors import (
+    MissingGpuError,
+    MissingLibpythonError,
+    PortInUseError,
+    WrongPlatformError,
+)
+from server.host import check_gpu, check_libraries, check_platform, running_libc
+from server.ports import check_ports, port_holder
+from tests.triton_process import ROOT, free_ports, triton_environment
+
+
+@pytest.fixture(scope="module")
+def environment() -> TritonEnvironment:
+    return read_environment(triton_environment())
+
+
+def other_interpreter(*versions: str) -> str:
+    """An interpreter of one of these versions; skips the test if this machine has none."""
+    places = [*os.environ.get("PATH", "").split(":"), "/usr/bin", "/usr/local/bin"]
+    places += [str(path) for path in Path.home().glob(".pyenv/versions/*/bin")]
+    for version in versions:
+        for place in places:
+            program = Path(place, f"python{version}")
+            answer = "import sys; print('%d.%d' % sys.version_info[:2])"
+            try:
+                said = subprocess.run(
+                    [str(program), "-c", answer], capture_output=True, text=True, check=False
+                )
+            except OSError:
+                continue
+            if said.stdout.strip() == version:
+                return str(program)
+    pytest.skip(f"no other Python here (looked for {', '.join(versions)})")
+
+
+def test_this_machine_is_right() -> None:
+    check_platform()
+    assert running_libc().startswith("glibc 2.")
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "libc", "message"),
+    [
+        ("Darwin", "arm64", "", "this is Darwin arm64: .* docker compose up"),
+        ("Windows", "AMD64", "", "this is Windows AMD64: .* docker compose up"),
+        ("Linux", "aarch64", "glibc 2.39", "this is Linux aarch64"),
+        ("Linux", "x86_64", "glibc 2.31", "needs glibc 2.35 or newer .* has glibc 2.31"),
+        ("Linux", "x86_64", "", "needs glibc, and this system has another C library"),
+    ],
+)
+def test_wrong_platforms(system: str, machine: str, libc: str, message: str) -> None:
+    with pytest.raises(WrongPlatformError, match=message):
+        check_platform(system, machine, libc)
+
+
+@pytest.mark.parametrize("libc", ["glibc 2.35", "glibc 2.36", "glibc 3.0"])
+def test_right_platforms(libc: str) -> None:
+    check_platform("Linux", "x86_64", libc)
+
+
+@pytest.mark.parametrize("versions", [("3.8", "3.9", "3.10", "3.6"), ("3.13", "3.14")])
+def test_another_python_is_told_which_one_is_needed(versions: tuple[str, ...]) -> None:
+    python = other_interpreter(*versions)
+    ended = subprocess.run(
+        [python, "-m", "server", "check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    expected = r"error: this needs Python 3\.11 or 3\.12, and \S+ is Python 3\.\d+\. Install one"
+    assert re.match(expected, ended.stderr), ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_the_launcher_needs_no_package() -> None:
+    """Isolated and without site-packages, it still runs."""
+    arguments = ["server", "check", "--environment", str(triton_environment())]
+    program = (
+        f"import runpy, sys; sys.path.insert(0, '.'); sys.argv = {arguments}; "
+        f"runpy.run_module('server', run_name='__main__', alter_sys=True)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("All is well")
+
+
+def test_libraries_are_found(environment: TritonEnvironment) -> None:
+    check_libraries(environment.stub, environment.library_path, environment.python_version)
+    directory = environment.library_path.split(":")[0]
+    if sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        assert Path(directory, f"libpython{environment.python_version}.so.1.0").exists()
+
+
+def version_without_libpython() -> str:
+    """A Python whose stub is in the wheel and whose shared library the loader can't find."""
+    known = subprocess.run(
+        ["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=False
+    ).stdout
+    for version in ("3.12", "3.11", "3.10", "3.9", "3.8"):
+        if f"libpython{version}.so.1.0" not in known:
+            return version
+    pytest.fail("every libpython is installed system-wide: nothing to miss")
+
+
+def test_a_missing_libpython(environment: TritonEnvironment) -> None:
+    version = version_without_libpython()
+    stub = environment.stub.parent.parent / version / environment.stub.name
+    libraries = str(environment.site_packages / "nvidia_pytriton.libs")
+    with pytest.raises(MissingLibpythonError) as error:
+        check_libraries(stub, libraries, version)
+    assert f"libpython{version}.so.1.0 => not found" in str(error.value)
+    assert f"apt install libpython{version}" in str(error.value)
+    assert "PYTHON_CONFIGURE_OPTS=--enable-shared" in str(error.value)
+
+
+def test_another_missing_library(environment: TritonEnvironment, tmp_path: Path) -> None:
+    stub = shutil.copy(environment.stub, tmp_path)  # away from the libraries beside it
+    libpython = environment.library_path.rpartition(":")[0]
+    with pytest.raises(MissingLibpythonError, match=r"misses a library: libcudart\S+ => not found"):
+        check_libraries(Path(stub), libpython, environment.python_version)
+
+
+def test_no_driver() -> None:
+    with pytest.raises(MissingGpuError, match=r"no NVIDIA driver .* --device cpu"):
+        check_gpu("libcuda-that-is-not-there.so.1")
+
+
+def test_free_ports() -> None:
+    http, grpc = free_ports(2)
+    check_ports("127.0.0.1", {"--http-port": http, "--grpc-port": grpc})
+
+
+def test_a_port_in_use_names_its_holder() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        holder = port_holder(port)
+        assert holder is not None
+        assert f"(pid {os.getpid()})" in holder
+        with pytest.raises(PortInUseError, match=f"port {port} is in use by .* with --grpc-port"):
+            check_ports("127.0.0.1", {"--grpc-port": port})
+
+
+def test_ports_that_can_not_be() -> None:
+    (port,) = free_ports(1)
+    with pytest.raises(PortInUseError, match=f"--http-port and --grpc-port are both {port}"):
+        check_ports("127.0.0.1", {"--http-port": port, "--grpc-port": port})
+    with pytest.raises(PortInUseError, match="with --host"):
+        check_ports("192.0.2.1", {"--http-port": port})
+    with pytest.raises(PortInUseError, match="not an address"):
+        check_ports("no-such-host.invalid", {"--http-port": port})

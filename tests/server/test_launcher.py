@@ -1,0 +1,260 @@
+"""`python -m server run` from start to end, as a user and as an accident ends it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import tritonclient.grpc as grpcclient
+from tritonclient.utils import InferenceServerException
+
+from server.environment import read_environment
+from server.errors import MissingGpuError
+from server.host import check_gpu
+from server.log import explain
+from tests.server import graphs
+from tests.server.graphs import X3, Y3, config, tensor, write_model
+from tests.server.test_host_checks import version_without_libpython
+from tests.triton_process import (
+    ROOT,
+    assert_nothing_left,
+    free_ports,
+    running_triton,
+    start_triton,
+    triton_environment,
+)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    write_model(tmp_path, "plus", graphs.add_constant(1.0), config([X3], [Y3]))
+    return tmp_path
+
+
+def run(*options: object) -> subprocess.CompletedProcess[str]:
+    """`python -m server` with these arguments, to its end."""
+    command = [sys.executable, "-m", "server", *map(str, options)]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def refused(repository: Path, *options: object) -> str:
+    """The one sentence with which a start is refused."""
+    names = ("--http-port", "--grpc-port", "--metrics-port")
+    ports = [f"{name}={port}" for name, port in zip(names, free_ports(3), strict=True)]
+    where = f"--environment={triton_environment()}"
+    ended = run("run", where, *ports, f"--model-repository={repository}", *options)
+    assert ended.returncode == 1
+    lines = ended.stderr.splitlines()
+    assert len(lines) == 1, ended.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_clean_stop(repository: Path, number: signal.Signals) -> None:
+    with running_triton(repository) as triton:
+        log = triton.log()
+        assert "tritonserver is ready on cpu after" in log
+        ports = (triton.http_port, triton.grpc_port, triton.metrics_port)
+        assert (
+            "plus/1; HTTP 127.0.0.1:{}, gRPC 127.0.0.1:{}, metrics 127.0.0.1:{}".format(*ports)
+            in log
+        )
+        assert triton.stop(number) == 0
+
+
+def test_a_killed_launcher_takes_everything_with_it(repository: Path) -> None:
+    with running_triton(repository) as triton:
+        triton.launcher.kill()
+        triton.launcher.wait()
+    # What it could not clear away any more, the next start does.
+    with running_triton(repository) as second:
+        assert not triton.backend_directory.exists()
+        assert second.backend_directory.exists()
+
+
+def test_a_killed_tritonserver(repository: Path) -> None:
+    with running_triton(repository) as triton:
+        os.kill(triton.triton_pid, signal.SIGKILL)
+        assert triton.launcher.wait(20) == 128 + signal.SIGKILL
+        assert "tritonserver ended by itself with signal SIGKILL" in triton.log()
+
+
+def test_a_stop_during_the_start(repository: Path) -> None:
+    triton = start_triton(repository)
+    try:
+        triton.wait_for("loading: plus:1")
+        family = psutil.Process(triton.launcher.pid).children(recursive=True)
+        triton.stop()
+        assert_nothing_left(triton, family)
+    finally:
+        triton.launcher.kill()
+        triton.log_path.unlink()
+
+
+def test_a_start_that_takes_too_long(repository: Path) -> None:
+    sentence = refused_start(repository, "--start-timeout=0.2")
+    assert "was not ready after 0.2 seconds and was stopped" in sentence
+    assert "raise --start-timeout" in sentence
+
+
+def refused_start(repository: Path, *options: str) -> str:
+    triton = start_triton(repository, *options)
+    try:
+        assert triton.launcher.wait(60) == 1
+        return triton.log().splitlines()[-1]
+    finally:
+        triton.launcher.kill()
+        triton.log_path.unlink()
+
+
+@pytest.mark.parametrize("name", ["--http-port", "--grpc-port", "--metrics-port"])
+def test_a_port_in_use(repository: Path, name: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        sentence = refused(repository, f"{name}={port}")
+    assert f"port {port} is in use by" in sentence
+    assert f"(pid {os.getpid()})" in sentence
+    assert name in sentence
+
+
+def test_model_repositories_that_are_none(tmp_path: Path) -> None:
+    assert "is not there" in refused(tmp_path / "nothing")
+    assert "has no model in it" in refused(tmp_path)
+    (tmp_path / "file").touch()
+    assert "is not a directory" in refused(tmp_path / "file")
+
+
+def test_no_environment(repository: Path, tmp_path: Path) -> None:
+    sentence = refused(repository, f"--environment={tmp_path / 'none'}")
+    assert sentence.endswith("is not there: python -m server install.")
+
+
+def test_no_libpython(repository: Path, tmp_path: Path) -> None:
+    """An environment whose Python has no shared library, as `ldd` sees the real stub."""
+    real = read_environment(triton_environment())
+    version = version_without_libpython()
+    if version not in ("3.11", "3.12"):
+        pytest.skip("libpython 3.11 and 3.12 are both installed system-wide")
+    answer = {
+        "version": version,
+        "site_packages": str(real.site_packages),
+        "library_directories": [str(tmp_path)],
+        "packages": real.packages,
+    }
+    python = tmp_path / "environment/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
+    python.chmod(0o755)
+    sentence = refused(repository, f"--environment={tmp_path / 'environment'}")
+    assert f"libpython{version}.so.1.0 => not found" in sentence
+    assert f"apt install libpython{version}" in sentence
+
+
+def test_no_gpu(repository: Path) -> None:
+    try:
+        check_gpu()
+    except MissingGpuError:
+        assert "--device gpu: no" in refused(repository, "--device=gpu")
+        assert run("check", "--device=gpu").returncode == 1
+    else:
+        pytest.skip("this machine has a GPU")
+
+
+def test_check() -> None:
+    ended = run("check", f"--environment={triton_environment()}")
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("All is well: Linux x86-64, glibc 2.")
+    ended = run("check", "--environment=/nowhere")
+    assert ended.returncode == 1
+    assert "python -m server install" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run",),
+        ("run", "--model-repository=x", "--unknown"),
+        ("run", "--model-repo=x"),
+        ("run", "--model-repository=x", "--http-port=70000"),
+        ("run", "--model-repository=x", "--poll-seconds=-1"),
+        ("serve",),
+    ],
+)
+def test_a_wrong_command_line(arguments: tuple[str, ...]) -> None:
+    ended = run(*arguments)
+    assert ended.returncode == 2
+    assert "usage: python -m server" in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["install", "check", "run"])
+def test_every_option_has_help(command: str) -> None:
+    ended = run(command, "--help")
+    options = [line.split() for line in ended.stdout.splitlines() if line.startswith("  -")]
+    assert options
+    assert ended.returncode == 0
+
+
+def test_a_new_version_is_picked_up(repository: Path) -> None:
+    with (
+        running_triton(repository, poll_seconds=1) as triton,
+        grpcclient.InferenceServerClient(triton.grpc_url) as client,
+    ):
+        write_model(repository / "aside", "plus", graphs.add_constant(2.0), None, 2)
+        (repository / "aside/plus/2").rename(repository / "plus/2")
+        given = grpcclient.InferInput("x", [1, 3], "FP32")
+        given.set_data_from_numpy(np.zeros((1, 3), np.float32))
+        deadline = time.monotonic() + 30
+        answers = set()
+        while 2.0 not in answers:
+            assert time.monotonic() < deadline
+            # Not one request fails while the new version takes over.
+            answers.add(float(client.infer("plus", [given]).as_numpy("y")[0, 0]))
+        assert answers <= {1.0, 2.0}
+
+
+def test_requests_without_rows_fail_nobody_else(tmp_path: Path) -> None:
+    """Triton's dynamic batcher never answers a request of no rows and no length; we outlive it."""
+    ids = tensor("x", "TYPE_INT64", "[ -1 ]", "allow_ragged_batch: true")
+    shapes = (
+        'batch_input [ { kind: BATCH_ITEM_SHAPE target_name: "item_shape" data_type: TYPE_INT32 '
+        'source_input: "ids" } ]\ndynamic_batching { }'
+    )
+    text = config([ids.replace('"x"', '"ids"')], [tensor("sums", "TYPE_FP32", "[ 1 ]")], 8, shapes)
+    write_model(tmp_path, "ragged", graphs.ragged_sums(), text)
+
+    def ask(client: grpcclient.InferenceServerClient, value: np.ndarray, timeout: float) -> float:
+        given = grpcclient.InferInput("ids", list(value.shape), "INT64")
+        given.set_data_from_numpy(value)
+        return float(client.infer("ragged", [given], client_timeout=timeout).as_numpy("sums")[0, 0])
+
+    with (
+        running_triton(tmp_path, "--stop-timeout=1", stops_cleanly=False) as triton,
+        grpcclient.InferenceServerClient(triton.grpc_url) as client,
+    ):
+        for _ in range(3):
+            with pytest.raises(InferenceServerException, match="Deadline Exceeded"):
+                ask(client, np.zeros((0, 0), np.int64), 0.2)
+            assert ask(client, np.array([[1, 2]]), 5) == 3.0
+
+
+def test_a_log_without_errors_explains_nothing() -> None:
+    assert explain(["I1124 00:52:07.638 7429 server.cc:604] ", "garbage"]) is None
+
+
+def test_the_cause_is_picked_from_the_log() -> None:
+    port = 'E1124 00:00:00.1 1 main.cc:1] "failed to start HTTP service: Socket already in use"'
+    assert "A port was taken" in str(explain([port]))
+    other = "error: creating server: Internal - out of memory"
+    assert explain([other]) == "Its log says: creating server: Internal - out of memory."
