@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status: 0 if all went well, 1 with one sentence of explanation, 2 for a
         wrong command line, or what tritonserver ended with.
     """
-    parsed = _parser().parse_args(arguments)
+    parsed = command_line_parser().parse_args(arguments)
     try:
         if parsed.command == "install":
             return _install(parsed.environment, gpu=parsed.gpu)
@@ -34,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line_parser() -> argparse.ArgumentParser:
+    """The parser of every command; unknown and abbreviated options are errors."""
     parser = argparse.ArgumentParser(
         prog="python -m server",
         description="NVIDIA's Triton Inference Server on this machine, from PyPI.",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from server.environment import ROOM, TritonEnvironment
+from server.errors import TritonEnvironmentError
 
 PREFIX: Final = "tritonserver-"
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the place itself, not a temporary file
@@ -50,7 +51,12 @@ def _lay_out(environment: TritonEnvironment, directory: Path) -> None:
     python = directory / "python"
     skip = shutil.ignore_patterns("__pycache__")
     shutil.copytree(environment.python_backend, python, ignore=skip)
-    shutil.copy(environment.stub, python)
+    stub = shutil.copy(environment.stub, python)
+    if not os.access(stub, os.X_OK):
+        raise TritonEnvironmentError(
+            f"programs may not run in {directory.parent} (mounted noexec?): set TMPDIR to a "
+            f"directory where they may."
+        )
     backend = directory / "onnxruntime"
     package = backend / "server" / "onnxruntime_backend"
     shutil.copytree(ROOM / "onnxruntime_backend", package, ignore=skip)
