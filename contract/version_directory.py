@@ -109,7 +109,10 @@ def read_card(version_directory: Path) -> Card:
     except FileNotFoundError as error:
         raise CardError(f"{path} does not exist: publish the version again") from error
     except ValidationError as error:
-        raise CardError(f"{path} is not a valid card: {error}") from error
+        first, more = error.errors()[0], error.error_count() - 1
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        rest = f" (and {more} more)" if more else ""
+        raise CardError(f"{path} is not a valid card: {where}: {first['msg']}{rest}") from error
 
 
 def sha256(path: Path) -> str:

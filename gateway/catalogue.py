@@ -43,11 +43,14 @@ class Served:
         """The version asked for, or the newest.
 
         Raises:
-            Problem: 404, no such model or version; says which there are.
+            Problem: 404, no such model or version; says which there are. 503, there is
+                none at all, as while Triton starts or stops.
         """
+        if not self.models:
+            raise problems.unavailable("Triton serves no model that the gateway can use.")
         full_name = self.model_name(model)
         if full_name is None:
-            known = ", ".join(sorted(self.models)) or "none at the moment"
+            known = ", ".join(sorted(self.models))
             raise problems.not_found(f"There is no model {model[:80]!r}. Served: {known}.")
         versions = self.models[full_name]
         if version is None:
@@ -68,7 +71,8 @@ class Catalogue:
         self._triton = triton
         self._reader = reader
         self._look_under_way: asyncio.Task[None] | None = None
-        self._looked_at = float("-inf")
+        self._begun_at = float("-inf")
+        """When the last look that succeeded was begun, on the event loop's clock."""
         self.served = Served()
         """What the last look that succeeded found."""
 
@@ -76,7 +80,7 @@ class Catalogue:
         """The version asked for, with a new look at Triton if it isn't known.
 
         Raises:
-            Problem: 404, Triton serves no such thing.
+            Problem: 404, Triton serves no such thing; 503, it serves nothing.
             TritonError: it isn't known, and Triton can't be asked.
         """
         try:
@@ -85,23 +89,33 @@ class Catalogue:
             await self.look()
             return self.served.find(model, version)
 
-    async def look(self) -> None:
+    async def look(self, max_age: float = FRESH) -> None:
         """Ask Triton what it serves; callers at the same time share one look.
+
+        Args:
+            max_age: seconds; a look begun no longer ago is enough. 0 begins a new one.
 
         Raises:
             TritonError: Triton is not there or does not answer; what is known stays.
         """
-        if asyncio.get_running_loop().time() - self._looked_at < FRESH:
-            return
-        if self._look_under_way is None or self._look_under_way.done():
-            self._look_under_way = asyncio.create_task(self._look())
-            # Whoever waits gets the exception; nobody has to.
-            self._look_under_way.add_done_callback(
-                lambda task: task.cancelled() or task.exception()
-            )
-        await asyncio.shield(self._look_under_way)
+        begun_by = asyncio.get_running_loop().time() - max_age
+        while self._begun_at < begun_by:
+            if self._look_under_way is None or self._look_under_way.done():
+                self._look_under_way = asyncio.create_task(self._look())
+                # Whoever waits gets the exception; nobody has to.
+                self._look_under_way.add_done_callback(
+                    lambda task: task.cancelled() or task.exception()
+                )
+            await asyncio.shield(self._look_under_way)
+
+    async def close(self) -> None:
+        """End a look under way."""
+        if self._look_under_way is not None:
+            self._look_under_way.cancel()
+            await asyncio.wait([self._look_under_way])
 
     async def _look(self) -> None:
+        begun_at = asyncio.get_running_loop().time()
         try:
             found = await self._ask()
         except TritonError as error:
@@ -111,7 +125,7 @@ class Catalogue:
             found = await self._ask()
         self._report(found)
         self.served = found
-        self._looked_at = asyncio.get_running_loop().time()
+        self._begun_at = begun_at
 
     async def _ask(self) -> Served:
         ready = await self._triton.ready_versions(LOOK_TIMEOUT)

@@ -50,7 +50,7 @@ class Inference:
         except TritonError as error:
             if not error.may_be_unloaded:
                 raise
-            await self._catalogue.look()
+            await self._catalogue.look(max_age=0)
             now = self._catalogue.served.find(model, request.version)
             # Asking again is safe, since an answer changes nothing, but only another
             # version can answer better: a full queue would get fuller.

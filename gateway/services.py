@@ -47,4 +47,5 @@ async def running_services(settings: Settings) -> AsyncIterator[Services]:
             watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
+            await catalogue.close()
             await triton.close()

@@ -1,0 +1,89 @@
+"""A real `python -m gateway` for tests: started, watched and cleared away."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+_LISTENING = re.compile(r"listening on (http://\S+)")
+
+
+@dataclass
+class GatewayProcess:
+    process: subprocess.Popen[bytes]
+    log_path: Path
+    url: str = ""
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def client(self, **options: Any) -> httpx.Client:
+        return httpx.Client(base_url=self.url, trust_env=False, **{"timeout": 30.0, **options})
+
+    def async_client(self) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        return httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=30.0, limits=limits)
+
+    def readiness(self) -> int:
+        with self.client() as client:
+            return client.get("/health/ready").status_code
+
+    def wait_until_ready(self, seconds: float = 15.0, *, status: int = 200) -> float:
+        """Wait for a readiness status; gives the seconds it took."""
+        start = time.monotonic()
+        while (found := self.readiness()) != status:
+            waited = time.monotonic() - start
+            assert waited < seconds, f"readiness is {found}, not {status}:\n{self.log()}"
+            time.sleep(0.05)
+        return time.monotonic() - start
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The test's own environment without the gateway's variables, and these added."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("EMOTION_")}
+    return {**inherited, **variables}
+
+
+@contextlib.contextmanager
+def running_gateway(repository: Path, triton: str, *flags: str) -> Iterator[GatewayProcess]:
+    """A gateway that listens on a free port; stopped with SIGTERM, which must give 0."""
+    descriptor, log_path = tempfile.mkstemp(prefix="test-gateway-", suffix=".log")
+    command = [
+        *(sys.executable, "-m", "gateway", "--port=0"),
+        f"--model-repository={repository}",
+        f"--triton-address={triton}",
+        *flags,
+    ]
+    with os.fdopen(descriptor, "wb") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(), stdout=log, stderr=subprocess.STDOUT
+        )
+    gateway = GatewayProcess(process, Path(log_path))
+    try:
+        deadline = time.monotonic() + 20
+        while not (match := _LISTENING.search(gateway.log())):
+            assert process.poll() is None, f"did not start:\n{gateway.log()}"
+            assert time.monotonic() < deadline, f"does not listen:\n{gateway.log()}"
+            time.sleep(0.02)
+        gateway.url = match[1]
+        yield gateway
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(15) == 0, f"stopped with {process.returncode}:\n{gateway.log()}"
+        assert "Traceback" not in gateway.log(), gateway.log()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        gateway.log_path.unlink(missing_ok=True)

@@ -1,0 +1,82 @@
+"""One source for every setting; what can't work stops the start with a sentence."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import Settings, flag, read_settings, variable
+from tests.gateway.gateway_process import ROOT, environment
+
+
+def run(*flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", *flags],
+        cwd=ROOT,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+
+
+def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    settings = read_settings([])
+    assert (settings.host, settings.port) == ("127.0.0.1", 8080)
+    assert settings.triton_address == "127.0.0.1:8001"
+    assert settings.default_model == "rubert"
+    assert settings.request_timeout == 5
+    assert (settings.max_texts, settings.max_characters) == (256, 10_000)
+    assert (settings.max_body_bytes, settings.max_in_flight) == (2 * 1024 * 1024, 256)
+
+
+def test_a_flag_wins_over_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_PORT", "9000")
+    monkeypatch.setenv("EMOTION_MAX_TEXTS", "3")
+    settings = read_settings(["--port=9001", f"--model-repository={tmp_path}"])
+    assert (settings.port, settings.max_texts) == (9001, 3)
+
+
+def test_help_shows_every_flag_default_and_variable() -> None:
+    shown = run("--help")
+    assert shown.returncode == 0
+    words = " ".join(shown.stdout.split())
+    for name, field in Settings.model_fields.items():
+        assert flag(name) in words
+        assert f"(default: {field.default}; {variable(name)})" in words
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "sentence"),
+    [
+        (["--prot=1"], {}, "--prot=1"),
+        (["--por=1"], {}, "--por=1"),
+        (["extra"], {}, "extra"),
+        ([], {"EMOTION_PROT": "1"}, "EMOTION_PROT is not a setting"),
+        (["--port=high"], {}, "--port 'high'"),
+        ([], {"EMOTION_PORT": "70000"}, "EMOTION_PORT '70000'"),
+        (["--request-timeout=0"], {}, "--request-timeout '0'"),
+        (["--triton-address=localhost"], {}, "must be host:port"),
+        (["--triton-address=localhost:0"], {}, "must be host:port"),
+        (["--model-repository=nowhere"], {}, "nowhere is not a directory"),
+        (["--max-body-bytes=10"], {}, "max_body_bytes (10) is too small"),
+    ],
+)
+def test_wrong_settings(flags: list[str], variables: dict[str, str], sentence: str) -> None:
+    ended = run(*flags, **variables)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.startswith("error: ")
+    assert sentence in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_port_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = run(f"--port={taken.getsockname()[1]}")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: can't listen on 127.0.0.1:")
+    assert len(ended.stderr.splitlines()) == 1
