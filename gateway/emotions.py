@@ -1,6 +1,5 @@
 """Probabilities to emotions: thresholds, order and names."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -19,15 +18,10 @@ def to_result(
     """One text's answer.
 
     Args:
-        probabilities: six, in the order of the labels.
+        probabilities: six finite numbers, in the order of the labels.
         thresholds: by emotion; a probability equal to its threshold passes.
         tokens: the text's tokens.
-
-    Raises:
-        ValueError: a probability is not a number.
     """
-    if not all(map(math.isfinite, probabilities)):
-        raise ValueError(f"probabilities {list(probabilities)} are not all finite")
     by_emotion = {
         emotion: round(probability, _DECIMALS)
         for emotion, probability in zip(EMOTIONS, probabilities, strict=True)

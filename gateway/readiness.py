@@ -29,46 +29,49 @@ class Readiness:
         self._catalogue = catalogue
         self._default_model = default_model
         self._interval = interval
-        self._last: str | None = "not asked yet"
+        self._ready: bool | None = None
 
     async def what_is_missing(self) -> str | None:
-        """One sentence on why requests can't be answered, or None if they can."""
-        try:
-            async with asyncio.timeout(_CHECK_TIMEOUT):
-                version = await self._catalogue.find(self._default_model, None)
-                if not await self._triton.is_ready(version.model, version.version, _CHECK_TIMEOUT):
-                    return f"Triton has not loaded {version.model} version {version.version}."
-        except Problem as problem:
-            unusable = self._catalogue.served.unusable
-            reasons = "; ".join(
-                f"{row.model} version {row.version}: {row.reason}" for row in unusable
-            )
-            return f"{problem.detail}{f' Left out: {reasons}.' if reasons else ''}"
-        except TritonError as error:
-            return f"Triton at {self._triton.address} can't be asked: {error}."
-        except TimeoutError:
-            return f"Triton at {self._triton.address} does not answer within {_CHECK_TIMEOUT:g} s."
-        return None
+        """One sentence on why requests can't be answered, or None if they can.
+
+        Takes a second at most. A change since the last call, whoever made it, is logged.
+        """
+        missing = await self._ask()
+        if self._ready is None or self._ready != (missing is None):
+            if missing is None:
+                logger.info("Triton at %s is ready", self._triton.address)
+            else:
+                logger.warning("not ready: %s", missing)
+        self._ready = missing is None
+        return missing
 
     async def watch(self) -> None:
         """Keep the catalogue current, and log each change of readiness; never ends."""
         while True:
             try:
-                await self._look()
+                await self.what_is_missing()
+                await self._catalogue.look()
+            except TritonError as error:
+                logger.debug("Triton can't be asked what it serves: %s", error)
             except Exception:
                 # The gateway must outlive whatever this look met.
                 logger.exception("looking at what Triton serves failed")
             await asyncio.sleep(self._interval)
 
-    async def _look(self) -> None:
+    async def _ask(self) -> str | None:
         try:
-            await self._catalogue.look()
+            async with asyncio.timeout(_CHECK_TIMEOUT):
+                version = await self._catalogue.find(self._default_model, None)
+                if await self._triton.is_ready(version.model, version.version, _CHECK_TIMEOUT):
+                    return None
+            return f"Triton has not loaded {version.model} version {version.version}."
+        except Problem as problem:
+            left_out = "; ".join(
+                f"{row.model} version {row.version}: {row.reason}"
+                for row in self._catalogue.served.unusable
+            )
+            return f"{problem.detail}{f' Left out: {left_out}.' if left_out else ''}"
         except TritonError as error:
-            logger.debug("Triton can't be asked what it serves: %s", error)
-        missing = await self.what_is_missing()
-        if (missing is None) != (self._last is None) or self._last == "not asked yet":
-            if missing is None:
-                logger.info("Triton at %s is ready", self._triton.address)
-            else:
-                logger.warning("not ready: %s", missing)
-        self._last = missing
+            return f"Triton at {self._triton.address} can't be asked: {error}."
+        except TimeoutError:
+            return f"Triton at {self._triton.address} does not answer within {_CHECK_TIMEOUT:g} s."

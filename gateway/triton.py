@@ -5,6 +5,7 @@ every tensor once more and know nothing of cancelling.
 """
 
 import array
+import math
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -115,7 +116,7 @@ class Triton:
                 whose deadline has passed from its queue.
 
         Raises:
-            TritonError: any failure, an answer of the wrong size included.
+            TritonError: any failure; an answer of the wrong size or not of numbers is INTERNAL.
         """
         length = max(map(len, rows))
         ids = array.array("q")
@@ -143,6 +144,11 @@ class Triton:
                 f"{len(rows)} rows, {len(rows) * width * _FLOAT_BYTES} expected",
             )
         values = array.array("f", raw).tolist()
+        if not all(map(math.isfinite, values)):
+            raise TritonError(
+                grpc.StatusCode.INTERNAL,
+                f"{model} version {version} answered {PROBABILITIES} that are not all finite",
+            )
         return [values[start : start + width] for start in range(0, len(values), width)]
 
 

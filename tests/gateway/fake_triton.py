@@ -1,0 +1,64 @@
+"""A fake Triton, for the failures that a real one can't be made to give.
+
+Speaks the real protocol over real gRPC, with a `ModelInfer` that does what a test says.
+"""
+
+import contextlib
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from tritonclient.grpc import service_pb2 as messages
+from tritonclient.grpc import service_pb2_grpc
+
+
+class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
+    """Serves `emotion_rubert` version 1."""
+
+    address = ""
+    infer: Callable[[Any, grpc.ServicerContext], Any]
+
+    def RepositoryIndex(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
+        row = messages.RepositoryIndexResponse.ModelIndex(
+            name="emotion_rubert", version="1", state="READY"
+        )
+        return messages.RepositoryIndexResponse(models=[row])
+
+    def ModelReady(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
+        return messages.ModelReadyResponse(ready=True)
+
+    def ModelConfig(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
+        answer = messages.ModelConfigResponse()
+        answer.config.max_batch_size = 8
+        answer.config.input.add(name="input_ids")
+        answer.config.output.add(name="probabilities")
+        return answer
+
+    def ModelInfer(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        return self.infer(request, context)
+
+
+def answer(request: Any, value: float = 0.5, missing: int = 0) -> Any:
+    """The same probability for everything, less some numbers at the end."""
+    count = request.inputs[0].shape[0] * 6 - missing
+    return messages.ModelInferResponse(
+        raw_output_contents=[struct.pack(f"<{count}f", *[value] * count)]
+    )
+
+
+@contextlib.contextmanager
+def running_fake_triton() -> Iterator[FakeTriton]:
+    """A fake on a free port."""
+    server = grpc.server(ThreadPoolExecutor(32))
+    fake = FakeTriton()
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(fake, server)
+    fake.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        yield fake
+    finally:
+        stopped: threading.Event = server.stop(grace=0)
+        stopped.wait()

@@ -1,0 +1,220 @@
+"""What Triton does wrong, and what a client of the gateway then sees."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from gateway.failures import FAILURES
+from tests.gateway.fake_triton import FakeTriton, answer, running_fake_triton
+from tests.gateway.gateway_process import GatewayProcess, running_gateway
+from tests.gateway.small_model import publish
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[FakeTriton]:
+    with running_fake_triton() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def fake_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("fake") / "model_repository"
+    path.mkdir()
+    publish(path, 1)
+    return path
+
+
+@pytest.fixture(scope="module")
+def gateway(fake: FakeTriton, fake_repository: Path) -> Iterator[GatewayProcess]:
+    flags = ("--request-timeout=1", "--max-in-flight=4")
+    with running_gateway(fake_repository, fake.address, *flags) as running:
+        running.wait_until_ready()
+        yield running
+
+
+@pytest.fixture
+def client(gateway: GatewayProcess) -> Iterator[httpx.Client]:
+    with gateway.client() as client:
+        yield client
+
+
+def ask(client: httpx.Client, **fields: object) -> httpx.Response:
+    return client.post("/v1/emotions", json={"text": "рад", **fields})
+
+
+def test_the_table_has_every_failure() -> None:
+    assert set(FAILURES) == set(grpc.StatusCode) - {grpc.StatusCode.OK}
+    assert {status for status, _ in FAILURES.values()} == {500, 503, 504}
+    assert all(bool(sentence) == (status == 503) for status, sentence in FAILURES.values())
+
+
+@pytest.mark.parametrize("code", FAILURES, ids=lambda code: code.name)
+def test_every_line_of_the_table(
+    fake: FakeTriton, gateway: GatewayProcess, client: httpx.Client, code: grpc.StatusCode
+) -> None:
+    def fail(_: Any, context: grpc.ServicerContext) -> None:
+        context.abort(code, "words for the log")
+
+    fake.infer = fail
+    status, sentence = FAILURES[code]
+    for fields in ({}, {"texts": ["рад", "а " * 20], "text": None}):
+        response = ask(client, **fields)
+        assert response.status_code == status
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["status"] == status
+        assert sentence in response.json()["detail"]
+        assert "words for the log" not in response.text
+        assert response.headers.get("retry-after") == ("1" if status == 503 else None)
+    assert (f"{code.name}: words for the log" in gateway.log()) == (status == 500)
+
+
+def test_answers_of_the_wrong_size_are_no_answers(
+    fake: FakeTriton, gateway: GatewayProcess, client: httpx.Client
+) -> None:
+    fake.infer = lambda request, _: answer(request, missing=1)
+    assert ask(client).status_code == 500
+    assert "answered 20 bytes of probabilities for 1 rows, 24 expected" in gateway.log()
+
+
+def test_answers_that_are_no_numbers_are_no_answers(
+    fake: FakeTriton, gateway: GatewayProcess, client: httpx.Client
+) -> None:
+    fake.infer = lambda request, _: answer(request, value=float("nan"))
+    assert ask(client).status_code == 500
+    assert "not all finite" in gateway.log()
+
+
+def test_the_deadline_travels_to_triton(fake: FakeTriton, client: httpx.Client) -> None:
+    seen: list[float] = []
+
+    def see(request: Any, context: grpc.ServicerContext) -> Any:
+        seen.append(context.time_remaining())
+        return answer(request)
+
+    fake.infer = see
+    assert ask(client).status_code == 200
+    # gRPC rounds up a little.
+    assert 0.5 < seen[0] < 1.1
+
+
+def test_a_slow_triton_costs_no_more_than_the_deadline(
+    fake: FakeTriton, client: httpx.Client
+) -> None:
+    freed = threading.Event()
+    cancelled = threading.Event()
+
+    def hang(request: Any, context: grpc.ServicerContext) -> Any:
+        context.add_callback(cancelled.set)
+        freed.wait(5)
+        return answer(request)
+
+    fake.infer = hang
+    start = time.monotonic()
+    response = ask(client)
+    assert response.status_code == 504
+    assert response.json()["detail"] == "There was no answer from Triton within 1 s."
+    assert 0.9 < time.monotonic() - start < 1.5
+    assert cancelled.wait(1)
+    freed.set()
+
+
+def test_a_client_that_hangs_up_cancels_its_call(fake: FakeTriton, gateway: GatewayProcess) -> None:
+    arrived, cancelled = threading.Event(), threading.Event()
+
+    def hang(request: Any, context: grpc.ServicerContext) -> Any:
+        context.add_callback(cancelled.set)
+        arrived.set()
+        cancelled.wait(5)
+        return answer(request)
+
+    fake.infer = hang
+    start = time.monotonic()
+    with gateway.client(timeout=0.2) as client, pytest.raises(httpx.ReadTimeout):
+        ask(client)
+    assert arrived.is_set()
+    assert cancelled.wait(1)
+    # By the hang-up, not by the deadline.
+    assert time.monotonic() - start < 0.8
+
+
+def test_more_in_flight_than_allowed_are_refused_at_once(
+    fake: FakeTriton, gateway: GatewayProcess
+) -> None:
+    waiting = threading.Semaphore(0)
+    freed = threading.Event()
+
+    def hang(request: Any, _: grpc.ServicerContext) -> Any:
+        waiting.release()
+        freed.wait(5)
+        return answer(request)
+
+    fake.infer = hang
+    statuses: list[int] = []
+
+    def one() -> None:
+        with gateway.client() as client:
+            statuses.append(ask(client).status_code)
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert all(waiting.acquire(timeout=1) for _ in threads)
+    with gateway.client() as client:
+        start = time.monotonic()
+        refused = ask(client)
+        assert time.monotonic() - start < 0.2
+        assert refused.status_code == 429
+        assert refused.headers["retry-after"] == "1"
+        assert client.get("/health/live").status_code == 200
+    freed.set()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 4
+    with gateway.client() as client:
+        assert ask(client).status_code == 200
+
+
+def test_a_body_that_does_not_arrive(gateway: GatewayProcess) -> None:
+    def drip() -> Iterator[bytes]:
+        yield b'{"text": '
+        time.sleep(1.3)
+        yield b'"a"}'
+
+    with gateway.client() as client:
+        response = client.post("/v1/emotions", content=drip())
+    assert response.status_code == 408
+    assert response.json()["detail"] == "The body did not arrive whole within 1 s."
+
+
+def test_admitted_requests_are_answered_when_it_stops(
+    fake: FakeTriton, fake_repository: Path
+) -> None:
+    arrived = threading.Event()
+
+    def slow(request: Any, _: grpc.ServicerContext) -> Any:
+        arrived.set()
+        time.sleep(0.7)
+        return answer(request)
+
+    fake.infer = slow
+    statuses: list[int] = []
+    with running_gateway(fake_repository, fake.address) as stopping:
+        stopping.wait_until_ready()
+
+        def one() -> None:
+            with stopping.client() as client:
+                statuses.append(ask(client).status_code)
+
+        thread = threading.Thread(target=one)
+        thread.start()
+        assert arrived.wait(2)
+        stopping.process.terminate()
+        thread.join()
+        assert stopping.process.wait(5) == 0
+    assert statuses == [200]

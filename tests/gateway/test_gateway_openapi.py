@@ -1,0 +1,98 @@
+"""The OpenAPI document says what the gateway does."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from jsonschema import Draft202012Validator
+
+from gateway.app import make_app
+from gateway.settings import Settings
+from tests.gateway.gateway_process import GatewayProcess
+
+STATUSES = {
+    ("/v1/emotions", "post"): {200, 400, 404, 408, 413, 422, 429, 500, 503, 504},
+    ("/v1/models", "get"): {200, 500, 503, 504},
+    ("/health/live", "get"): {200, 500},
+    ("/health/ready", "get"): {200, 500, 503},
+}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    settings = Settings(model_repository=Path(), max_texts=7, max_characters=99)
+    # Without its life time: the document needs no Triton.
+    answer = TestClient(make_app(settings)).get("/openapi.json").json()
+    assert isinstance(answer, dict)
+    return answer
+
+
+def validator(document: dict[str, Any], name: str) -> Draft202012Validator:
+    return Draft202012Validator({"$ref": f"#/components/schemas/{name}", **document})
+
+
+def test_statuses(document: dict[str, Any]) -> None:
+    found = {
+        (path, method): {int(status) for status in operation["responses"]}
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert found == STATUSES
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                kind = "application/json" if status == "200" else "application/problem+json"
+                assert list(response["content"]) == [kind]
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    names = set(re.findall(r"#/components/schemas/(\w+)", str(document)))
+    assert names <= set(document["components"]["schemas"])
+
+
+@pytest.mark.parametrize(
+    ("request_body", "valid"),
+    [
+        ({"text": "a"}, True),
+        ({"texts": ["a"], "text": None}, True),
+        ({"texts": ["a"] * 7}, True),
+        ({"texts": ["a"] * 8}, False),
+        ({"text": "a" * 100}, False),
+        ({"texts": []}, False),
+        ({}, False),
+        ({"text": "a", "texts": ["a"]}, False),
+        ({"text": "a", "foo": 1}, False),
+        ({"text": "a", "threshold": 2}, False),
+    ],
+)
+def test_the_request_schema(document: dict[str, Any], request_body: object, valid: bool) -> None:
+    assert validator(document, "EmotionsRequest").is_valid(request_body) == valid
+
+
+def test_answers_fit_their_schemas(document: dict[str, Any], gateway: GatewayProcess) -> None:
+    with gateway.client() as client:
+        for name, response in {
+            "EmotionsResponse": client.post("/v1/emotions", json={"text": "рад", "threshold": 0}),
+            "ModelsResponse": client.get("/v1/models"),
+            "Health": client.get("/health/ready"),
+            "ProblemDetails": client.post("/v1/emotions", json={}),
+        }.items():
+            validator(document, name).validate(response.json())
+
+
+def test_the_examples_work(document: dict[str, Any], gateway: GatewayProcess) -> None:
+    body = document["paths"]["/v1/emotions"]["post"]["requestBody"]["content"]["application/json"]
+    assert len(body["examples"]) >= 4
+    with gateway.client() as client:
+        for example in body["examples"].values():
+            assert client.post("/v1/emotions", json=example["value"]).status_code == 200
+            assert re.search("[а-я]", str(example["value"]))
+
+
+def test_the_documentation_page(gateway: GatewayProcess) -> None:
+    with gateway.client() as client:
+        page = client.get("/docs")
+    assert page.status_code == 200
+    assert "/openapi.json" in page.text

@@ -1,0 +1,82 @@
+"""Versions come and go under load, and no request fails."""
+
+import shutil
+import time
+from pathlib import Path
+
+from tests.gateway.gateway_process import GatewayProcess, running_gateway
+from tests.gateway.load import running_load
+from tests.gateway.small_model import publish, withdraw
+from tests.triton_process import running_triton
+
+
+def wait_for_version(gateway: GatewayProcess, version: str, seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    with gateway.client() as client:
+        while client.post("/v1/emotions", json={"text": "рад"}).json()["version"] != version:
+            assert time.monotonic() < deadline, gateway.log()
+            time.sleep(0.05)
+
+
+def test_versions_come_and_go_under_load(repository: Path) -> None:
+    with (
+        running_triton(repository, poll_seconds=1) as triton,
+        running_gateway(repository, triton.grpc_url) as gateway,
+    ):
+        gateway.wait_until_ready()
+        with running_load(gateway) as load:
+            publish(repository, 2)
+            wait_for_version(gateway, "2")
+            load.wait_for(50)
+            with gateway.client() as client:
+                pinned = client.post("/v1/emotions", json={"text": "рад", "version": "1"})
+                assert pinned.json()["version"] == "1"
+            publish(repository, 3)
+            wait_for_version(gateway, "3")
+            load.wait_for(50)
+            # Rolled back: the newest is unloaded under the requests that ask for no version.
+            withdraw(repository, 3)
+            wait_for_version(gateway, "2")
+            load.wait_for(50)
+            with gateway.client() as client:
+                gone = client.post("/v1/emotions", json={"text": "рад", "version": "3"})
+                assert gone.status_code == 404
+        assert list(load.statuses) == [200]
+        assert set(load.versions) == {"1", "2", "3"}
+
+
+def test_a_version_is_found_by_the_request_that_asks_for_it(repository: Path) -> None:
+    with (
+        running_triton(repository, poll_seconds=1) as triton,
+        running_gateway(repository, triton.grpc_url, "--refresh-interval=3600") as gateway,
+        gateway.client() as client,
+    ):
+        gateway.wait_until_ready()
+        asked = {"text": "рад", "version": "2"}
+        assert client.post("/v1/emotions", json=asked).status_code == 404
+        publish(repository, 2)
+        deadline = time.monotonic() + 10
+        while client.post("/v1/emotions", json=asked).status_code != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert client.post("/v1/emotions", json={"text": "рад"}).json()["version"] == "2"
+
+
+def test_a_version_that_does_not_load_changes_nothing(repository: Path, tmp_path: Path) -> None:
+    with (
+        running_triton(repository, poll_seconds=1, stops_cleanly=False) as triton,
+        running_gateway(repository, triton.grpc_url) as gateway,
+    ):
+        gateway.wait_until_ready()
+        with running_load(gateway, clients=2) as load:
+            damaged = shutil.copytree(repository / "emotion_rubert/1", tmp_path / "damaged")
+            (damaged / "model.cpu.onnx").write_bytes(b"half a model")
+            damaged.rename(repository / "emotion_rubert/2")
+            deadline = time.monotonic() + 15
+            while "failed to load 'emotion_rubert'" not in triton.log():
+                assert time.monotonic() < deadline, triton.log()
+                time.sleep(0.1)
+            load.wait_for(50)
+            assert gateway.readiness() == 200
+        assert list(load.statuses) == [200]
+        assert list(load.versions) == ["1"]
