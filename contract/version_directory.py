@@ -73,7 +73,7 @@ class Card(_Strict):
 
     model: str
     base_model: str
-    architecture: dict[str, int]
+    architecture: dict[str, int | float]
     labels: list[Label]
     max_length: int = Field(ge=8, le=256)
     pad_id: int = Field(ge=0)

@@ -34,9 +34,7 @@ def fold_of_each(examples: Sequence[Example]) -> npt.NDArray[np.int64]:
     return folds
 
 
-def train_and_held_out(
-    dataset: str, fold: int, data_dir: Path | None
-) -> tuple[list[Example], list[Example]]:
+def train_and_held_out(dataset: str, fold: int, data_dir: Path | None) -> tuple[list[Example], list[Example]]:
     """The rows to train on when `fold` of CEDR is held out, and the held-out rows.
 
     `cedr` is CEDR's other four folds; `combo` adds the rows of ru_goemotions, all three

@@ -40,7 +40,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--heads", type=int, default=12, help="attention heads (default: %(default)s)")
     parser.add_argument("--intermediate", type=int, default=600, help="feed-forward size (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=14_000, help="training steps (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=512, help=f"blocks of {BLOCK} tokens a step (default: %(default)s)")
+    parser.add_argument(
+        "--batch-size", type=int, default=512, help=f"blocks of {BLOCK} tokens a step (default: %(default)s)"
+    )
     parser.add_argument("--lr", type=float, default=2e-3, help="peak learning rate (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
     return parser.parse_args()
@@ -120,9 +122,7 @@ class _MaskedLoss(torch.nn.Module):
         budget = int(len(flat) * MASKED_SHARE * 1.1)
         chosen = torch.topk((flat != IGNORED).int(), budget, sorted=False).indices
         logits = self.model.cls(hidden[chosen])
-        return torch.nn.functional.cross_entropy(
-            logits.float(), flat[chosen], ignore_index=IGNORED
-        )
+        return torch.nn.functional.cross_entropy(logits.float(), flat[chosen], ignore_index=IGNORED)
 
 
 def main() -> None:

@@ -29,17 +29,13 @@ def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
     tokenizer.normalizer = normalizers.Sequence(
         [
             normalizers.NFKC(),
-            normalizers.BertNormalizer(
-                clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=True
-            ),
+            normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=True),
             normalizers.Replace("ё", "е"),
         ]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    trainer = WordPieceTrainer(
-        vocab_size=vocabulary_size, special_tokens=list(SPECIAL_TOKENS), limit_alphabet=400
-    )
+    trainer = WordPieceTrainer(vocab_size=vocabulary_size, special_tokens=list(SPECIAL_TOKENS), limit_alphabet=400)
     tokenizer.train_from_iterator(texts, trainer)
     cls_id, sep_id = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -90,13 +86,10 @@ def special_tokens_as_text(tokenizer: Tokenizer) -> Tokenizer:
     state["truncation"] = state["padding"] = None
     model = state["model"]
     if model["type"] == "Unigram":
-        model["vocab"] = [
-            [f" {piece}" if piece in special else piece, score] for piece, score in model["vocab"]
-        ]
+        model["vocab"] = [[f" {piece}" if piece in special else piece, score] for piece, score in model["vocab"]]
     elif model["type"] == "BPE":
         model["vocab"] = {
-            (f" {piece}" if piece in special else piece): index
-            for piece, index in model["vocab"].items()
+            (f" {piece}" if piece in special else piece): index for piece, index in model["vocab"].items()
         }
     return Tokenizer.from_str(json.dumps(state, ensure_ascii=False))
 

@@ -174,7 +174,9 @@ def _arguments() -> argparse.Namespace:
         prog="python -m training.train", description=__doc__, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--base-model", default="rubert", help="rubert, xlm, a local checkpoint or a hub name (default: %(default)s)")
+    parser.add_argument(
+        "--base-model", default="rubert", help="rubert, xlm, a local checkpoint or a hub name (default: %(default)s)"
+    )
     parser.add_argument("--dataset", choices=DATASETS, default="cedr", help="rows to train on (default: %(default)s)")
     parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
     parser.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
@@ -206,16 +208,13 @@ def main() -> None:
         folds = [np.zeros(len(truth), dtype=np.int64)]
         truths, answers = [truth], [probabilities]
         for fold in range(1, FOLDS):
-            truth, probabilities = fine_tune(
-                recipe, fold, arguments.data_dir, arguments.output / f"fold{fold}"
-            )
+            truth, probabilities = fine_tune(recipe, fold, arguments.data_dir, arguments.output / f"fold{fold}")
             truths.append(truth)
             answers.append(probabilities)
             folds.append(np.full(len(truth), fold, dtype=np.int64))
         per_fold = [evaluate(t, a)["mean"] for t, a in zip(truths, answers, strict=True)]
         written["five_folds"] = {
-            name: round(float(np.mean([figures[name] for figures in per_fold])), 4)
-            for name in per_fold[0]
+            name: round(float(np.mean([figures[name] for figures in per_fold])), 4) for name in per_fold[0]
         }
         print(f"five folds, mean: {written['five_folds']}")
         np.savez_compressed(

@@ -1,0 +1,157 @@
+"""What a version must pass before it is published.
+
+Every check takes what it judges as arguments and either returns its figures or raises
+`TrainingError`, saying by how much the version failed.
+"""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+
+from training.errors import TrainingError
+from training.export.graph import CONTRIB, IR_VERSION, OPSET
+from training.export.runtime import Ids, Probabilities, run
+from training.export.weights import Shape
+from training.metrics import evaluate
+
+PARITY: Final = {"fp32": 1e-4, "fp16": 1e-2}
+COMPOSITION: Final = {"fp32": 1e-5, "int8": 5e-3}
+LABELS_CHANGED: Final = 0.001
+AUC_LOSS: Final = 0.005
+F1_LOSS: Final = 0.01
+WORST_BATCH_MEGABYTES: Final = 1000
+WORST_BATCH_MILLISECONDS: Final = 150
+TOO_LONG: Final = 100_000
+
+
+def run_in_batches(
+    graph: onnxruntime.InferenceSession, rows: Sequence[Ids], size: int, order: npt.NDArray[np.int64]
+) -> Probabilities:
+    """Answers in the order of `rows`, run in batches of `size` in the given order."""
+    answers = np.empty((len(rows), 6), dtype=np.float32)
+    for start in range(0, len(order), size):
+        batch = order[start : start + size]
+        answers[batch] = run(graph, [rows[index] for index in batch])
+    return answers
+
+
+def check_format(model: onnx.ModelProto, expected: dict[str, int]) -> dict[str, int]:
+    """Opset, IR version, operator sets, and that the fused operators are there, so many of each."""
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
+    if opsets.get("") != OPSET or model.ir_version > IR_VERSION:
+        raise TrainingError(f"opset {opsets.get('')}, IR {model.ir_version}: must be {OPSET} and at most {IR_VERSION}")
+    strange = {node.domain for node in model.graph.node} - {"", CONTRIB}
+    if strange:
+        raise TrainingError(f"operators of unknown sets: {', '.join(sorted(strange))}")
+    found = Counter(node.op_type for node in model.graph.node)
+    for operator, count in expected.items():
+        if found[operator] != count:
+            raise TrainingError(f"expected {count} fused {operator}, found {found[operator]}")
+    return expected
+
+
+def check_parity(name: str, answers: Probabilities, reference: Probabilities, bound: float) -> float:
+    """The largest difference from PyTorch's probabilities."""
+    difference = float(np.abs(answers - reference).max())
+    if not difference <= bound:  # Written so that NaN fails too.
+        raise TrainingError(f"{name} differs from PyTorch by {difference:.2g}; at most {bound:.0e} is allowed")
+    return difference
+
+
+def check_composition(
+    name: str, graph: onnxruntime.InferenceSession, rows: Sequence[Ids], bound: float
+) -> tuple[Probabilities, dict[str, float]]:
+    """That a row's answer doesn't depend on its neighbours; returns the answers alone, too."""
+    alone = run_in_batches(graph, rows, 1, np.arange(len(rows)))
+    order = np.random.default_rng(0).permutation(len(rows))
+    together = run_in_batches(graph, rows, 64, order)
+    difference = float(np.abs(alone - together).max())
+    changed = float(((alone >= 0.5) != (together >= 0.5)).mean())
+    if not difference <= bound or changed > LABELS_CHANGED:
+        raise TrainingError(
+            f"{name}: neighbours move a probability by {difference:.2g} (at most {bound:.0e}) and"
+            f" change {changed:.2%} of labels (at most {LABELS_CHANGED:.1%})"
+        )
+    return alone, {"largest_difference": difference, "labels_changed": changed}
+
+
+def cleaned(row: Ids, shape: Shape) -> list[int]:
+    """What the graph must make of a row, said in Python."""
+    kept = list(row)
+    while kept and kept[-1] == shape.pad_id:
+        kept.pop()
+    known = range(shape.vocabulary)
+    kept = [token if token in known and token != shape.pad_id else shape.unk_id for token in kept]
+    return kept[: shape.max_length] or [shape.unk_id]
+
+
+def hostile_rows(shape: Shape) -> dict[str, list[int]]:
+    """Rows that a careless or hostile client may send."""
+    pad, word = shape.pad_id, shape.vocabulary - 1
+    return {
+        "empty": [],
+        "only pads": [pad] * 7,
+        "trailing pads": [2, word, 3, pad, pad],
+        "pads inside": [2, pad, word, pad, pad, 3],
+        "leading pads": [pad, pad, word],
+        "negative": [2, -1, -(2**62), 3],
+        "outside the vocabulary": [2, shape.vocabulary, 2**62, 3],
+        "too long": [2] + [word] * (shape.max_length * 5),
+        "long pads, then a token": [2, word] + [pad] * (shape.max_length * 2) + [word],
+    }
+
+
+def check_hostile(
+    name: str, graph: onnxruntime.InferenceSession, rows: Sequence[Ids], shape: Shape, bound: float
+) -> None:
+    """That bad rows get the answer of their cleaned form and leave their neighbours alone."""
+    hostile = hostile_rows(shape)
+    mixed: list[Ids] = [[]]
+    for (_, bad), good in zip(hostile.items(), rows, strict=False):
+        mixed += [bad, good]
+    mixed.append([])
+    answers = run(graph, mixed)
+    expected = np.concatenate([run(graph, [cleaned(row, shape)]) for row in mixed])
+    difference = float(np.abs(answers - expected).max())
+    if not np.isfinite(answers).all() or not difference <= bound:
+        raise TrainingError(f"{name}: bad rows move an answer by {difference:.2g}; at most {bound:.0e} is allowed")
+    if not np.isfinite(run(graph, [[], []])).all():
+        raise TrainingError(f"{name}: a batch of empty rows gives no finite answer")
+
+
+def check_worst_batch(graph: Path, shape: Shape, max_batch_size: int) -> dict[str, float]:
+    """Time and memory of the worst batch, in a process of its own with two threads."""
+    done = subprocess.run(  # noqa: S603 - our own interpreter and module.
+        [sys.executable, "-m", "training.export.worst_batch", str(graph), str(shape.max_length), str(max_batch_size), str(TOO_LONG)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise TrainingError(f"the worst batch could not be run: {done.stderr.strip()[-500:]}")
+    figures: dict[str, float] = json.loads(done.stdout)
+    if figures["megabytes"] > WORST_BATCH_MEGABYTES or figures["milliseconds"] > WORST_BATCH_MILLISECONDS:
+        raise TrainingError(
+            f"the worst batch took {figures['megabytes']:.0f} MB and {figures['milliseconds']:.0f} ms;"
+            f" at most {WORST_BATCH_MEGABYTES} MB and {WORST_BATCH_MILLISECONDS} ms are allowed"
+        )
+    return figures
+
+
+def check_quantisation(truth: Any, full: Probabilities, quantised: Probabilities) -> dict[str, Any]:
+    """That int8 costs little; returns the int8 figures on the rows."""
+    before, after = evaluate(truth, full), evaluate(truth, quantised)
+    auc = before["mean"]["roc_auc"] - after["mean"]["roc_auc"]
+    f1 = before["mean"]["f1_macro"] - after["mean"]["f1_macro"]
+    if auc > AUC_LOSS or f1 > F1_LOSS:
+        raise TrainingError(
+            f"int8 costs {auc:.4f} of mean ROC AUC (at most {AUC_LOSS}) and {f1:.4f} of mean F1 (at most {F1_LOSS})"
+        )
+    return after

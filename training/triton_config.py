@@ -1,0 +1,82 @@
+"""Triton's model configuration, for GPU and CPU, written through the real protobuf."""
+
+from pathlib import Path
+from typing import Final, Literal
+
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2 as pb
+
+from contract.labels import EMOTIONS
+from contract.version_directory import CPU_GRAPH, GPU_GRAPH, INPUT_IDS, ITEM_SHAPE, PROBABILITIES
+
+MAX_BATCH_SIZE: Final = 64
+CPU_INSTANCES: Final = 2
+VERSIONS_SERVED: Final = 2
+
+
+def model_config(name: str, device: Literal["cpu", "gpu"]) -> pb.ModelConfig:
+    """The configuration of one model; `cpu` and `gpu` differ in graph file and instances."""
+    instances = (
+        pb.ModelInstanceGroup(kind=pb.ModelInstanceGroup.KIND_CPU, count=CPU_INSTANCES)
+        if device == "cpu"
+        else pb.ModelInstanceGroup(kind=pb.ModelInstanceGroup.KIND_GPU, count=1)
+    )
+    warm_up = [
+        pb.ModelWarmup(
+            name=f"{rows} rows",
+            batch_size=rows,
+            inputs={INPUT_IDS: pb.ModelWarmup.Input(data_type=pb.TYPE_INT64, dims=[32], zero_data=True)},
+        )
+        for rows in (1, MAX_BATCH_SIZE)
+    ]
+    return pb.ModelConfig(
+        name=name,
+        backend="onnxruntime",
+        max_batch_size=MAX_BATCH_SIZE,
+        default_model_filename=CPU_GRAPH if device == "cpu" else GPU_GRAPH,
+        version_policy=pb.ModelVersionPolicy(latest=pb.ModelVersionPolicy.Latest(num_versions=VERSIONS_SERVED)),
+        # Requests of any lengths share an execution: Triton joins them without padding and
+        # tells the graph each row's length.
+        input=[pb.ModelInput(name=INPUT_IDS, data_type=pb.TYPE_INT64, dims=[-1], allow_ragged_batch=True)],
+        batch_input=[
+            pb.BatchInput(
+                kind=pb.BatchInput.BATCH_ITEM_SHAPE,
+                target_name=[ITEM_SHAPE],
+                data_type=pb.TYPE_INT32,
+                source_input=[INPUT_IDS],
+            )
+        ],
+        output=[
+            pb.ModelOutput(
+                name=PROBABILITIES,
+                data_type=pb.TYPE_FP32,
+                dims=[len(EMOTIONS)],
+                label_filename="labels.txt",
+            )
+        ],
+        instance_group=[instances],
+        # No delay: while every instance is busy, the requests that wait form the next batch.
+        # A client may set its own time limit, and is told when the queue is full.
+        dynamic_batching=pb.ModelDynamicBatching(
+            default_queue_policy=pb.ModelQueuePolicy(
+                timeout_action=pb.ModelQueuePolicy.REJECT,
+                allow_timeout_override=True,
+                max_queue_size=4096,
+            )
+        ),
+        # One thread an instance: several instances use several cores better than several
+        # threads do on matrices this small.
+        parameters={"intra_op_thread_count": pb.ModelParameter(string_value="1")},
+        model_warmup=warm_up,
+    )
+
+
+def write_model_directory(directory: Path, name: str) -> None:
+    """Write `config.pbtxt`, `configs/cpu.pbtxt` and `labels.txt` into a model's directory."""
+    (directory / "configs").mkdir(parents=True, exist_ok=True)
+    head = "# Written by training/triton_config.py: change it there.\n"
+    for path, device in (("config.pbtxt", "gpu"), ("configs/cpu.pbtxt", "cpu")):
+        config = model_config(name, "gpu" if device == "gpu" else "cpu")
+        text = text_format.MessageToString(config)
+        (directory / path).write_text(head + text, encoding="utf-8")
+    (directory / "labels.txt").write_text("\n".join(EMOTIONS) + "\n", encoding="utf-8")
