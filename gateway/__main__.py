@@ -37,9 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     except PortError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # uvicorn says "Started server process" and the like; its errors are wanted.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     # When it has stopped, uvicorn raises the signal that stopped it once more, for whoever

@@ -70,9 +70,11 @@ async def _triton_error(request: Request, error: Exception) -> Response:
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     status = HTTPStatus(error.status_code)
+    # Not `request.url`, which is made from the Host header and raises if that is malformed.
+    path = request.scope["path"][:200]
     detail = {
-        HTTPStatus.NOT_FOUND: f"There is no {request.url.path[:200]} here; /docs lists what is.",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not for {request.url.path[:200]}.",
+        HTTPStatus.NOT_FOUND: f"There is no {path} here; /docs lists what is.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not for {path}.",
     }.get(status, f"{error.detail}.")
     return Problem(status, detail, headers=error.headers).response()
 

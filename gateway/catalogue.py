@@ -59,9 +59,7 @@ class Served:
             if candidate.version == version:
                 return candidate
         known = ", ".join(candidate.version for candidate in versions)
-        raise problems.not_found(
-            f"Model {full_name} has no version {version[:80]!r}. Served: {known}."
-        )
+        raise problems.not_found(f"Model {full_name} has no version {version[:80]!r}. Served: {known}.")
 
 
 class Catalogue:
@@ -103,9 +101,7 @@ class Catalogue:
             if self._look_under_way is None or self._look_under_way.done():
                 self._look_under_way = asyncio.create_task(self._look())
                 # Whoever waits gets the exception; nobody has to.
-                self._look_under_way.add_done_callback(
-                    lambda task: task.cancelled() or task.exception()
-                )
+                self._look_under_way.add_done_callback(lambda task: task.cancelled() or task.exception())
             await asyncio.shield(self._look_under_way)
 
     async def close(self) -> None:
@@ -139,15 +135,12 @@ class Catalogue:
             try:
                 version = self._reader.read(row, row_limits)
             except UnusableVersionError as error:
-                unusable.append(
-                    UnusableVersion(model=row.model, version=row.version, reason=str(error))
-                )
+                unusable.append(UnusableVersion(model=row.model, version=row.version, reason=str(error)))
             else:
                 usable.setdefault(row.model, []).append(version)
         return Served(
             models={
-                model: tuple(sorted(versions, key=_number, reverse=True))
-                for model, versions in sorted(usable.items())
+                model: tuple(sorted(versions, key=_number, reverse=True)) for model, versions in sorted(usable.items())
             },
             unusable=tuple(unusable),
         )
@@ -155,9 +148,7 @@ class Catalogue:
     def _report(self, found: Served) -> None:
         for entry in found.unusable:
             if entry not in self.served.unusable:
-                logger.warning(
-                    "model %s version %s is left out: %s", entry.model, entry.version, entry.reason
-                )
+                logger.warning("model %s version %s is left out: %s", entry.model, entry.version, entry.reason)
         for model, versions in found.models.items():
             before = {version.version for version in self.served.models.get(model, ())}
             new = [version.version for version in versions if version.version not in before]

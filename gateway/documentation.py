@@ -125,9 +125,7 @@ READY: Final[dict[str, Any]] = {
 def openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
     """The document, with the limits as they are set."""
     if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
-        )
+        document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
         _, definitions = models_json_schema(
             [(EmotionsRequest, "validation"), (ProblemDetails, "serialization")],
             ref_template=_REFERENCE,

@@ -12,9 +12,7 @@ _DECIMALS: Final = 6
 what a client reads and what was decided agree."""
 
 
-def to_result(
-    probabilities: Sequence[float], thresholds: Mapping[str, float], tokens: Tokens
-) -> Result:
+def to_result(probabilities: Sequence[float], thresholds: Mapping[str, float], tokens: Tokens) -> Result:
     """One text's answer.
 
     Args:
@@ -23,8 +21,7 @@ def to_result(
         tokens: the text's tokens.
     """
     by_emotion = {
-        emotion: round(probability, _DECIMALS)
-        for emotion, probability in zip(EMOTIONS, probabilities, strict=True)
+        emotion: round(probability, _DECIMALS) for emotion, probability in zip(EMOTIONS, probabilities, strict=True)
     }
     # Stable: equal probabilities keep the order of the labels.
     ranked = sorted(EMOTIONS, key=lambda emotion: -by_emotion[emotion])

@@ -23,9 +23,7 @@ _INLINE_CHARACTERS: Final = 500
 class Inference:
     """Answers requests; holds nothing of a request between calls."""
 
-    def __init__(
-        self, triton: Triton, catalogue: Catalogue, threads: Executor, default_model: str
-    ) -> None:
+    def __init__(self, triton: Triton, catalogue: Catalogue, threads: Executor, default_model: str) -> None:
         self._triton = triton
         self._catalogue = catalogue
         self._threads = threads
@@ -58,9 +56,7 @@ class Inference:
                 raise
         return await self._answer_with(now, request, deadline)
 
-    async def _answer_with(
-        self, version: Version, request: EmotionsRequest, deadline: float
-    ) -> EmotionsResponse:
+    async def _answer_with(self, version: Version, request: EmotionsRequest, deadline: float) -> EmotionsResponse:
         thresholds = _thresholds(version, request)
         tokens = await self._tokenize(version, request.all_texts)
         if not request.truncate:
@@ -71,8 +67,7 @@ class Inference:
             version=version.version,
             profile=None if request.threshold is not None else request.profile or DEFAULT_PROFILE,
             results=[
-                to_result(row, thresholds, row_tokens)
-                for row, row_tokens in zip(probabilities, tokens, strict=True)
+                to_result(row, thresholds, row_tokens) for row, row_tokens in zip(probabilities, tokens, strict=True)
             ],
         )
 
@@ -82,15 +77,11 @@ class Inference:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, version.tokenizer, texts)
 
-    async def _probabilities(
-        self, version: Version, rows: Sequence[list[int]], deadline: float
-    ) -> list[list[float]]:
+    async def _probabilities(self, version: Version, rows: Sequence[list[int]], deadline: float) -> list[list[float]]:
         timeout = max(deadline - asyncio.get_running_loop().time(), 0.0)
 
         async def ask(group: Sequence[list[int]]) -> list[list[float]]:
-            return await self._triton.infer(
-                version.model, version.version, group, version.card.pad_id, timeout
-            )
+            return await self._triton.infer(version.model, version.version, group, version.card.pad_id, timeout)
 
         if len(rows) == 1:
             return await ask(rows)

@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Iterator
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from gateway import problems
 
@@ -46,17 +47,21 @@ async def read_body(request: Request, limit: int) -> bytes:
 
     Raises:
         Problem: 413, it has more.
+        ClientGoneError: the client has hung up before the end.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > limit):
         raise problems.body_too_large(limit)
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise problems.body_too_large(limit)
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise problems.body_too_large(limit)
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise ClientGoneError from None
     return b"".join(chunks)
 
 

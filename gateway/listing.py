@@ -23,9 +23,7 @@ def list_models(served: Served, limits: Limits, default_model: str) -> ModelsRes
             ModelDescription(
                 model=model,
                 default=model == default,
-                versions=[
-                    _describe(version, default=version is versions[0]) for version in versions
-                ],
+                versions=[_describe(version, default=version is versions[0]) for version in versions],
             )
             for model, versions in served.models.items()
         ],
@@ -41,10 +39,7 @@ def _describe(version: Version, *, default: bool) -> VersionDescription:
         base_model=card.base_model,
         max_length=card.max_length,
         max_batch_size=version.max_batch_size,
-        profiles={
-            name: ProfileDescription(**profile.model_dump())
-            for name, profile in card.profiles.items()
-        },
+        profiles={name: ProfileDescription(**profile.model_dump()) for name, profile in card.profiles.items()},
         metrics=card.metrics,
         licence=card.licence,
     )

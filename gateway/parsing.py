@@ -2,13 +2,13 @@
 
 import json
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final, NoReturn
 
 from pydantic import ValidationError
 
 from gateway import problems
-from gateway.problems import FieldError, Problem
+from gateway.problems import FieldError
 from gateway.schemas import EmotionsRequest, Limits
 
 _MOST_ERRORS: Final = 100
@@ -85,37 +85,33 @@ def _refuse_json(body: bytes, message: str) -> NoReturn:
     `"\\ud83d"` alone is grammatical JSON, but no text: pydantic's parser refuses both alike.
     """
     try:
-        value = json.loads(body.decode(), parse_constant=_refuse_constant)
+        path = _path_to_lone_surrogate(json.loads(body.decode(), parse_constant=_refuse_constant))
     except (ValueError, RecursionError):
-        pass
-    else:
-        for pointer in _lone_surrogates(value, ()):
-            detail = "holds half of a surrogate pair, which is no character"
-            raise problems.unprocessable([FieldError(pointer=pointer, detail=detail)])
-    raise _bad_json(message)
-
-
-def _bad_json(message: str) -> Problem:
-    return problems.bad_json(message.removeprefix("Invalid JSON: "))
+        path = None
+    if path is not None:
+        detail = "holds half of a surrogate pair, which is no character"
+        raise problems.unprocessable([FieldError(pointer=_pointer(path), detail=detail)])
+    raise problems.bad_json(message.removeprefix("Invalid JSON: "))
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _lone_surrogates(value: object, path: tuple[str | int, ...]) -> Iterator[str]:
+def _path_to_lone_surrogate(value: object) -> tuple[str | int, ...] | None:
     if isinstance(value, str):
-        if not _is_text(value):
-            yield _pointer(path)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _lone_surrogates(item, (*path, index))
+        return None if _is_text(value) else ()
+    items: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, list):
+        items = enumerate(value)
     elif isinstance(value, dict):
-        for key, item in value.items():
-            if not _is_text(key):
-                yield _pointer(path)
-            else:
-                yield from _lone_surrogates(item, (*path, key))
+        if not all(map(_is_text, value)):
+            return ()
+        items = value.items()
+    for key, item in items:
+        if (rest := _path_to_lone_surrogate(item)) is not None:
+            return (key, *rest)
+    return None
 
 
 def _is_text(value: str) -> bool:

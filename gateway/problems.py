@@ -17,9 +17,7 @@ class FieldError(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    pointer: str = Field(
-        description="JSON pointer to the field, as a URI fragment", examples=["#/texts/3"]
-    )
+    pointer: str = Field(description="JSON pointer to the field, as a URI fragment", examples=["#/texts/3"])
     detail: str = Field(examples=["312 tokens, and the model takes 128 at most"])
 
 
@@ -28,15 +26,11 @@ class ProblemDetails(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    type: str = Field(
-        default="about:blank", description="always `about:blank`: the status says what kind it is"
-    )
+    type: str = Field(default="about:blank", description="always `about:blank`: the status says what kind it is")
     title: str = Field(description="the status in words", examples=["Service Unavailable"])
     status: int = Field(description="the HTTP status", examples=[503])
     detail: str = Field(description="one sentence: what happened and what to do")
-    errors: list[FieldError] | None = Field(
-        default=None, description="with status 422 only: each field that is wrong"
-    )
+    errors: list[FieldError] | None = Field(default=None, description="with status 422 only: each field that is wrong")
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's own name for it
@@ -103,9 +97,7 @@ def body_too_large(limit: int) -> Problem:
 
 def body_too_slow(timeout: float) -> Problem:
     """408: the client did not finish sending."""
-    return Problem(
-        HTTPStatus.REQUEST_TIMEOUT, f"The body did not arrive whole within {timeout:g} s."
-    )
+    return Problem(HTTPStatus.REQUEST_TIMEOUT, f"The body did not arrive whole within {timeout:g} s.")
 
 
 def too_many_requests(limit: int) -> Problem:
@@ -124,9 +116,7 @@ def unavailable(detail: str) -> Problem:
 
 def deadline_passed(timeout: float) -> Problem:
     """504: no answer in time."""
-    return Problem(
-        HTTPStatus.GATEWAY_TIMEOUT, f"There was no answer from Triton within {timeout:g} s."
-    )
+    return Problem(HTTPStatus.GATEWAY_TIMEOUT, f"There was no answer from Triton within {timeout:g} s.")
 
 
 def bug(detail: str = "The gateway has a bug; its log says more.") -> Problem:

@@ -22,9 +22,7 @@ class Readiness:
     and a bad new version of one model must not take the others from their users.
     """
 
-    def __init__(
-        self, triton: Triton, catalogue: Catalogue, default_model: str, interval: float
-    ) -> None:
+    def __init__(self, triton: Triton, catalogue: Catalogue, default_model: str, interval: float) -> None:
         self._triton = triton
         self._catalogue = catalogue
         self._default_model = default_model
@@ -67,8 +65,7 @@ class Readiness:
             return f"Triton has not loaded {version.model} version {version.version}."
         except Problem as problem:
             left_out = "; ".join(
-                f"{row.model} version {row.version}: {row.reason}"
-                for row in self._catalogue.served.unusable
+                f"{row.model} version {row.version}: {row.reason}" for row in self._catalogue.served.unusable
             )
             return f"{problem.detail}{f' Left out: {left_out}.' if left_out else ''}"
         except TritonError as error:

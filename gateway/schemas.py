@@ -14,12 +14,8 @@ class EmotionsRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    text: str | None = Field(
-        None, description="one text; exactly one of `text` and `texts` is needed"
-    )
-    texts: list[str] | None = Field(
-        None, description="several texts, answered in this order", min_length=1
-    )
+    text: str | None = Field(None, description="one text; exactly one of `text` and `texts` is needed")
+    texts: list[str] | None = Field(None, description="several texts, answered in this order", min_length=1)
     model: Name | None = Field(
         None,
         description="any served model, with or without `emotion_`; the gateway's default "
@@ -28,8 +24,7 @@ class EmotionsRequest(BaseModel):
     version: Name | None = Field(None, description="the newest if left out")
     profile: Name | None = Field(
         None,
-        description="whose thresholds pick `emotions`; `balanced` if neither this nor "
-        "`threshold` is given",
+        description="whose thresholds pick `emotions`; `balanced` if neither this nor `threshold` is given",
     )
     threshold: float | None = Field(
         None,
@@ -71,9 +66,7 @@ class Result(BaseModel):
     emotion: str = Field(description="the most probable emotion")
     label: str = Field(description="its Russian name")
     probability: Probability = Field(description="its probability")
-    emotions: list[Emotion] = Field(
-        description="all that pass their thresholds, most probable first; may be empty"
-    )
+    emotions: list[Emotion] = Field(description="all that pass their thresholds, most probable first; may be empty")
     probabilities: dict[str, Probability] = Field(
         description="of all six; independent of each other, so they need not add up to 1"
     )
@@ -95,9 +88,7 @@ class ProfileDescription(BaseModel):
 
     purpose: str
     thresholds: dict[str, Probability]
-    costs: dict[str, ThresholdCost] = Field(
-        description="precision, recall and share of texts flagged, by emotion"
-    )
+    costs: dict[str, ThresholdCost] = Field(description="precision, recall and share of texts flagged, by emotion")
     measured_on: str
 
 

@@ -29,23 +29,15 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
-    port: int = Field(
-        8080, ge=0, le=_HIGHEST_PORT, description="port to listen on; 0 takes a free one"
-    )
+    port: int = Field(8080, ge=0, le=_HIGHEST_PORT, description="port to listen on; 0 takes a free one")
     triton_address: str = Field("127.0.0.1:8001", description="Triton's gRPC address, host:port")
     model_repository: Path = Field(
         Path("model_repository"),
         description="the model repository that Triton serves; the gateway only reads it",
     )
-    default_model: str = Field(
-        "rubert", min_length=1, description="model of a request that names none"
-    )
-    request_timeout: float = Field(
-        5.0, gt=0, le=3600, description="seconds a request may take, Triton included"
-    )
-    refresh_interval: float = Field(
-        1.0, gt=0, le=3600, description="seconds between looks at what Triton serves"
-    )
+    default_model: str = Field("rubert", min_length=1, description="model of a request that names none")
+    request_timeout: float = Field(5.0, gt=0, le=3600, description="seconds a request may take, Triton included")
+    refresh_interval: float = Field(1.0, gt=0, le=3600, description="seconds between looks at what Triton serves")
     max_texts: int = Field(256, ge=1, description="texts in one request")
     max_characters: int = Field(10_000, ge=1, description="characters in one text")
     max_body_bytes: int = Field(2 * 1024 * 1024, ge=1, description="bytes in one request's body")
@@ -95,13 +87,10 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         SettingsError: one sentence on what is wrong.
     """
     known = {variable(name) for name in Settings.model_fields}
-    unknown = sorted(
-        key for key in os.environ if key.upper().startswith(PREFIX) and key.upper() not in known
-    )
+    unknown = sorted(key for key in os.environ if key.upper().startswith(PREFIX) and key.upper() not in known)
     if unknown:
         raise SettingsError(
-            f"{unknown[0]} is not a setting of the gateway: unset it; python -m gateway --help "
-            f"lists them all"
+            f"{unknown[0]} is not a setting of the gateway: unset it; python -m gateway --help lists them all"
         )
     given = vars(_parser().parse_args(arguments))
     try:

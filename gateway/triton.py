@@ -127,9 +127,7 @@ class Triton:
             model_name=model,
             model_version=version,
             inputs=[
-                messages.ModelInferRequest.InferInputTensor(
-                    name=INPUT_IDS, datatype="INT64", shape=(len(rows), length)
-                )
+                messages.ModelInferRequest.InferInputTensor(name=INPUT_IDS, datatype="INT64", shape=(len(rows), length))
             ],
             outputs=[messages.ModelInferRequest.InferRequestedOutputTensor(name=PROBABILITIES)],
             raw_input_contents=(ids.tobytes(),),

@@ -60,9 +60,7 @@ class VersionReader:
                 the gateway needs.
         """
         if INPUT_IDS not in limits.inputs or PROBABILITIES not in limits.outputs:
-            raise UnusableVersionError(
-                f"its configuration has no input {INPUT_IDS} and output {PROBABILITIES}"
-            )
+            raise UnusableVersionError(f"its configuration has no input {INPUT_IDS} and output {PROBABILITIES}")
         if limits.max_batch_size < 1:
             raise UnusableVersionError("its configuration has no max_batch_size, so no rows")
         stamp = self._stamp(served)

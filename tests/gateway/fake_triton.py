@@ -22,9 +22,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore
     infer: Callable[[Any, grpc.ServicerContext], Any]
 
     def RepositoryIndex(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
-        row = messages.RepositoryIndexResponse.ModelIndex(
-            name="emotion_rubert", version="1", state="READY"
-        )
+        row = messages.RepositoryIndexResponse.ModelIndex(name="emotion_rubert", version="1", state="READY")
         return messages.RepositoryIndexResponse(models=[row])
 
     def ModelReady(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
@@ -44,9 +42,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore
 def answer(request: Any, value: float = 0.5, missing: int = 0) -> Any:
     """The same probability for everything, less some numbers at the end."""
     count = request.inputs[0].shape[0] * 6 - missing
-    return messages.ModelInferResponse(
-        raw_output_contents=[struct.pack(f"<{count}f", *[value] * count)]
-    )
+    return messages.ModelInferResponse(raw_output_contents=[struct.pack(f"<{count}f", *[value] * count)])
 
 
 @contextlib.contextmanager

@@ -66,9 +66,7 @@ def running_gateway(repository: Path, triton: str, *flags: str) -> Iterator[Gate
         *flags,
     ]
     with os.fdopen(descriptor, "wb") as log:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(), stdout=log, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=log, stderr=subprocess.STDOUT)
     gateway = GatewayProcess(process, Path(log_path))
     try:
         deadline = time.monotonic() + 20

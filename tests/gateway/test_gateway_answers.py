@@ -35,9 +35,7 @@ def test_the_shape_to_the_letter(client: httpx.Client) -> None:
     assert answer["profile"] == "balanced"
     (result,) = answer["results"]
     probabilities = expected(JOY, version=2)
-    assert list(result) == [
-        *("emotion", "label", "probability", "emotions", "probabilities", "tokens", "truncated")
-    ]
+    assert list(result) == [*("emotion", "label", "probability", "emotions", "probabilities", "tokens", "truncated")]
     assert list(result["probabilities"]) == list(EMOTIONS)
     assert result["probabilities"] == pytest.approx(probabilities, abs=1e-5)
     assert (result["emotion"], result["label"]) == ("joy", "радость")
@@ -99,9 +97,7 @@ def test_profile_and_threshold(client: httpx.Client) -> None:
         ({"model": None, "version": None, "texts": None}, "emotion_rubert", "2"),
     ],
 )
-def test_model_and_version(
-    client: httpx.Client, fields: dict[str, object], model: str, version: str
-) -> None:
+def test_model_and_version(client: httpx.Client, fields: dict[str, object], model: str, version: str) -> None:
     answer = ask(client, text=JOY, **fields)
     assert (answer["model"], answer["version"]) == (model, version)
     probabilities = answer["results"][0]["probabilities"]
@@ -124,9 +120,7 @@ def test_a_text_without_words_is_answered(client: httpx.Client) -> None:
     assert results[1]["emotion"] == "joy"
 
 
-@pytest.mark.parametrize(
-    "text", ["[PAD]", "[SEP]", "<s>", "\0", "😀", "\u202eрад\u202c", "ы\u0301"]
-)
+@pytest.mark.parametrize("text", ["[PAD]", "[SEP]", "<s>", "\0", "😀", "\u202eрад\u202c", "ы\u0301"])
 def test_odd_texts_are_texts(client: httpx.Client, text: str) -> None:
     (result,) = ask(client, text=text)["results"]
     assert result["probabilities"] == pytest.approx(expected(text, 2), abs=1e-5)

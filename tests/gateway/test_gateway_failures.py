@@ -103,9 +103,7 @@ def test_the_deadline_travels_to_triton(fake: FakeTriton, client: httpx.Client) 
     assert 0.5 < seen[0] < 1.1
 
 
-def test_a_slow_triton_costs_no_more_than_the_deadline(
-    fake: FakeTriton, client: httpx.Client
-) -> None:
+def test_a_slow_triton_costs_no_more_than_the_deadline(fake: FakeTriton, client: httpx.Client) -> None:
     freed = threading.Event()
     cancelled = threading.Event()
 
@@ -143,9 +141,7 @@ def test_a_client_that_hangs_up_cancels_its_call(fake: FakeTriton, gateway: Gate
     assert time.monotonic() - start < 0.8
 
 
-def test_more_in_flight_than_allowed_are_refused_at_once(
-    fake: FakeTriton, gateway: GatewayProcess
-) -> None:
+def test_more_in_flight_than_allowed_are_refused_at_once(fake: FakeTriton, gateway: GatewayProcess) -> None:
     waiting = threading.Semaphore(0)
     freed = threading.Event()
 
@@ -192,9 +188,7 @@ def test_a_body_that_does_not_arrive(gateway: GatewayProcess) -> None:
     assert response.json()["detail"] == "The body did not arrive whole within 1 s."
 
 
-def test_admitted_requests_are_answered_when_it_stops(
-    fake: FakeTriton, fake_repository: Path
-) -> None:
+def test_admitted_requests_are_answered_when_it_stops(fake: FakeTriton, fake_repository: Path) -> None:
     arrived = threading.Event()
 
     def slow(request: Any, _: grpc.ServicerContext) -> Any:

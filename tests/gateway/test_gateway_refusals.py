@@ -175,8 +175,7 @@ def test_a_body_too_large_is_refused_before_it_is_sent(gateway: GatewayProcess) 
     url = httpx.URL(gateway.url)
     with socket.create_connection((url.host, url.port or 0), timeout=5) as connection:
         connection.sendall(
-            b"POST /v1/emotions HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\n"
-            b"content-length: 99999999\r\n\r\n"
+            b"POST /v1/emotions HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 99999999\r\n\r\n"
         )
         assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
 
@@ -185,9 +184,7 @@ def test_long_texts_do_not_hold_up_short_ones(gateway: GatewayProcess) -> None:
     async def run() -> float:
         async with gateway.async_client() as client:
             big = [
-                asyncio.create_task(
-                    client.post("/v1/emotions", json={"texts": ["радость " * 1000] * 40})
-                )
+                asyncio.create_task(client.post("/v1/emotions", json={"texts": ["радость " * 1000] * 40}))
                 for _ in range(2)
             ]
             await asyncio.sleep(0.1)
@@ -202,3 +199,24 @@ def test_long_texts_do_not_hold_up_short_ones(gateway: GatewayProcess) -> None:
             return slowest
 
     assert asyncio.run(run()) < 0.5
+
+
+@pytest.mark.parametrize("depth", [150, 250, 800, *range(930, 1000, 5), 5000])
+def test_deep_nesting(client: httpx.Client, depth: int) -> None:
+    for body in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
+        assert client.post("/v1/emotions", content=body).status_code in (400, 422)
+
+
+def test_requests_that_break_off_or_are_malformed_leave_no_trace(gateway: GatewayProcess) -> None:
+    url = httpx.URL(gateway.url)
+    for start in (
+        b"POST /v1/emotions HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{",
+        b"POST /v1/emotions HTTP/1.1\r\nhost: a\r\n",
+        b"\0\0\0\0\r\n\r\n",
+    ):
+        with socket.create_connection((url.host, url.port or 0), timeout=5) as connection:
+            connection.sendall(start)
+    with gateway.client() as client:
+        check(client.get("/nothing", headers={"host": "["}), 404)
+        assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200
+    assert "Traceback" not in gateway.log()
