@@ -24,6 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if parsed.command == "install":
             return _install(parsed.environment, gpu=parsed.gpu)
+        if parsed.command == "check" and parsed.host_only:
+            host.check_platform()
+            return 0
         if parsed.command == "check":
             return _check(parsed.environment, gpu=parsed.device == "gpu")
         return launcher.run(_options(parsed), parsed.environment)
@@ -43,12 +46,8 @@ def command_line_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     making = commands.add_parser("install", help="make Triton's environment", allow_abbrev=False)
-    making.add_argument(
-        "--gpu", action="store_true", help="with ONNX Runtime and the libraries for NVIDIA GPUs"
-    )
-    checking = commands.add_parser(
-        "check", help="say what this machine lacks to run Triton", allow_abbrev=False
-    )
+    making.add_argument("--gpu", action="store_true", help="with ONNX Runtime and the libraries for NVIDIA GPUs")
+    checking = commands.add_parser("check", help="say what this machine lacks to run Triton", allow_abbrev=False)
     running = commands.add_parser("run", help="serve a model repository", allow_abbrev=False)
     for command in (making, checking, running):
         command.add_argument(
@@ -58,6 +57,9 @@ def command_line_parser() -> argparse.ArgumentParser:
             metavar="DIRECTORY",
             help="Triton's environment (default: %(default)s)",
         )
+    checking.add_argument(
+        "--host-only", action="store_true", help="platform and Python alone, before any environment is made"
+    )
     for command in (checking, running):
         command.add_argument(
             "--device",
@@ -70,12 +72,8 @@ def command_line_parser() -> argparse.ArgumentParser:
 
 
 def _add_run_options(running: argparse.ArgumentParser) -> None:
-    running.add_argument(
-        "--model-repository", type=Path, required=True, metavar="DIRECTORY", help="what to serve"
-    )
-    running.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
-    )
+    running.add_argument("--model-repository", type=Path, required=True, metavar="DIRECTORY", help="what to serve")
+    running.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     ports = {"http": 8000, "grpc": 8001, "metrics": 8002}
     for name, port in ports.items():
         running.add_argument(

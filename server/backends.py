@@ -54,8 +54,7 @@ def _lay_out(environment: TritonEnvironment, directory: Path) -> None:
     stub = shutil.copy(environment.stub, python)
     if not os.access(stub, os.X_OK):
         raise TritonEnvironmentError(
-            f"programs may not run in {directory.parent} (mounted noexec?): set TMPDIR to a "
-            f"directory where they may."
+            f"programs may not run in {directory.parent} (mounted noexec?): set TMPDIR to a directory where they may."
         )
     backend = directory / "onnxruntime"
     package = backend / "server" / "onnxruntime_backend"

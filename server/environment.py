@@ -129,8 +129,7 @@ def check_environment(environment: TritonEnvironment, *, gpu: bool = False) -> N
     lost = [path.name for path in files if not path.exists()]
     if packages["nvidia-pytriton"] is None or lost:
         raise TritonEnvironmentError(
-            f"{where} is incomplete (nvidia-pytriton: {', '.join(lost) or 'not installed'}): "
-            f"{install}."
+            f"{where} is incomplete (nvidia-pytriton: {', '.join(lost) or 'not installed'}): {install}."
         )
     numpy = packages["numpy"]
     if numpy is None:
@@ -150,8 +149,7 @@ def check_environment(environment: TritonEnvironment, *, gpu: bool = False) -> N
         )
     if gpu and runtimes == ["onnxruntime"]:
         raise TritonEnvironmentError(
-            f"{where} has onnxruntime for the CPU only, and --device gpu needs "
-            f"onnxruntime-gpu: {install}."
+            f"{where} has onnxruntime for the CPU only, and --device gpu needs onnxruntime-gpu: {install}."
         )
 
 
@@ -233,9 +231,7 @@ def _stamp_of(directory: Path) -> str | None:
 
 
 def _is_environment(directory: Path) -> bool:
-    return directory.is_dir() and (
-        (directory / "pyvenv.cfg").exists() or not any(directory.iterdir())
-    )
+    return directory.is_dir() and ((directory / "pyvenv.cfg").exists() or not any(directory.iterdir()))
 
 
 @contextlib.contextmanager

@@ -17,9 +17,7 @@ MINIMUM_GLIBC: Final = (2, 35)
 IN_A_CONTAINER: Final = "run Triton in its container instead: docker compose up"
 
 
-def check_platform(
-    system: str = platform.system(), machine: str = platform.machine(), libc: str | None = None
-) -> None:
+def check_platform(system: str = platform.system(), machine: str = platform.machine(), libc: str | None = None) -> None:
     """Check that NVIDIA's wheel can run here.
 
     Args:
@@ -33,8 +31,7 @@ def check_platform(
     """
     if system != "Linux" or machine not in ("x86_64", "AMD64"):
         raise WrongPlatformError(
-            f"NVIDIA's tritonserver from PyPI runs on Linux x86-64, and this is {system} "
-            f"{machine}: {IN_A_CONTAINER}."
+            f"NVIDIA's tritonserver from PyPI runs on Linux x86-64, and this is {system} {machine}: {IN_A_CONTAINER}."
         )
     libc = running_libc() if libc is None else libc
     found = re.fullmatch(r"glibc (\d+)\.(\d+).*", libc)

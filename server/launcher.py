@@ -4,8 +4,6 @@ The launcher has one thread that decides. It waits with `sigtimedwait` for the e
 child or a request to stop, so nothing happens in signal handlers.
 """
 
-import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -14,13 +12,14 @@ from pathlib import Path
 
 from server import host, triton
 from server.backends import backend_directory
+from server.child import AWAITED_SIGNALS, describe, exit_status, kill_group, next_signal, start
 from server.environment import check_environment, read_environment
 from server.errors import StartError
 from server.log import LogPump, explain
 from server.ports import check_ports
 from server.readiness import is_ready, served_models
 from server.repository import check_repository
-from server.triton import AWAITED_SIGNALS, ServerOptions
+from server.triton import ServerOptions
 
 _KILL_GRACE_SECONDS = 5.0
 
@@ -52,11 +51,11 @@ def run(options: ServerOptions, environment_directory: Path) -> int:
     check_ports(options.host, ports)
     with backend_directory(environment) as backends:
         command = triton.command_line(options, environment, backends)
-        process = triton.start(command, triton.variables(options, environment))
+        process = start(command, triton.variables(options, environment), subprocess.PIPE)
         try:
             return _attend(process, options)
         finally:
-            _kill_group(process)
+            kill_group(process)
             process.wait()
 
 
@@ -67,14 +66,14 @@ def _attend(process: subprocess.Popen[bytes], options: ServerOptions) -> int:
     began = time.monotonic()
     ready = False
     while True:
-        received = _next_signal(None if ready else 0.1)
+        received = next_signal(None if ready else 0.1)
         if process.poll() is not None:
-            _kill_group(process)  # stubs hold the pipe open
+            kill_group(process)  # stubs hold the pipe open
             log.join(timeout=_KILL_GRACE_SECONDS)
             if ready:
                 return _report_end(process.returncode)
             raise StartError(
-                f"tritonserver ended with {_status(process.returncode)} before it was ready. "
+                f"tritonserver ended with {describe(process.returncode)} before it was ready. "
                 f"{explain(log.lines()) or 'Its log, above, does not say why.'}"
             )
         if received is not None:
@@ -92,55 +91,28 @@ def _attend(process: subprocess.Popen[bytes], options: ServerOptions) -> int:
             )
 
 
-def _next_signal(timeout: float | None) -> int | None:
-    """Wait for a signal; the child's end and the timeout both give None."""
-    if timeout is None:
-        number = signal.sigwaitinfo(AWAITED_SIGNALS).si_signo
-    else:
-        received = signal.sigtimedwait(AWAITED_SIGNALS, timeout)
-        number = received.si_signo if received else signal.SIGCHLD
-    return None if number == signal.SIGCHLD else number
-
-
 def _stop(process: subprocess.Popen[bytes], log: LogPump, stop_timeout: int) -> int:
     """Ask tritonserver to stop; kill it when its time is up, or at a second request."""
     process.terminate()
     deadline = time.monotonic() + stop_timeout + _KILL_GRACE_SECONDS
     while process.poll() is None:
-        if _next_signal(0.1) is not None or time.monotonic() > deadline:
-            _kill_group(process)
+        if next_signal(0.1) is not None or time.monotonic() > deadline:
+            kill_group(process)
             process.wait()
             print("tritonserver did not stop in time and was killed.", file=sys.stderr)
             break
-    _kill_group(process)
+    kill_group(process)
     log.join(timeout=_KILL_GRACE_SECONDS)
-    return _exit_status(process.returncode)
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill tritonserver if it runs, and its stubs, which share its process group."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _exit_status(returncode: int) -> int:
-    return returncode if returncode >= 0 else 128 - returncode
-
-
-def _status(returncode: int) -> str:
-    if returncode < 0:
-        return f"signal {signal.Signals(-returncode).name}"
-    return f"exit status {returncode}"
+    return exit_status(process.returncode)
 
 
 def _report_end(returncode: int) -> int:
     print(
-        f"error: tritonserver ended by itself with {_status(returncode)}; its last words are "
-        f"above.",
+        f"error: tritonserver ended by itself with {describe(returncode)}; its last words are above.",
         file=sys.stderr,
         flush=True,
     )
-    return _exit_status(returncode)
+    return exit_status(returncode)
 
 
 def _say_ready(options: ServerOptions, seconds: float) -> None:

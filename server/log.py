@@ -10,8 +10,7 @@ from typing import IO, Final
 
 KEPT_LINES: Final = 2000
 NO_GPU_REMEDY: Final = (
-    "serve it on a machine with a GPU and --device gpu, or give it a configs/cpu.pbtxt with "
-    "KIND_CPU instances"
+    "serve it on a machine with a GPU and --device gpu, or give it a configs/cpu.pbtxt with KIND_CPU instances"
 )
 
 _FAILED_MODEL: Final = re.compile(r"failed to load '(?P<model>[^']+)' version (?P<version>\d+): ")

@@ -20,9 +20,7 @@ def check_ports(host: str, ports: dict[str, int]) -> None:
     seen: dict[int, str] = {}
     for flag, port in ports.items():
         if port in seen:
-            raise PortInUseError(
-                f"{seen[port]} and {flag} are both {port}: give each its own port."
-            )
+            raise PortInUseError(f"{seen[port]} and {flag} are both {port}: give each its own port.")
         seen[port] = flag
         _check_port(host, flag, port)
 
@@ -49,12 +47,10 @@ def _check_port(host: str, flag: str, port: int) -> None:
                 ) from None
             if error.errno == errno.EACCES:
                 raise PortInUseError(
-                    f"port {port} may not be opened by this user: choose one above 1023 with "
-                    f"{flag}."
+                    f"port {port} may not be opened by this user: choose one above 1023 with {flag}."
                 ) from None
             raise PortInUseError(
-                f"can't listen on {host}:{port} ({error.strerror}): choose another address "
-                f"with --host."
+                f"can't listen on {host}:{port} ({error.strerror}): choose another address with --host."
             ) from None
 
 

@@ -12,13 +12,9 @@ def check_repository(repository: Path) -> None:
         ModelRepositoryError: nothing there, not a directory, or no model in it.
     """
     if not repository.exists():
-        raise ModelRepositoryError(
-            f"the model repository {repository} is not there: see --model-repository."
-        )
+        raise ModelRepositoryError(f"the model repository {repository} is not there: see --model-repository.")
     if not repository.is_dir():
-        raise ModelRepositoryError(
-            f"the model repository {repository} is not a directory: see --model-repository."
-        )
+        raise ModelRepositoryError(f"the model repository {repository} is not a directory: see --model-repository.")
     models = [path for path in repository.iterdir() if path.is_dir() and path.name[0] != "."]
     if not any((path / "config.pbtxt").exists() or _versions(path) for path in models):
         raise ModelRepositoryError(

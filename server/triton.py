@@ -1,10 +1,7 @@
-"""Tritonserver's command line, environment variables and child process."""
+"""Tritonserver's command line and environment variables."""
 
-import ctypes
 import os
 import secrets
-import signal
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,15 +9,10 @@ from typing import Final
 from server.backends import shared_memory_prefix
 from server.environment import TritonEnvironment
 
-# The signals the launcher waits for; see launcher.py.
-AWAITED_SIGNALS: Final = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
 # Closed to clients: nobody knows the key that would open them. `model-repository` stays
 # open because the repository index is in it; loading and unloading through it is refused
 # by the model control modes used here.
 CLOSED_PROTOCOLS: Final = ("shared-memory", "trace", "logging")
-
-_PR_SET_PDEATHSIG: Final = 1
 
 
 @dataclass(frozen=True)
@@ -42,9 +34,7 @@ class ServerOptions:
     """Seconds that running requests get when it stops."""
 
 
-def command_line(
-    options: ServerOptions, environment: TritonEnvironment, backends: Path
-) -> list[str]:
+def command_line(options: ServerOptions, environment: TritonEnvironment, backends: Path) -> list[str]:
     """The command that starts tritonserver."""
     key = f"closed-{secrets.token_hex(16)}={secrets.token_hex(16)}"
     closed = f"{','.join(CLOSED_PROTOCOLS)}:{key}"
@@ -56,11 +46,7 @@ def command_line(
         f"--backend-directory={backends}",
         f"--backend-config=python,{regions}",
         *(["--model-config-name=cpu"] if options.device == "cpu" else []),
-        *(
-            ["--model-control-mode=poll", f"--repository-poll-secs={poll}"]
-            if poll
-            else ["--model-control-mode=none"]
-        ),
+        *(["--model-control-mode=poll", f"--repository-poll-secs={poll}"] if poll else ["--model-control-mode=none"]),
         f"--http-address={options.host}",
         f"--http-port={options.http_port}",
         f"--grpc-address={options.host}",
@@ -86,28 +72,3 @@ def variables(options: ServerOptions, environment: TritonEnvironment) -> dict[st
     if options.device == "cpu":
         own["CUDA_VISIBLE_DEVICES"] = ""  # or Triton takes memory on every GPU it sees
     return inherited | own
-
-
-def start(command: list[str], environment_variables: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start tritonserver in a session of its own, so that Ctrl-C reaches only the launcher.
-
-    It dies with the launcher, even if that is killed; its stubs notice and end by themselves.
-    """
-    libc = ctypes.CDLL(None)
-    launcher = os.getpid()
-
-    def prepare() -> None:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED_SIGNALS)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != launcher:
-            os._exit(1)  # the launcher died before prctl
-
-    return subprocess.Popen(  # noqa: S603 - our own command
-        command,
-        env=environment_variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        preexec_fn=prepare,  # the launcher has no other thread yet
-    )

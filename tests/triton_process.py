@@ -106,9 +106,7 @@ class TritonProcess:
         return self.launcher.wait(STOP_SECONDS)
 
 
-def start_triton(
-    repository: Path, *options: str, device: str = "cpu", poll_seconds: int = 0
-) -> TritonProcess:
+def start_triton(repository: Path, *options: str, device: str = "cpu", poll_seconds: int = 0) -> TritonProcess:
     """Start the launcher and don't wait for anything; see `running_triton`."""
     http, grpc, metrics = free_ports(3)
     descriptor, log_path = tempfile.mkstemp(prefix="test-triton-", suffix=".log")

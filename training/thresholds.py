@@ -112,6 +112,6 @@ def _cost(rule: Rule, truth: Vector, probability: Vector, fold: Vector) -> Thres
     hits = float(truth[given].sum())
     return ThresholdCost(
         precision=round(hits / max(given.sum(), 1), 4),
-        recall=round(hits / truth.sum(), 4),
+        recall=round(hits / float(truth.sum()), 4),
         flagged=round(float(given.mean()), 4),
     )

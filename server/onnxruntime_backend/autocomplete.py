@@ -64,8 +64,7 @@ def batch_size(configured: int, tensors: Sequence[GraphTensor]) -> int:
         return configured or DEFAULT_MAX_BATCH_SIZE
     if configured:
         raise ConfigurationError(
-            f"max_batch_size is {configured}, and the graph can't batch: no free first dimension "
-            f"in {', '.join(fixed)}"
+            f"max_batch_size is {configured}, and the graph can't batch: no free first dimension in {', '.join(fixed)}"
         )
     return 0
 

@@ -94,9 +94,7 @@ def split_rows(name: str, output: Array, rows: Sequence[int]) -> list[Array]:
     """
     total = sum(rows)
     if output.ndim == 0 or output.shape[0] != total:
-        raise ValueError(
-            f"output '{name}' has shape {list(output.shape)} for a batch of {total} rows"
-        )
+        raise ValueError(f"output '{name}' has shape {list(output.shape)} for a batch of {total} rows")
     if len(rows) == 1:
         return [output]
     parts, start = [], 0
@@ -114,9 +112,7 @@ def scatter(name: str, output: Array, shapes: Sequence[Shape]) -> list[Array]:
     """
     counts = [element_count(shape) for shape in shapes]
     if output.size != sum(counts):
-        raise ValueError(
-            f"output '{name}' has {output.size} elements, and its source input {sum(counts)}"
-        )
+        raise ValueError(f"output '{name}' has {output.size} elements, and its source input {sum(counts)}")
     flat, parts, start = output.reshape(-1), [], 0
     for count, shape in zip(counts, shapes, strict=True):
         parts.append(flat[start : start + count].reshape(shape))

@@ -81,25 +81,17 @@ def read_configuration(config: JsonObject) -> ModelConfiguration:
     """
     sequence = config.get("sequence_batching") or {}
     if sequence.get("state"):
-        raise ConfigurationError(
-            "sequence_batching.state (implicit state) is not supported by this backend"
-        )
+        raise ConfigurationError("sequence_batching.state (implicit state) is not supported by this backend")
     controls = tuple(
-        _control(control, entry)
-        for control in sequence.get("control_input", ())
-        for entry in control["control"]
+        _control(control, entry) for control in sequence.get("control_input", ()) for entry in control["control"]
     )
     inputs = tuple(_tensor(entry) for entry in config.get("input", ()))
     max_batch_size = int(config.get("max_batch_size", 0))
     for tensor in inputs:
         if tensor.optional and max_batch_size > 0:
-            raise ConfigurationError(
-                f"optional input '{tensor.name}' is not supported for models that batch"
-            )
+            raise ConfigurationError(f"optional input '{tensor.name}' is not supported for models that batch")
         if tensor.ragged and max_batch_size == 0:
-            raise ConfigurationError(
-                f"input '{tensor.name}' has allow_ragged_batch, and max_batch_size is 0"
-            )
+            raise ConfigurationError(f"input '{tensor.name}' has allow_ragged_batch, and max_batch_size is 0")
     names = {tensor.name for tensor in inputs}
     return ModelConfiguration(
         name=config["name"],
@@ -108,18 +100,12 @@ def read_configuration(config: JsonObject) -> ModelConfiguration:
         outputs=tuple(_tensor(entry) for entry in config.get("output", ())),
         batch_inputs=tuple(_batch_input(entry, names) for entry in config.get("batch_input", ())),
         batch_outputs=tuple(
-            output
-            for entry in config.get("batch_output", ())
-            for output in _batch_outputs(entry, names)
+            output for entry in config.get("batch_output", ()) for output in _batch_outputs(entry, names)
         ),
         default_model_filename=config.get("default_model_filename") or "model.onnx",
-        parameters={
-            key: value["string_value"] for key, value in config.get("parameters", {}).items()
-        },
+        parameters={key: value["string_value"] for key, value in config.get("parameters", {}).items()},
         optimization=config.get("optimization") or {},
-        custom_operators=tuple(
-            (config.get("model_operations") or {}).get("op_library_filename", ())
-        ),
+        custom_operators=tuple((config.get("model_operations") or {}).get("op_library_filename", ())),
     )
 
 
@@ -163,9 +149,7 @@ def _batch_input(entry: JsonObject, inputs: set[str]) -> BatchInput:
             f"TYPE_FP32 are possible (cast inside the graph)"
         )
     if sources[0] not in inputs:
-        raise ConfigurationError(
-            f"batch_input '{targets[0]}' has source_input '{sources[0]}', which is no input"
-        )
+        raise ConfigurationError(f"batch_input '{targets[0]}' has source_input '{sources[0]}', which is no input")
     return BatchInput(kind, targets[0], data_type, sources[0])
 
 

@@ -89,9 +89,7 @@ def check_contract(
     given = {tensor.name for tensor in config.inputs} | {b.target for b in config.batch_inputs}
     unfed = [tensor.name for tensor in inputs if tensor.name not in given]
     if unfed:
-        raise ConfigurationError(
-            f"the graph has inputs that the configuration does not: {', '.join(unfed)}"
-        )
+        raise ConfigurationError(f"the graph has inputs that the configuration does not: {', '.join(unfed)}")
     scattered = {output.target for output in config.batch_outputs}
     for tensor in config.outputs:
         found = _find("output", tensor.name, graph_outputs)
@@ -103,8 +101,7 @@ def check_contract(
 def _find(role: str, name: str, tensors: dict[str, GraphTensor]) -> GraphTensor:
     if name not in tensors:
         raise ConfigurationError(
-            f"the configuration has {role} '{name}', and the graph has only: "
-            f"{', '.join(tensors) or 'none'}"
+            f"the configuration has {role} '{name}', and the graph has only: {', '.join(tensors) or 'none'}"
         )
     return tensors[name]
 
@@ -114,9 +111,7 @@ def _check_type(role: str, name: str, data_type: str, found: GraphTensor) -> Non
     if actual is None:
         raise ConfigurationError(f"{role} '{name}' is {found.type} in the graph: not supported")
     if actual != data_type:
-        raise ConfigurationError(
-            f"{role} '{name}' is {data_type} in the configuration and {actual} in the graph"
-        )
+        raise ConfigurationError(f"{role} '{name}' is {data_type} in the configuration and {actual} in the graph")
 
 
 def _check_shape(role: str, tensor: TensorConfig, found: GraphTensor, *, batching: bool) -> None:

@@ -103,18 +103,14 @@ class TritonPythonModel:
             self._output_names, self._feed(tensors, shapes), self._run_options
         )
         answers = [
-            self._hand_out(name, output, shapes)
-            for name, output in zip(self._output_names, outputs, strict=True)
+            self._hand_out(name, output, shapes) for name, output in zip(self._output_names, outputs, strict=True)
         ]
         by_request = zip(*answers, strict=True)
         return [self._respond(*pair) for pair in zip(requests, by_request, strict=True)]
 
-    def _feed(
-        self, tensors: dict[str, list[Array]], shapes: dict[str, list[Shape]]
-    ) -> dict[str, Array]:
+    def _feed(self, tensors: dict[str, list[Array]], shapes: dict[str, list[Shape]]) -> dict[str, Array]:
         feed = {
-            name: join_ragged(parts) if name in self._ragged else join_rows(parts)
-            for name, parts in tensors.items()
+            name: join_ragged(parts) if name in self._ragged else join_rows(parts) for name, parts in tensors.items()
         }
         for made in self._config.batch_inputs:
             feed[made.target] = batch_input(made.kind, made.data_type, shapes[made.source])

@@ -89,9 +89,7 @@ def session_options(config: ModelConfiguration, *, gpu: bool) -> onnxruntime.Ses
     """Session options from `parameters`, `optimization` and `model_operations`."""
     options, parameters = onnxruntime.SessionOptions(), config.parameters
     level = int((config.optimization.get("graph") or {}).get("level", 0))
-    options.graph_optimization_level = _GRAPH_LEVELS.get(
-        level, onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    )
+    options.graph_optimization_level = _GRAPH_LEVELS.get(level, onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL)
     mode = _integer(config, "execution_mode", 0)
     if mode not in (0, 1):
         raise ConfigurationError(f"parameter execution_mode must be 0 or 1, and is {mode}")
@@ -117,11 +115,7 @@ def session_options(config: ModelConfiguration, *, gpu: bool) -> onnxruntime.Ses
 
 def unknown_parameters(config: ModelConfiguration) -> list[str]:
     """Parameters that change nothing here: misspelt, or another backend's."""
-    return [
-        key
-        for key in config.parameters
-        if key not in KNOWN_PARAMETERS and not key.startswith("session.")
-    ]
+    return [key for key in config.parameters if key not in KNOWN_PARAMETERS and not key.startswith("session.")]
 
 
 def run_options(config: ModelConfiguration) -> onnxruntime.RunOptions | None:
@@ -150,15 +144,12 @@ def cuda_options(config: ModelConfiguration, device_id: int) -> dict[str, str]:
     return options | {"device_id": str(device_id)}
 
 
-def _check_accelerators(
-    config: ModelConfiguration, field: str, known: tuple[str, ...]
-) -> list[dict[str, Any]]:
+def _check_accelerators(config: ModelConfiguration, field: str, known: tuple[str, ...]) -> list[dict[str, Any]]:
     accelerators = (config.optimization.get("execution_accelerators") or {}).get(field) or []
     for accelerator in accelerators:
         if accelerator["name"] not in known:
             raise ConfigurationError(
-                f"{field} '{accelerator['name']}' is not in this backend"
-                f"{f' (it has: {known[0]})' if known else ''}"
+                f"{field} '{accelerator['name']}' is not in this backend{f' (it has: {known[0]})' if known else ''}"
             )
     return list(accelerators)
 

@@ -132,9 +132,7 @@ def tensor(name: str, data_type: str, dims: str, more: str = "") -> str:
     return f'{{ name: "{name}" data_type: {data_type} dims: {dims} {more} }}'
 
 
-def config(
-    inputs: Sequence[str], outputs: Sequence[str], max_batch_size: int = 8, more: str = ""
-) -> str:
+def config(inputs: Sequence[str], outputs: Sequence[str], max_batch_size: int = 8, more: str = "") -> str:
     """The text of a configuration."""
     return (
         f'backend: "onnxruntime"\nmax_batch_size: {max_batch_size}\n'

@@ -28,9 +28,7 @@ SHAPES = [(2, 3), (1, 5)]
         ("BATCH_ITEM_SHAPE_FLATTEN", [3, 3, 5]),
     ],
 )
-@pytest.mark.parametrize(
-    ("data_type", "dtype"), [("TYPE_INT32", np.int32), ("TYPE_FP32", np.float32)]
-)
+@pytest.mark.parametrize(("data_type", "dtype"), [("TYPE_INT32", np.int32), ("TYPE_FP32", np.float32)])
 def test_batch_input(kind: str, expected: list[int], data_type: str, dtype: type) -> None:
     made = batch_input(kind, data_type, SHAPES)
     assert made.tolist() == expected

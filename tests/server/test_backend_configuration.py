@@ -104,9 +104,7 @@ def test_what_can_not_be_had_is_refused(change: dict[str, Any], message: str) ->
         (INPUTS, [GraphTensor("y", "tensor(bfloat16)", ["b", 6])], "not supported"),
     ],
 )
-def test_a_graph_that_differs_is_refused(
-    inputs: list[GraphTensor], outputs: list[GraphTensor], message: str
-) -> None:
+def test_a_graph_that_differs_is_refused(inputs: list[GraphTensor], outputs: list[GraphTensor], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         check_contract(read_configuration(RAGGED), inputs, outputs)
 
@@ -176,9 +174,7 @@ def test_accelerators() -> None:
     def accelerated(name: str) -> Any:
         accelerator = {"name": name, "parameters": {"use_tf32": "0"}}
         accelerators = {"gpu_execution_accelerator": [accelerator]}
-        return read_configuration(
-            RAGGED | {"optimization": {"execution_accelerators": accelerators}}
-        )
+        return read_configuration(RAGGED | {"optimization": {"execution_accelerators": accelerators}})
 
     assert cuda_options(accelerated("cuda"), 0) == {"use_tf32": "0", "device_id": "0"}
     with pytest.raises(ConfigurationError, match="'tensorrt' is not in this backend"):

@@ -10,9 +10,7 @@ from tests.triton_process import start_triton
 
 WIDE = tensor("y", "TYPE_FP32", "[ 4 ]")
 WHOLE = tensor("x", "TYPE_INT64", "[ 3 ]")
-ACCELERATED = (
-    'optimization { execution_accelerators { cpu_execution_accelerator [ { name: "openvino" } ] } }'
-)
+ACCELERATED = 'optimization { execution_accelerators { cpu_execution_accelerator [ { name: "openvino" } ] } }'
 PARALLEL = 'parameters { key: "execution_mode" value: { string_value: "7" } }'
 EXPECTED = {
     "damaged": "is damaged (cut short?)",

@@ -20,9 +20,7 @@ from tests.server import graphs
 from tests.server.graphs import X3, Y3, config, tensor, write_model
 from tests.triton_process import TritonProcess, running_triton
 
-ITEM_SHAPE = (
-    '{ kind: BATCH_ITEM_SHAPE target_name: "item_shape" data_type: TYPE_INT32 source_input: "ids" }'
-)
+ITEM_SHAPE = '{ kind: BATCH_ITEM_SHAPE target_name: "item_shape" data_type: TYPE_INT32 source_input: "ids" }'
 # Long enough that requests sent together meet in one batch, even on a busy machine.
 BATCHING = "dynamic_batching { max_queue_delay_microseconds: 200000 }"
 IDS = tensor("ids", "TYPE_INT64", "[ -1 ]", "allow_ragged_batch: true")
@@ -71,14 +69,10 @@ def write_repository(repository: Path) -> None:
     for name, (onnx_type, _) in DATA_TYPES.items():
         triton_type = "TYPE_STRING" if name == "BYTES" else f"TYPE_{name}"
         tensors = [tensor("x", triton_type, "[ 3 ]")], [tensor("y", triton_type, "[ 3 ]")]
-        write_model(
-            repository, f"type_{name.lower()}", graphs.identity(onnx_type), config(*tensors)
-        )
+        write_model(repository, f"type_{name.lower()}", graphs.identity(onnx_type), config(*tensors))
     look_up = [tensor("x", "TYPE_INT64", "[ 1 ]")], [tensor("y", "TYPE_FP32", "[ 1 ]")]
     write_model(repository, "look_up", graphs.look_up(), config(*look_up, 64, BATCHING))
-    unbatched = config(
-        [tensor("x", "TYPE_FP32", "[ -1, 3 ]")], [tensor("y", "TYPE_FP32", "[ -1, 3 ]")], 0
-    )
+    unbatched = config([tensor("x", "TYPE_FP32", "[ -1, 3 ]")], [tensor("y", "TYPE_FP32", "[ -1, 3 ]")], 0)
     write_model(repository, "unbatched", graphs.add_constant(1.0), unbatched)
     outputs = [tensor(name, "TYPE_FP32", "[ 3 ]") for name in ("double", "negative")]
     write_model(repository, "two_outputs", graphs.two_outputs(), config([X3], outputs))
@@ -96,9 +90,7 @@ def write_repository(repository: Path) -> None:
     write_model(repository, "without_configuration", graphs.add_constant(5.0))
     write_model(repository, "only_backend", graphs.two_outputs(), 'backend: "onnxruntime"\n')
     cpu = repository / "cpu_configuration"
-    write_model(
-        repository, cpu.name, graphs.add_constant(7.0), config([X3], [Y3]).replace("CPU", "GPU")
-    )
+    write_model(repository, cpu.name, graphs.add_constant(7.0), config([X3], [Y3]).replace("CPU", "GPU"))
     (cpu / "configs").mkdir()
     (cpu / "configs/cpu.pbtxt").write_text(config([X3], [Y3]))
     flat = graphs.graph(
@@ -113,9 +105,7 @@ def write_repository(repository: Path) -> None:
         f'batch_output [ {{ target_name: "y" source_input: "x" }} ]\n{BATCHING}',
     )
     write_model(repository, "scattered", flat, scattered)
-    reshaped = [
-        tensor(name, "TYPE_FP32", "[ 1 ]", "reshape: { shape: [ ] }") for name in ("x", "y")
-    ]
+    reshaped = [tensor(name, "TYPE_FP32", "[ 1 ]", "reshape: { shape: [ ] }") for name in ("x", "y")]
     write_model(repository, "reshaped", flat, config(reshaped[:1], reshaped[1:]))
     two_instances = config([X3], [Y3]).replace("kind: KIND_CPU", "count: 2 kind: KIND_CPU")
     misspelt = 'parameters { key: "intra_op_threads" value: { string_value: "1" } }\n'
@@ -183,9 +173,7 @@ def counts(client: Client, model: str) -> tuple[int, int]:
 
 def test_ragged_requests_of_several_rows_share_an_execution(client: Client) -> None:
     random = np.random.default_rng(0)
-    batches = [
-        random.integers(0, 100, (1 + i % 3, 1 + 7 * i % 32), dtype=np.int64) for i in range(24)
-    ]
+    batches = [random.integers(0, 100, (1 + i % 3, 1 + 7 * i % 32), dtype=np.int64) for i in range(24)]
     answered, executed = counts(client, "ragged")
     results = together([lambda b=b: ask(client, "ragged", b, "INT64", "ids") for b in batches])
     for batch, result in zip(batches, results, strict=True):
@@ -220,11 +208,7 @@ def test_data_types(client: Client, name: str) -> None:
     dtype = (
         np.dtype(object)
         if name == "BYTES"
-        else np.dtype(
-            {"FP16": "float16", "FP32": "float32", "FP64": "float64", "BOOL": "bool"}.get(
-                name, name.lower()
-            )
-        )
+        else np.dtype({"FP16": "float16", "FP32": "float32", "FP64": "float64", "BOOL": "bool"}.get(name, name.lower()))
     )
     given = np.array([values, values[::-1]], dtype=dtype)
     answer = ask(client, f"type_{name.lower()}", given, name).as_numpy("y")
@@ -365,9 +349,7 @@ def test_administration_is_closed(triton: TritonProcess, client: Client) -> None
 
 
 def test_http_and_metrics(triton: TritonProcess) -> None:
-    body = json.dumps(
-        {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}]}
-    ).encode()
+    body = json.dumps({"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}]}).encode()
     url = f"http://{triton.http_url}/v2/models/two_outputs/infer"
     with urllib.request.urlopen(url, body, timeout=5) as answer:
         outputs = {o["name"]: o["data"] for o in json.load(answer)["outputs"]}

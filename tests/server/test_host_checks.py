@@ -37,9 +37,7 @@ def other_interpreter(*versions: str) -> str:
             program = Path(place, f"python{version}")
             answer = "import sys; print('%d.%d' % sys.version_info[:2])"
             try:
-                said = subprocess.run(
-                    [str(program), "-c", answer], capture_output=True, text=True, check=False
-                )
+                said = subprocess.run([str(program), "-c", answer], capture_output=True, text=True, check=False)
             except OSError:
                 continue
             if said.stdout.strip() == version:
@@ -75,9 +73,7 @@ def test_right_platforms(libc: str) -> None:
 @pytest.mark.parametrize("versions", [("3.8", "3.9", "3.10", "3.6"), ("3.13", "3.14")])
 def test_another_python_is_told_which_one_is_needed(versions: tuple[str, ...]) -> None:
     python = other_interpreter(*versions)
-    ended = subprocess.run(
-        [python, "-m", "server", "check"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    ended = subprocess.run([python, "-m", "server", "check"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     expected = r"error: this needs Python 3\.11 or 3\.12, and \S+ is Python 3\.\d+\. Install one"
     assert re.match(expected, ended.stderr), ended.stderr
@@ -111,9 +107,7 @@ def test_libraries_are_found(environment: TritonEnvironment) -> None:
 
 def version_without_libpython() -> str:
     """A Python whose stub is in the wheel and whose shared library the loader can't find."""
-    known = subprocess.run(
-        ["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=False
-    ).stdout
+    known = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=False).stdout
     for version in ("3.12", "3.11", "3.10", "3.9", "3.8"):
         if f"libpython{version}.so.1.0" not in known:
             return version

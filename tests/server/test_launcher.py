@@ -43,9 +43,7 @@ def repository(tmp_path: Path) -> Path:
 def run(*options: object) -> subprocess.CompletedProcess[str]:
     """`python -m server` with these arguments, to its end."""
     command = [sys.executable, "-m", "server", *map(str, options)]
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
-    )
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
 def refused(repository: Path, *options: object) -> str:
@@ -67,10 +65,7 @@ def test_a_clean_stop(repository: Path, number: signal.Signals) -> None:
         log = triton.log()
         assert "tritonserver is ready on cpu after" in log
         ports = (triton.http_port, triton.grpc_port, triton.metrics_port)
-        assert (
-            "plus/1; HTTP 127.0.0.1:{}, gRPC 127.0.0.1:{}, metrics 127.0.0.1:{}".format(*ports)
-            in log
-        )
+        assert "plus/1; HTTP 127.0.0.1:{}, gRPC 127.0.0.1:{}, metrics 127.0.0.1:{}".format(*ports) in log
         assert triton.stop(number) == 0
 
 

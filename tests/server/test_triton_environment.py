@@ -38,9 +38,7 @@ def imitation(directory: Path, real: TritonEnvironment, **versions: str) -> Trit
         metadata = site_packages / f"{package}-{version}.dist-info"
         metadata.mkdir()
         name = package.replace("_", "-")
-        (metadata / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        )
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     return read_environment(directory)
 
 
@@ -79,9 +77,7 @@ def test_the_gpu_needs_another(real: TritonEnvironment) -> None:
         ),
     ],
 )
-def test_incomplete_ones(
-    tmp_path: Path, real: TritonEnvironment, versions: dict[str, str], message: str
-) -> None:
+def test_incomplete_ones(tmp_path: Path, real: TritonEnvironment, versions: dict[str, str], message: str) -> None:
     with pytest.raises(TritonEnvironmentError, match=message) as error:
         check_environment(imitation(tmp_path / "environment", real, **versions))
     assert "python -m server install" in str(error.value)

@@ -1,0 +1,59 @@
+# The first Python 3.11 or 3.12 there is; `make serve PYTHON=…` names another.
+PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; \
+	done),python3)
+DEVICE ?= cpu
+# Passed to python -m deploy.local; after --, to the gateway: make serve FLAGS="-- --port 9000"
+FLAGS ?=
+
+SERVING := .venv/.ready
+DEVELOPMENT := .venv-dev/.ready
+PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
+SOURCES := contract gateway server training deploy tests
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint format gpu-weights clean
+
+help: ## what can be done here
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+serve: $(SERVING) ## start Triton and the gateway on this machine (DEVICE=gpu for a GPU)
+	@.venv/bin/python -m server install $(if $(filter gpu,$(DEVICE)),--gpu --environment .venv-triton-gpu)
+	@exec .venv/bin/python -m deploy.local --device $(DEVICE) \
+		$(if $(filter gpu,$(DEVICE)),--environment .venv-triton-gpu) $(FLAGS)
+
+test: $(SERVING) $(DEVELOPMENT) ## run all tests, on the real tritonserver
+	@.venv/bin/python -m server install
+	.venv-dev/bin/python -m pytest
+
+lint: $(DEVELOPMENT) ## ruff and mypy
+	.venv-dev/bin/ruff check .
+	.venv-dev/bin/ruff format --check .
+	.venv-dev/bin/mypy
+
+format: $(DEVELOPMENT) ## let ruff format the code
+	.venv-dev/bin/ruff check --fix .
+	.venv-dev/bin/ruff format .
+
+gpu-weights: $(SERVING) ## make the GPU graphs from the committed weights
+	@.venv/bin/python -m pip install $(PIP_FLAGS) --editable '.[export]'
+	.venv/bin/python -m training.export.gpu_weights
+
+clean: ## remove the environments
+	rm -rf .venv .venv-dev .venv-triton .venv-triton-gpu
+
+$(SERVING): pyproject.toml constraints.txt
+	@$(PYTHON) -m server check --host-only
+	@echo "Preparing .venv (once)"
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install $(PIP_FLAGS) --editable .
+	@touch $@
+
+# PyTorch from PyPI brings CUDA along. For its CPU build, here as anywhere with pip:
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make test
+$(DEVELOPMENT): pyproject.toml constraints.txt
+	@$(PYTHON) -m server check --host-only
+	@echo "Preparing .venv-dev (once)"
+	@$(PYTHON) -m venv .venv-dev
+	@.venv-dev/bin/python -m pip install $(PIP_FLAGS) --editable '.[training,dev]'
+	@touch $@

@@ -1,0 +1,4 @@
+"""Ways to run the whole: images for containers, and both parts on this machine.
+
+May import: `server` and `gateway`, to start them.
+"""
