@@ -85,9 +85,10 @@ def main() -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED_SIGNALS)
     commands = {
         "Triton": [
-            "server", "run", f"--model-repository={settings.model_repository}", f"--environment={arguments.environment}",
+            "server", "run", "--poll-seconds=2",
+            f"--model-repository={settings.model_repository}", f"--environment={arguments.environment}",
             f"--device={arguments.device}", f"--http-port={arguments.http_port}", f"--grpc-port={arguments.grpc_port}",
-            f"--metrics-port={arguments.metrics_port}", "--poll-seconds=2",
+            f"--metrics-port={arguments.metrics_port}",
         ],
         "the gateway": ["gateway", *gateway_flags],
     }  # fmt: skip

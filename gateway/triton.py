@@ -12,8 +12,8 @@ from typing import Final, TypeVar
 
 import grpc
 import grpc.aio
-from tritonclient.grpc import service_pb2 as messages  # type: ignore[import-untyped]
-from tritonclient.grpc.service_pb2_grpc import (  # type: ignore[import-untyped]
+from tritonclient.grpc import service_pb2 as messages
+from tritonclient.grpc.service_pb2_grpc import (
     GRPCInferenceServiceStub,
 )
 

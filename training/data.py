@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contract.labels import EMOTIONS
-from training.errors import TrainingError
+from training.command import TrainingError
 
 
 @dataclass(frozen=True)

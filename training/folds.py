@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedKFold
 
+from training.command import TrainingError
 from training.data import Example, load_source
-from training.errors import TrainingError
 
 FOLDS: Final = 5
 DATASETS: Final = ("cedr", "combo")

@@ -31,7 +31,8 @@ def evaluate(truth: Matrix, probabilities: Matrix, threshold: float = 0.5) -> di
     }
     names = next(iter(classes.values()))
     mean = {name: float(np.mean([figures[name] for figures in classes.values()])) for name in names}
-    return _rounded({"rows": len(truth), "threshold": threshold, "mean": mean, **classes})
+    figures: dict[str, Any] = _rounded({"rows": len(truth), "threshold": threshold, "mean": mean, **classes})
+    return figures
 
 
 def _one_class(truth: Any, probability: Any, threshold: float) -> dict[str, float]:
@@ -56,6 +57,5 @@ def table(figures: dict[str, Any]) -> str:
     """The figures of `evaluate` as a plain-text table."""
     names = list(figures["mean"])
     lines = [f"{'':12}" + "".join(f"{name:>18}" for name in names)]
-    for row in (*EMOTIONS, "mean"):
-        lines.append(f"{row:12}" + "".join(f"{figures[row][name]:18.4f}" for name in names))
+    lines += [f"{row:12}" + "".join(f"{figures[row][name]:18.4f}" for name in names) for row in (*EMOTIONS, "mean")]
     return "\n".join(lines)

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from transformers import BertConfig, BertForMaskedLM
 
 from contract.version_directory import TOKENIZER
-from training.errors import TrainingError, run_command
+from training.command import TrainingError, command_parser, run_command
 from training.tokenizer import train_wordpiece
 
 BLOCK: Final = 128
@@ -28,10 +28,7 @@ IGNORED: Final = -100
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.pretrain", description=__doc__, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = command_parser("training.pretrain", __doc__)
     parser.add_argument("--texts", type=Path, required=True, help="directory of .txt and .txt.xz, a passage a line")
     parser.add_argument("--output", type=Path, required=True, help="directory for the checkpoint")
     parser.add_argument("--vocabulary", type=int, default=32_000, help="word pieces (default: %(default)s)")
@@ -74,8 +71,8 @@ def pack(tokenizer: Tokenizer, passages: list[str]) -> npt.NDArray[np.int32]:
     stream: list[npt.NDArray[np.int32]] = []
     for start in tqdm(range(0, len(passages), 20_000), desc="tokenizing", unit="batch"):
         batch = passages[start : start + 20_000]
-        for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False):
-            stream.append(np.array([*encoding.ids, sep_id], dtype=np.int32))
+        encodings = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
+        stream += [np.array([*encoding.ids, sep_id], dtype=np.int32) for encoding in encodings]
     flat = np.concatenate(stream)
     blocks = len(flat) // (BLOCK - 1)
     packed = np.full((blocks, BLOCK), cls_id, dtype=np.int32)
@@ -142,11 +139,13 @@ def main() -> None:
         intermediate_size=arguments.intermediate, max_position_embeddings=512,
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, type_vocab_size=2,
     )  # fmt: skip
-    model = BertForMaskedLM(config).to(device)
-    pieces = [tokenizer.id_to_token(index) for index in range(tokenizer.get_vocab_size())]
+    model: Any = BertForMaskedLM(config)
+    model.to(device)
+    vocabulary = tokenizer.get_vocab()
+    pieces = sorted(vocabulary, key=lambda piece: vocabulary[piece])
     starts_word = torch.tensor([not p.startswith("##") for p in pieces], device=device)
     special = torch.tensor([p in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]") for p in pieces], device=device)
-    mask_id = tokenizer.token_to_id("[MASK]")
+    mask_id = vocabulary["[MASK]"]
 
     loss_of: Any = _MaskedLoss(model)
     if device.type == "cuda":

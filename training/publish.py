@@ -33,8 +33,8 @@ from contract.version_directory import (
     Profile,
     sha256,
 )
+from training.command import TrainingError, command_parser, run_command
 from training.data import load_source, targets
-from training.errors import TrainingError, run_command
 from training.export import gate
 from training.export.cpu_graph import build_cpu_graph
 from training.export.gpu_graph import build_gpu_graph
@@ -51,10 +51,7 @@ TOOLS = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.publish", description=__doc__, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = command_parser("training.publish", __doc__)
     parser.add_argument("checkpoint", type=Path, help="directory written by training.train --cross-validate")
     parser.add_argument("--model", required=True, help="model name in the repository, such as emotion_rubert")
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), help="default: %(default)s")

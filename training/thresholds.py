@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from contract.labels import EMOTIONS
 from contract.version_directory import Profile, ThresholdCost
-from training.errors import TrainingError
+from training.command import TrainingError
 
 PROMISE: Final = 0.9
 _Z_90: Final = 1.2816  # One-sided 90 % quantile of the normal distribution.

@@ -22,8 +22,8 @@ from transformers.trainer_utils import EvalPrediction
 
 from contract.labels import EMOTIONS
 from contract.version_directory import TOKENIZER
+from training.command import TrainingError, command_parser, run_command
 from training.data import Example, targets
-from training.errors import TrainingError, run_command
 from training.folds import DATASETS, FOLDS, train_and_held_out
 from training.metrics import evaluate, table
 from training.tokenizer import load_tokenizer, special_ids
@@ -170,10 +170,7 @@ def fine_tune(
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.train", description=__doc__, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = command_parser("training.train", __doc__)
     parser.add_argument(
         "--base-model", default="rubert", help="rubert, xlm, a local checkpoint or a hub name (default: %(default)s)"
     )

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
-from training.errors import TrainingError
+from training.command import TrainingError
 from training.export.graph import CONTRIB, IR_VERSION, OPSET
 from training.export.runtime import Ids, Probabilities, run
 from training.export.weights import Shape
@@ -130,10 +130,9 @@ def check_hostile(
 
 def check_worst_batch(graph: Path, shape: Shape, max_batch_size: int) -> dict[str, float]:
     """Time and memory of the worst batch, in a process of its own with two threads."""
-    done = subprocess.run(  # noqa: S603 - our own interpreter and module.
-        [sys.executable, "-m", "training.export.worst_batch", str(graph), str(shape.max_length), str(max_batch_size), str(TOO_LONG)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    numbers = [str(number) for number in (shape.max_length, max_batch_size, TOO_LONG)]
+    command = [sys.executable, "-m", "training.export.worst_batch", str(graph), *numbers]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
     if done.returncode:
         raise TrainingError(f"the worst batch could not be run: {done.stderr.strip()[-500:]}")
     figures: dict[str, float] = json.loads(done.stdout)

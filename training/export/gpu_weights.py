@@ -5,7 +5,6 @@
 Needs neither torch nor the data: the int8 weights are dequantised and written as fp16.
 """
 
-import argparse
 import os
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 import onnx
 
 from contract.version_directory import CPU_GRAPH, GPU_GRAPH, CardError, read_card, sha256
-from training.errors import TrainingError, run_command
+from training.command import TrainingError, command_parser, run_command
 from training.export.gpu_graph import build_gpu_graph
 from training.export.runtime import run, session
 from training.export.weights import Shape, from_cpu_graph
@@ -39,12 +38,10 @@ def make_gpu_graph(version_directory: Path) -> Path:
     if sha256(cpu_graph) != card.files[CPU_GRAPH]:
         raise TrainingError(f"{cpu_graph} is not the file its card describes: get it again")
     architecture: dict[str, Any] = dict(card.architecture)
-    model = build_gpu_graph(from_cpu_graph(cpu_graph, Shape(**architecture)), "fp16")
+    shape = Shape(**architecture)
+    model = build_gpu_graph(from_cpu_graph(cpu_graph, shape), "fp16")
     random = np.random.default_rng(0)
-    rows = [
-        [int(token) for token in random.integers(5, card.architecture["vocabulary"], length)]
-        for length in random.integers(3, 60, 64)
-    ]
+    rows = [[int(token) for token in random.integers(5, shape.vocabulary, length)] for length in range(3, 67)]
     difference = np.abs(run(session(model), rows) - run(session(cpu_graph), rows))
     if not difference.mean() <= MEAN_DIFFERENCE:
         raise TrainingError(
@@ -59,7 +56,7 @@ def make_gpu_graph(version_directory: Path) -> Path:
 
 def main() -> None:
     """Go through a repository and make what is missing."""
-    parser = argparse.ArgumentParser(prog="python -m training.export.gpu_weights", description=__doc__, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = command_parser("training.export.gpu_weights", __doc__)
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), help="default: %(default)s")
     repository = parser.parse_args().repository
     cards = sorted(repository.glob("*/*/card.json"))

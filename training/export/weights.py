@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from training.errors import TrainingError
+from training.command import TrainingError
 
 Array = npt.NDArray[np.float32]
 FAMILIES: Final = {"bert": "bert", "roberta": "roberta", "xlm-roberta": "roberta"}

@@ -1,5 +1,6 @@
-"""The one kind of error that a training command shows as a sentence instead of a traceback."""
+"""What every training command shares: its parser, and errors shown as a sentence, not a traceback."""
 
+import argparse
 import sys
 from collections.abc import Callable
 
@@ -17,3 +18,13 @@ def run_command(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def command_parser(module: str, description: str | None) -> argparse.ArgumentParser:
+    """A parser for `python -m module`; abbreviated flags are errors."""
+    return argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=description,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
