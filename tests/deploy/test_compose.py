@@ -1,0 +1,484 @@
+"""docker-compose.yml, its .env and the gateway's image, checked without a Docker engine.
+
+`compose-spec.json` beside this file is the Compose Specification's own schema, as Docker
+Compose 2.40.3 has it built in (from compose-spec/compose-go, Apache-2.0), unchanged.
+"""
+
+import http.server
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from gateway.settings import Settings, read_settings
+from server.arguments import command_line_parser
+from server.environment import TritonEnvironment, read_environment
+from server.triton import CLOSED_PROTOCOLS, ServerOptions, command_line, variables
+from tests.triton_process import triton_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = Path(__file__).with_name("compose-spec.json")
+DOCKERFILE = ROOT / "deploy/gateway.Dockerfile"
+TRITON_IMAGE = "nvcr.io/nvidia/tritonserver:26.06-py3"
+TRITON_SERVICES = {"triton": "gpu", "triton-cpu": "cpu"}
+MODELS = "/models"
+Service = dict[str, Any]
+Instruction = tuple[str, str]
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def services(compose: dict[str, Any]) -> dict[str, Service]:
+    found: dict[str, Service] = compose["services"]
+    return found
+
+
+@pytest.fixture(params=TRITON_SERVICES)
+def triton(request: pytest.FixtureRequest, services: dict[str, Service]) -> Service:
+    service: Service = services[request.param]
+    return service
+
+
+@pytest.fixture(scope="module")
+def gateway(services: dict[str, Service]) -> Service:
+    return services["gateway"]
+
+
+@pytest.fixture(scope="module")
+def environment() -> TritonEnvironment:
+    return read_environment(triton_environment())
+
+
+@pytest.fixture(scope="module")
+def triton_help(environment: TritonEnvironment) -> str:
+    shown = subprocess.run(
+        [environment.tritonserver, "--help"],
+        env=os.environ | {"LD_LIBRARY_PATH": environment.library_path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return shown.stdout + shown.stderr
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Callable[[Service], list[str]]:
+    """What a service starts tritonserver with: its command, run with a stand-in on PATH."""
+    stand_in = tmp_path / "tritonserver"
+    stand_in.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$@"\n')
+    stand_in.chmod(0o755)
+
+    def run(service: Service) -> list[str]:
+        shell = subprocess.run(
+            [part.replace("$$", "$") for part in service["command"]],  # as Compose does
+            env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        return shell.stdout.splitlines()
+
+    return run
+
+
+def launched(device: str, environment: TritonEnvironment) -> dict[str, str]:
+    """What `python -m server run`, polling, starts tritonserver with."""
+    return as_flags(command_line(options(device), environment, Path("/backends"))[1:])
+
+
+def options(device: str) -> ServerOptions:
+    parsed = command_line_parser().parse_args(["run", f"--model-repository={MODELS}", "--poll-seconds=5"])
+    return ServerOptions(
+        model_repository=parsed.model_repository,
+        device=device,
+        host=parsed.host,
+        http_port=parsed.http_port,
+        grpc_port=parsed.grpc_port,
+        metrics_port=parsed.metrics_port,
+        poll_seconds=parsed.poll_seconds,
+        start_timeout=parsed.start_timeout,
+        stop_timeout=parsed.stop_timeout,
+    )
+
+
+def as_flags(arguments: list[str]) -> dict[str, str]:
+    assert all(argument.startswith("--") and "=" in argument for argument in arguments), arguments
+    flags = dict(argument.split("=", 1) for argument in arguments)
+    assert len(flags) == len(arguments), f"a flag given twice: {arguments}"
+    return flags
+
+
+def seconds(duration: str) -> int:
+    match = re.fullmatch(r"(\d+)s", duration)
+    assert match is not None, f"{duration}: write it in seconds"
+    return int(match[1])
+
+
+def instructions() -> list[Instruction]:
+    text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text("utf-8"), flags=re.MULTILINE)
+    lines = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+    return [(name, rest.strip()) for name, _, rest in (line.partition(" ") for line in lines)]
+
+
+def copied_from_repository() -> list[str]:
+    """Sources of the COPY instructions that take from the build context."""
+    copies = [shlex.split(rest) for name, rest in instructions() if name in ("COPY", "ADD")]
+    return [
+        source
+        for parts in copies
+        if not any(part.startswith("--from=") for part in parts)
+        for source in [part for part in parts if not part.startswith("--")][:-1]
+    ]
+
+
+def left_out_of_the_build(path: str) -> bool:
+    """Docker's rule: the last matching line of .dockerignore wins, for the path or a parent."""
+    pure = Path(path)
+    names = [str(pure), *(str(parent) for parent in pure.parents if str(parent) != ".")]
+    out = False
+    for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines():
+        pattern = line.strip().rstrip("/")
+        if not pattern or pattern.startswith("#"):
+            continue
+        bare = pattern.removeprefix("!")
+        patterns = [bare, bare.removeprefix("**/")]
+        if any(len(Path(n).parts) == len(Path(p).parts) and fnmatch(n, p) for n in names for p in patterns) or (
+            bare.startswith("**/") and any(fnmatch(part, patterns[1]) for part in pure.parts)
+        ):
+            out = not pattern.startswith("!")
+    return out
+
+
+# The file as Compose reads it
+
+
+def test_the_file_follows_the_compose_schema(compose: dict[str, Any]) -> None:
+    validator = jsonschema.Draft7Validator(json.loads(SCHEMA.read_text("utf-8")))
+    assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(compose)] == []
+
+
+def test_the_schema_refuses_what_compose_refuses(compose: dict[str, Any]) -> None:
+    validator = jsonschema.Draft7Validator(json.loads(SCHEMA.read_text("utf-8")))
+    unknown = {**compose["services"]["gateway"], "helthcheck": {}}
+    broken = {**compose, "services": {**compose["services"], "gateway": unknown}}
+    assert any("helthcheck" in error.message for error in validator.iter_errors(broken))
+
+
+def test_a_plain_up_is_the_gpu_machine_and_a_profile_is_the_cpu(services: dict[str, Service]) -> None:
+    lines = (ROOT / ".env").read_text("utf-8").splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == ["COMPOSE_PROFILES=gpu"]
+    in_profile = {
+        profile: {name for name, service in services.items() if profile in service["profiles"]}
+        for profile in ("gpu", "cpu")
+    }
+    assert in_profile == {"gpu": {"triton", "gateway"}, "cpu": {"triton-cpu", "gateway"}}
+
+
+def test_the_gateway_waits_for_the_triton_that_is_there(gateway: Service) -> None:
+    waits = {"condition": "service_healthy", "required": False}
+    assert gateway["depends_on"] == dict.fromkeys(TRITON_SERVICES, waits)
+
+
+def test_everything_mounted_is_the_model_repository_read_only(services: dict[str, Service]) -> None:
+    for service in services.values():
+        (mount,) = service["volumes"]
+        assert mount["type"] == "bind"
+        assert mount["target"] == MODELS
+        assert mount["read_only"] is True
+        assert mount["bind"] == {"create_host_path": False}
+        assert (ROOT / mount["source"]).resolve() == ROOT / "model_repository"
+        assert list((ROOT / mount["source"]).glob("*/config.pbtxt"))
+
+
+def test_every_port_is_the_codes_own_and_published_on_this_machine_only(services: dict[str, Service]) -> None:
+    run = options("gpu")
+    triton = [f"127.0.0.1:{port}:{port}" for port in (run.http_port, run.grpc_port, run.metrics_port)]
+    port = Settings.model_fields["port"].default
+    assert {name: service["ports"] for name, service in services.items()} == {
+        "triton": triton,
+        "triton-cpu": triton,
+        "gateway": [f"127.0.0.1:{port}:{port}"],
+    }
+
+
+def test_what_fails_is_started_again_and_logs_do_not_fill_the_disk(services: dict[str, Service]) -> None:
+    for service in services.values():
+        assert service["restart"] == "unless-stopped"
+        assert service["logging"] == {"driver": "local"}
+
+
+# Triton
+
+
+def test_triton_is_nvidias_image(triton: Service) -> None:
+    assert triton["image"] == TRITON_IMAGE
+    assert "build" not in triton
+    assert "entrypoint" not in triton, "the image's own entrypoint sets up the GPU"
+
+
+@pytest.mark.parametrize(("name", "device"), TRITON_SERVICES.items())
+def test_flags_are_the_launchers(
+    name: str,
+    device: str,
+    services: dict[str, Service],
+    started: Callable[[Service], list[str]],
+    environment: TritonEnvironment,
+) -> None:
+    ours, launchers = as_flags(started(services[name])), launched(device, environment)
+    for flag in ("--http-restricted-api", "--grpc-restricted-protocol"):
+        protocols, _, key = ours.pop(flag).partition(":")
+        assert protocols == launchers.pop(flag).partition(":")[0] == ",".join(CLOSED_PROTOCOLS)
+        assert re.fullmatch(r"closed-[0-9a-f-]{36}=[0-9a-f-]{36}", key)
+    # The image has its own backends. In a container Triton listens on every address, and on
+    # its usual ports: `ports` says who reaches them.
+    there_only = {"--backend-directory", "--backend-config"}
+    there_only |= {f"--{door}-{what}" for door in ("http", "grpc", "metrics") for what in ("address", "port")}
+    assert there_only <= launchers.keys()
+    assert ours == {flag: value for flag, value in launchers.items() if flag not in there_only}
+
+
+def test_the_key_of_the_closed_protocols_is_new_at_every_start(
+    triton: Service, started: Callable[[Service], list[str]]
+) -> None:
+    first, second = as_flags(started(triton)), as_flags(started(triton))
+    assert first["--http-restricted-api"] != second["--http-restricted-api"]
+
+
+def test_tritonserver_knows_every_flag(
+    triton: Service, started: Callable[[Service], list[str]], triton_help: str
+) -> None:
+    known = set(re.findall(r"^ +(--[a-z0-9-]+)", triton_help, re.MULTILINE))
+    assert len(known) > 50
+    assert as_flags(started(triton)).keys() <= known
+
+
+@pytest.mark.parametrize("door", ["http", "grpc", "metrics"])
+def test_the_ports_not_given_are_tritons_defaults(door: str, triton_help: str) -> None:
+    described = triton_help.split(f"--{door}-port <integer>", 1)[1].split("\n  --", 1)[0]
+    assert f"Default is {getattr(options('gpu'), f'{door}_port')}." in described
+
+
+def test_tritonserver_accepts_the_command(
+    triton: Service,
+    started: Callable[[Service], list[str]],
+    environment: TritonEnvironment,
+    tmp_path: Path,
+) -> None:
+    flags = as_flags(started(triton))
+    assert flags["--model-repository"] == MODELS
+    # It reads the whole command line first, and only then misses the models: no port is opened.
+    nowhere = tmp_path / "nowhere"
+    flags["--model-repository"] = str(nowhere)
+    refused = subprocess.run(
+        [environment.tritonserver, *(f"{flag}={value}" for flag, value in flags.items())],
+        env=os.environ | {"LD_LIBRARY_PATH": environment.library_path, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert refused.returncode == 1
+    assert "Usage: tritonserver" not in refused.stdout + refused.stderr
+    assert str(nowhere) in refused.stdout + refused.stderr
+
+
+def test_only_the_gpu_service_reserves_a_gpu(services: dict[str, Service]) -> None:
+    (device,) = services["triton"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    assert "deploy" not in services["triton-cpu"]
+
+
+def test_the_cpu_service_hides_gpus_as_the_launcher_does(
+    services: dict[str, Service], environment: TritonEnvironment
+) -> None:
+    own = services["triton-cpu"]["environment"]
+    assert own == {"CUDA_VISIBLE_DEVICES": variables(options("cpu"), environment)["CUDA_VISIBLE_DEVICES"]}
+
+
+def test_tritons_health_check_asks_for_readiness(triton: Service) -> None:
+    check = triton["healthcheck"]
+    assert check["test"][:2] == ["CMD", "curl"]
+    assert "--fail" in check["test"]
+    assert check["test"][-1] == f"http://127.0.0.1:{options('gpu').http_port}/v2/health/ready"
+    assert seconds(check["start_period"]) >= options("gpu").start_timeout
+
+
+def test_requests_under_way_get_their_time_when_triton_stops(
+    triton: Service, started: Callable[[Service], list[str]]
+) -> None:
+    assert seconds(triton["stop_grace_period"]) > int(as_flags(started(triton))["--exit-timeout-secs"])
+
+
+# The gateway
+
+
+def test_the_gateway_takes_its_variables(gateway: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.upper().startswith("EMOTION_")]:
+        monkeypatch.delenv(name)
+    for name, value in gateway["environment"].items():
+        assert name.startswith("EMOTION_")
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("EMOTION_MODEL_REPOSITORY", str(ROOT / "model_repository"))
+    settings = read_settings([])  # refuses a variable it doesn't know
+    assert settings.port == Settings.model_fields["port"].default
+    assert settings.host == "0.0.0.0"  # noqa: S104 - inside the container
+    assert gateway["environment"]["EMOTION_MODEL_REPOSITORY"] == MODELS
+
+
+def test_the_gateways_triton_answers_to_that_name_in_both_profiles(services: dict[str, Service]) -> None:
+    host, _, port = services["gateway"]["environment"]["EMOTION_TRITON_ADDRESS"].partition(":")
+    assert int(port) == options("gpu").grpc_port
+    for name in TRITON_SERVICES:
+        aliases = services[name].get("networks", {}).get("default", {}).get("aliases", [])
+        assert host in [name, *aliases]
+
+
+def test_answers_under_way_get_their_time_when_the_gateway_stops(gateway: Service) -> None:
+    assert seconds(gateway["stop_grace_period"]) > Settings.model_fields["request_timeout"].default + 1
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[int], int]]:
+    """Starts a server that answers /health/ready with a status, and only it; gives the port."""
+    servers = []
+
+    def start(status: int) -> int:
+        class Answer(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(status if self.path == "/health/ready" else 404)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server.server_port
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False), (404, False), (None, False)])
+def test_the_gateways_health_check_works(
+    status: int | None, healthy: bool, gateway: Service, answering: Callable[[int], int]
+) -> None:
+    kind, program, flag, code = gateway["healthcheck"]["test"]
+    assert (kind, program, flag) == ("CMD", "python", "-c")
+    port = str(Settings.model_fields["port"].default)
+    assert code.count(port) == 1
+    assert '"/health/ready"' in code
+    elsewhere = answering(status) if status else 1
+    done = subprocess.run([sys.executable, "-c", code.replace(port, str(elsewhere))], capture_output=True, timeout=30)
+    assert (done.returncode == 0) is healthy
+
+
+def test_the_gateways_health_check_asks_a_path_it_has() -> None:
+    from gateway.routes import router
+
+    assert "/health/ready" in [getattr(route, "path", "") for route in router.routes]
+
+
+# The gateway's image
+
+
+def test_the_image_is_built_from_the_dockerfile(gateway: Service) -> None:
+    assert gateway["build"] == {"context": ".", "dockerfile": "deploy/gateway.Dockerfile"}
+    assert DOCKERFILE.is_file()
+
+
+def test_everything_copied_is_in_git_and_not_ignored() -> None:
+    sources = copied_from_repository()
+    assert sources == ["pyproject.toml", "constraints.txt", "contract", "gateway"]
+    for source in sources:
+        assert (ROOT / source).exists()
+        assert not left_out_of_the_build(source)
+        for path in (ROOT / source).rglob("*.py"):
+            assert not left_out_of_the_build(str(path.relative_to(ROOT)))
+        listed = subprocess.run(["git", "ls-files", source], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert listed.stdout.strip(), f"{source} is not in git"
+
+
+@pytest.mark.parametrize(
+    "path", [".venv", ".git/config", "data/x", "model_repository/m/1/model.gpu.onnx", "gateway/__pycache__/x.pyc"]
+)
+def test_what_is_large_or_made_here_stays_out_of_the_build(path: str) -> None:
+    assert left_out_of_the_build(path)
+
+
+def test_the_image_has_every_room_that_the_gateway_imports(tmp_path: Path) -> None:
+    for source in copied_from_repository():
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, tmp_path / source, ignore=shutil.ignore_patterns("__pycache__"))
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import gateway.app\n"
+        "rooms = {name.partition('.')[0] for name in sys.modules} & set(sys.argv[2:])\n"
+        "print(*sorted(f'{name} {sys.modules[name].__file__}' for name in rooms), sep='\\n')"
+    )
+    rooms = [path.parent.name for path in ROOT.glob("*/__init__.py")]
+    loaded = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path), *rooms],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    files = dict(line.split(" ", 1) for line in loaded.stdout.splitlines())
+    assert files == {room: str(tmp_path / room / "__init__.py") for room in ("contract", "gateway")}
+
+
+def test_the_image_installs_the_projects_own_pins_and_no_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    (install,) = [rest for name, rest in instructions() if name == "RUN"]
+    assert "--constraint constraints.txt" in install
+    script = re.search(r'python -c "(.*?)"', install)
+    assert script is not None
+    printed = subprocess.run(
+        [sys.executable, "-c", script[1]], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert printed.stdout.splitlines() == project["project"]["dependencies"]
+    assert all(re.fullmatch(r"[\w\[\]-]+==[\w.]+", line) for line in printed.stdout.splitlines()), "pin them"
+
+
+def test_the_image_runs_the_gateway_as_nobody_special() -> None:
+    last_stage = instructions()[max(i for i, (name, _) in enumerate(instructions()) if name == "FROM") :]
+    assert last_stage[0][1] == "python:3.12-slim"
+    users = [rest for name, rest in last_stage if name == "USER"]
+    assert len(users) == 1
+    assert int(users[0].split(":")[0]) > 0
+    assert dict(last_stage)["EXPOSE"] == str(Settings.model_fields["port"].default)
+    command = json.loads(dict(last_stage)["CMD"])
+    assert command[0] == "python"
+    shown = subprocess.run(
+        [sys.executable, *command[1:], "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert shown.returncode == 0
+    assert "--triton-address" in shown.stdout
+
+
+def test_the_gateway_in_the_container_may_write_nothing(gateway: Service) -> None:
+    assert gateway["read_only"] is True
+    assert gateway["cap_drop"] == ["ALL"]
+    assert gateway["security_opt"] == ["no-new-privileges:true"]
