@@ -1,0 +1,92 @@
+"""`make serve`, as a person types it, on free ports."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.triton_process import ROOT, free_ports, is_listening
+
+
+@dataclass
+class Serving:
+    """A running `make serve`."""
+
+    process: subprocess.Popen[bytes]
+    ports: list[int]
+    log_path: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports[3]}"
+
+    @property
+    def grpc_url(self) -> str:
+        return f"127.0.0.1:{self.ports[1]}"
+
+    def log(self) -> str:
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def child(self, name: str) -> psutil.Process:
+        return next(p for p in self.family() if Path(p.exe()).name == name)
+
+    def supervisor(self) -> psutil.Process:
+        return next(p for p in self.family() if "deploy.local" in p.cmdline())
+
+    def wait_until_ready(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while "Ready after" not in self.log():
+            assert self.process.poll() is None, self.log()[-3000:]
+            assert time.monotonic() < deadline, self.log()[-3000:]
+            time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def make_serve(directory: Path, ports: list[int], *gateway_flags: str) -> Iterator[Serving]:
+    """Type `make serve`; whatever happens, nothing of it is left afterwards."""
+    flags = f"--http-port {ports[0]} --grpc-port {ports[1]} --metrics-port {ports[2]} -- --port {ports[3]}"
+    log_path = directory / "serve.log"
+    variables = {key: value for key, value in os.environ.items() if not key.startswith(("EMOTION_", "MAKE"))}
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            ["make", "serve", f"FLAGS={flags} {' '.join(gateway_flags)}"],
+            cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=variables, start_new_session=True,
+        )  # fmt: skip
+    serving = Serving(process, ports, log_path)
+    try:
+        yield serving
+    finally:
+        if process.poll() is None:
+            with contextlib.suppress(StopIteration, psutil.NoSuchProcess):
+                serving.supervisor().send_signal(signal.SIGINT)
+            process.wait(40)
+
+
+def assert_nothing_left(family: list[psutil.Process], ports: list[int]) -> None:
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert not alive
+    assert not [port for port in ports if is_listening(port)]
+
+
+@pytest.fixture(scope="session")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with make_serve(tmp_path_factory.mktemp("serve"), free_ports(4)) as started:
+        started.wait_until_ready(60)
+        yield started
+
+
+@pytest.fixture(scope="session")
+def http(serving: Serving) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=serving.url, timeout=30) as client:
+        yield client

@@ -1,0 +1,88 @@
+"""How `make serve` starts, stops and fails."""
+
+import shutil
+import signal
+import socket
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.integration.conftest import assert_nothing_left, make_serve
+from tests.triton_process import ROOT, free_ports
+
+
+def repository_copy(directory: Path) -> Path:
+    return Path(shutil.copytree(ROOT / "model_repository", directory / "models"))
+
+
+def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    with make_serve(tmp_path, free_ports(4)) as serving:
+        serving.wait_until_ready(60)
+        family = serving.family()
+        serving.supervisor().send_signal(signal.SIGINT)
+        assert serving.process.wait(40) == 0
+        assert_nothing_left(family, serving.ports)
+
+
+def test_killing_tritonserver_stops_the_gateway_and_says_so(tmp_path: Path) -> None:
+    with make_serve(tmp_path, free_ports(4)) as serving:
+        serving.wait_until_ready(60)
+        family = serving.family()
+        serving.child("tritonserver").kill()
+        assert serving.process.wait(40) != 0
+        assert "tritonserver ended by itself with signal SIGKILL" in serving.log()
+        assert "error: Triton ended with exit status 137; everything is stopped." in serving.log()
+        assert_nothing_left(family, serving.ports)
+
+
+def test_killing_the_supervisor_leaves_nothing(tmp_path: Path) -> None:
+    with make_serve(tmp_path, free_ports(4)) as serving:
+        serving.wait_until_ready(60)
+        family = serving.family()
+        serving.supervisor().kill()
+        assert serving.process.wait(40) != 0
+        deadline = time.monotonic() + 20
+        while any(p.is_running() for p in family) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert_nothing_left(family, serving.ports)
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    ports = free_ports(4)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", ports[1]))
+        taken.listen()
+        with make_serve(tmp_path, ports) as serving:
+            assert serving.process.wait(60) != 0
+            assert f"{ports[1]}" in serving.log()
+            assert "--grpc-port" in serving.log()
+
+
+def test_a_missing_and_a_damaged_model_file_are_named(tmp_path: Path) -> None:
+    models = repository_copy(tmp_path)
+    graph = models / "emotion_rubert/1/model.cpu.onnx"
+    whole = graph.read_bytes()
+    graph.write_bytes(whole[: len(whole) // 2])
+    for _ in range(2):
+        with make_serve(tmp_path, free_ports(4), f"--model-repository={models}") as serving:
+            assert serving.process.wait(60) != 0
+            last = [line for line in serving.log().splitlines() if line.startswith("error:")]
+            assert any("model.cpu.onnx" in line for line in last), serving.log()[-2000:]
+        graph.unlink(missing_ok=True)
+
+
+def test_a_new_version_needs_no_restart(tmp_path: Path) -> None:
+    models = repository_copy(tmp_path)
+    with make_serve(tmp_path, free_ports(4), f"--model-repository={models}") as serving:
+        serving.wait_until_ready(60)
+        staged = tmp_path / "staged"
+        shutil.copytree(models / "emotion_rubert/1", staged)
+        staged.rename(models / "emotion_rubert/2")
+        deadline = time.monotonic() + 30
+        version = "1"
+        while version == "1" and time.monotonic() < deadline:
+            answer = httpx.post(f"{serving.url}/v1/emotions", json={"text": "Мне страшно."}, timeout=10)
+            assert answer.status_code == 200, answer.text
+            version = answer.json()["version"]
+        assert version == "2"
