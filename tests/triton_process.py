@@ -33,6 +33,11 @@ def triton_environment() -> Path:
     return directory
 
 
+def hear_ctrl_c() -> None:
+    """For `preexec_fn`: a shell's background job hands on an ignored SIGINT, which would stay ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def free_ports(count: int) -> list[int]:
     """Ports nobody listens on, outside the range that outgoing connections take theirs from."""
     ports: list[int] = []

@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.triton_process import ROOT, free_ports, is_listening
+from tests.triton_process import ROOT, free_ports, hear_ctrl_c, is_listening
 
 
 @dataclass
@@ -62,6 +62,7 @@ def make_serve(directory: Path, ports: list[int], *gateway_flags: str) -> Iterat
         process = subprocess.Popen(
             ["make", "serve", f"FLAGS={flags} {' '.join(gateway_flags)}"],
             cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=variables, start_new_session=True,
+            preexec_fn=hear_ctrl_c,
         )  # fmt: skip
     serving = Serving(process, ports, log_path)
     try:

@@ -20,7 +20,7 @@ from server.environment import (
     requirements_file,
 )
 from server.errors import TritonEnvironmentError, WrongPythonError
-from tests.triton_process import ROOT, triton_environment
+from tests.triton_process import ROOT, hear_ctrl_c, triton_environment
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +144,7 @@ def test_an_interrupted_installation_leaves_nothing(tmp_path: Path) -> None:
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=hear_ctrl_c,
     )
     deadline = time.monotonic() + 20
     while not (directory / "pyvenv.cfg").exists():
