@@ -49,10 +49,19 @@ class _Source:
     empty_means: str | None
 
 
+def _id(item: Any) -> int:
+    # Not int(): it would take 1.5 for 1, true for 1, and fail on null with another exception.
+    if isinstance(item, str) and item.strip().isdecimal():
+        return int(item)
+    if not isinstance(item, int) or isinstance(item, bool):
+        raise ValueError(f"label id {item!r} is not a number")
+    return item
+
+
 def _list_of_ids(field: Any) -> list[int]:
     if not isinstance(field, list):
         raise ValueError(f"`labels` must be a list of ids, not {field!r}")
-    return [int(item) for item in field]
+    return [_id(item) for item in field]
 
 
 def _comma_separated_ids(field: Any) -> list[int]:
@@ -60,7 +69,7 @@ def _comma_separated_ids(field: Any) -> list[int]:
     items = field.split(",") if isinstance(field, str) else field
     if not isinstance(items, list):
         raise ValueError(f"`labels` must be comma-separated ids or a list, not {field!r}")
-    return [int(item) for item in items]
+    return [_id(item) for item in items]
 
 
 SOURCES: Final[Mapping[str, _Source]] = {
@@ -164,18 +173,22 @@ def _example(source: _Source, name: str, row: Any) -> Example:
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     try:
-        file = path.open(encoding="utf-8")
+        file = path.open("rb")
     except FileNotFoundError as error:
         raise TrainingError(
             f"{path} does not exist: name the right directory with --data-dir, or leave it out"
             " to load from the Hugging Face hub"
         ) from error
+    except OSError as error:
+        raise TrainingError(f"{path} cannot be read: {error.strerror}") from error
     with file:
         for number, line in enumerate(file, start=1):
             try:
-                yield number, json.loads(line)
+                # Decoded here: a file cut off inside a letter is an error of its last row.
+                row = json.loads(line.decode("utf-8"))
             except ValueError as error:
                 raise TrainingError(f"{path}, row {number}: not JSON ({error})") from error
+            yield number, row
 
 
 def _hub_rows(source: _Source, split: str) -> Any:

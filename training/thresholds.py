@@ -84,8 +84,11 @@ def tune_profiles(truth: Vector, probabilities: Vector, fold: Vector) -> dict[st
         fold: the fold that held each row out, `[rows]`.
 
     Raises:
-        TrainingError: no threshold keeps a profile's promise.
+        TrainingError: no threshold keeps a profile's promise, or no row has some emotion.
     """
+    for index, emotion in enumerate(EMOTIONS):
+        if not truth[:, index].any():
+            raise TrainingError(f"no row is labelled {emotion}: no threshold can be tuned for it")
     profiles = {}
     for name, (purpose, rules) in _PROFILES.items():
         thresholds, costs = {}, {}

@@ -1,0 +1,33 @@
+"""Data sets made by the tests, as JSON lines where `training.data` looks for them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+CEDR_CLASSES = ("joy", "sadness", "surprise", "fear", "anger")
+WORDS = {
+    "joy": ("радость", "счастье", "ура", "весело", "прекрасно"),
+    "sadness": ("грустно", "слёзы", "тоска", "печаль", "горе"),
+    "surprise": ("удивительно", "неожиданно", "внезапно", "ого", "поразительно"),
+    "fear": ("страшно", "ужас", "боюсь", "жутко", "кошмар"),
+    "anger": ("злость", "бесит", "ненавижу", "ярость", "гнев"),
+    "no_emotion": ("город", "поезд", "улица", "погода", "здание"),
+}
+
+
+def write_lines(data_dir: Path, name: str, split: str, rows: list[Any]) -> Path:
+    path = data_dir / name / f"{split}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def keyword_rows(each: int) -> list[dict[str, Any]]:
+    """CEDR rows, `each` of every emotion in turn; every text consists of its own emotion's words."""
+    rows = []
+    for number in range(each):
+        for emotion, words in WORDS.items():
+            chosen = [words[(number + step * (1 + number % 3)) % len(words)] for step in range(3 + number % 4)]
+            labels = [CEDR_CLASSES.index(emotion)] if emotion in CEDR_CLASSES else []
+            rows.append({"text": f"{' '.join(chosen)} {number}", "labels": labels})
+    return rows
