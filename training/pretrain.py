@@ -66,6 +66,9 @@ def pack(tokenizer: Tokenizer, passages: list[str]) -> npt.NDArray[np.int32]:
     """Passages one after another, `[SEP]` between them, as int32 `[blocks, BLOCK]`.
 
     Each block starts with `[CLS]`, as a text does later.
+
+    Raises:
+        TrainingError: the passages don't fill one block.
     """
     cls_id, sep_id = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
     stream: list[npt.NDArray[np.int32]] = []
@@ -73,8 +76,10 @@ def pack(tokenizer: Tokenizer, passages: list[str]) -> npt.NDArray[np.int32]:
         batch = passages[start : start + 20_000]
         encodings = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
         stream += [np.array([*encoding.ids, sep_id], dtype=np.int32) for encoding in encodings]
+    blocks = sum(map(len, stream)) // (BLOCK - 1)
+    if not blocks:
+        raise TrainingError(f"{len(passages)} passages are too few: they don't fill one block of {BLOCK} tokens")
     flat = np.concatenate(stream)
-    blocks = len(flat) // (BLOCK - 1)
     packed = np.full((blocks, BLOCK), cls_id, dtype=np.int32)
     packed[:, 1:] = flat[: blocks * (BLOCK - 1)].reshape(blocks, BLOCK - 1)
     return packed

@@ -67,6 +67,9 @@ def _read_run(checkpoint: Path) -> tuple[dict[str, Any], dict[str, Profile]]:
         if not (checkpoint / name).is_file():
             raise TrainingError(f"{checkpoint} has no {name}: train it with --cross-validate")
     figures = json.loads((checkpoint / METRICS).read_text(encoding="utf-8"))
+    if "five_folds" not in figures:
+        # The predictions there are of an earlier run, not of these weights.
+        raise TrainingError(f"{checkpoint} was trained again without --cross-validate: train it with it")
     kept = np.load(checkpoint / OUT_OF_FOLD)
     return figures, tune_profiles(kept["truth"], kept["probabilities"], kept["fold"])
 

@@ -35,7 +35,7 @@ def make_gpu_graph(version_directory: Path) -> Path:
         raise TrainingError(str(error)) from error
     if not cpu_graph.is_file():
         raise TrainingError(f"{cpu_graph} does not exist: get the repository's files again")
-    if sha256(cpu_graph) != card.files[CPU_GRAPH]:
+    if sha256(cpu_graph) != card.files.get(CPU_GRAPH):
         raise TrainingError(f"{cpu_graph} is not the file its card describes: get it again")
     architecture: dict[str, Any] = dict(card.architecture)
     shape = Shape(**architecture)

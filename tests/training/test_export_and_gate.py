@@ -1,0 +1,286 @@
+"""Both graphs against PyTorch, batch by batch, and every check of the gate fed with damage."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import pytest
+import torch
+import transformers
+from onnx import helper
+
+from contract.version_directory import CPU_GRAPH
+from training.command import TrainingError
+from training.export import gate
+from training.export.cpu_graph import build_cpu_graph, quantise
+from training.export.gpu_graph import build_gpu_graph
+from training.export.runtime import Probabilities, run, session
+from training.export.weights import EncoderWeights, Shape, from_checkpoint, from_cpu_graph
+
+VOCABULARY, MAX_LENGTH = 150, 40
+Family = Literal["bert", "xlm-roberta"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """A random classifier, what is exported of it, and rows of ids for it."""
+
+    model: Any
+    weights: EncoderWeights
+    rows: list[list[int]]
+
+    @property
+    def shape(self) -> Shape:
+        return self.weights.shape
+
+    def answers(self, rows: list[list[int]]) -> Probabilities:
+        """PyTorch's, all rows padded into one batch."""
+        longest = max(map(len, rows))
+        ids = torch.tensor([row + [self.shape.pad_id] * (longest - len(row)) for row in rows])
+        with torch.no_grad():
+            mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+            return self.model(input_ids=ids, attention_mask=mask).logits.sigmoid().numpy()
+
+
+def classifier(family: Family, **changes: Any) -> Classifier:
+    torch.manual_seed(7)
+    pad_id, unk_id = (0, 1) if family == "bert" else (1, 3)
+    settings: dict[str, Any] = {
+        "vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
+        "intermediate_size": 56, "max_position_embeddings": MAX_LENGTH + 2 + 5, "num_labels": 6,
+        "pad_token_id": pad_id, "type_vocab_size": 2 if family == "bert" else 1, **changes,
+    }  # fmt: skip
+    kind = "Bert" if family == "bert" else "XLMRoberta"
+    config = getattr(transformers, f"{kind}Config")(**settings)
+    model = getattr(transformers, f"{kind}ForSequenceClassification")(config)
+    model.set_attn_implementation("eager")
+    with torch.no_grad():
+        for parameter in model.parameters():  # Biases, layer norms and the padding row too.
+            parameter.add_(torch.randn_like(parameter) * 0.15)
+    random = np.random.default_rng(7)
+    lengths = [1, MAX_LENGTH, *random.integers(2, MAX_LENGTH, 78)]
+    rows = [[int(token) for token in random.integers(5, VOCABULARY, length)] for length in lengths]
+    return Classifier(model.eval(), from_checkpoint(model, MAX_LENGTH, pad_id, unk_id), rows)
+
+
+@pytest.fixture(scope="module", params=["bert", "xlm-roberta"])
+def encoder(request: pytest.FixtureRequest) -> Classifier:
+    return classifier(request.param)
+
+
+@pytest.mark.parametrize("build", [build_cpu_graph, build_gpu_graph])
+def test_fp32_graphs_equal_pytorch(encoder: Classifier, build: Callable[..., onnx.ModelProto]) -> None:
+    expected = encoder.answers(encoder.rows)
+    assert (expected.std(axis=0) > 0.01).all(), "answers must differ from row to row"
+    graph = session(build(encoder.weights, "fp32"))
+    assert np.abs(run(graph, encoder.rows) - expected).max() < 1e-4
+    assert np.abs(run(graph, encoder.rows[:1]) - expected[:1]).max() < 1e-4
+
+
+def test_answers_see_order_and_every_token(encoder: Classifier) -> None:
+    graph = session(build_cpu_graph(encoder.weights, "fp32"))
+    row = encoder.rows[5]
+    variants = [row[:1] + row[:0:-1], [*row[:-1], row[-1] % 100 + 6], row[:-1]]
+    answers = run(graph, [row, *variants])
+    assert (np.abs(answers[1:] - answers[0]).max(axis=1) > 1e-4).all()
+    assert np.abs(answers - encoder.answers([row, *variants])).max() < 1e-4
+
+
+def test_fp16_and_int8_are_near(encoder: Classifier) -> None:
+    expected = encoder.answers(encoder.rows)
+    fp16 = run(session(build_gpu_graph(encoder.weights, "fp16")), encoder.rows)
+    int8 = run(session(build_cpu_graph(encoder.weights, "int8")), encoder.rows)
+    assert 0 < np.abs(fp16 - expected).max() < gate.PARITY["fp16"]
+    assert 0 < np.abs(int8 - expected).mean() < 0.02
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_neighbours_do_not_matter(encoder: Classifier, precision: Literal["fp32", "int8"]) -> None:
+    graph = session(build_cpu_graph(encoder.weights, precision))
+    alone, figures = gate.check_composition(precision, graph, encoder.rows, gate.COMPOSITION["fp32"])
+    assert figures["labels_changed"] == 0
+    assert np.array_equal(alone[3], run(graph, [encoder.rows[3]])[0])
+
+
+def test_cleaned_says_what_the_design_says() -> None:
+    shape = Shape(1, 8, 1, 8, vocabulary=50, max_length=6, pad_id=1, unk_id=3, layer_norm_epsilon=1e-12)
+    assert gate.cleaned([], shape) == [3]
+    assert gate.cleaned([1, 1, 1], shape) == [3]
+    assert gate.cleaned([5, 6, 1, 1], shape) == [5, 6]
+    assert gate.cleaned([1, 5, 1, 6], shape) == [3, 5, 3, 6]
+    assert gate.cleaned([-1, 50, 49, 2**62, -(2**63)], shape) == [3, 3, 49, 3, 3]
+    assert gate.cleaned([5] * 9, shape) == [5] * 6
+    assert gate.cleaned([5] * 6 + [1] * 9 + [7], shape) == [5] * 6
+
+
+def hostile_cases() -> list[str]:
+    return list(gate.hostile_rows(classifier("bert").shape))
+
+
+@pytest.mark.parametrize("case", hostile_cases())
+def test_hostile_row_gets_its_cleaned_answer_from_pytorch(encoder: Classifier, case: str) -> None:
+    bad = gate.hostile_rows(encoder.shape)[case]
+    good = encoder.rows[:4]
+    sent = [*good[:2], bad, *good[2:], bad]
+    clean = gate.cleaned(bad, encoder.shape)
+    expected = encoder.answers([*good[:2], clean, *good[2:], clean])
+    for build in (build_cpu_graph, build_gpu_graph):
+        assert np.abs(run(session(build(encoder.weights, "fp32")), sent) - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_weights_come_back(encoder: Classifier, precision: Literal["fp32", "int8"], tmp_path: Path) -> None:
+    onnx.save(build_cpu_graph(encoder.weights, precision), tmp_path / CPU_GRAPH)
+    back = from_cpu_graph(tmp_path / CPU_GRAPH, encoder.shape)
+    for name, array in encoder.weights.arrays.items():
+        steps = 127 if name.startswith("embeddings") else 63
+        bound = np.abs(array).max() / steps / 2 * 1.001 if precision == "int8" and array.ndim == 2 else 0
+        assert back.arrays[name].shape == array.shape
+        assert np.abs(back.arrays[name] - array).max() <= bound, name
+    again = run(session(build_gpu_graph(back, "fp32")), encoder.rows)
+    assert np.abs(again - encoder.answers(encoder.rows)).max() < (1e-4 if precision == "fp32" else 0.1)
+
+
+def test_quantise_by_hand() -> None:
+    table, scale = quantise(np.array([[1.0, -6.3], [-0.51, 3.2]], dtype=np.float32), axis=0, largest=63)
+    assert scale == pytest.approx(np.array([[1 / 63, 0.1]]))
+    assert table.tolist() == [[63, -63], [-32, 32]]
+    zeros, _ = quantise(np.zeros((2, 2), dtype=np.float32), axis=1, largest=127)
+    assert not zeros.any()
+
+
+def test_what_cannot_be_exported_is_said() -> None:
+    config = transformers.DistilBertConfig(vocab_size=50, dim=8, hidden_dim=8, n_layers=1, n_heads=1)
+    other = transformers.DistilBertForSequenceClassification(config)
+    with pytest.raises(TrainingError, match="'distilbert'; these can be: bert, roberta, xlm-roberta"):
+        from_checkpoint(other, MAX_LENGTH, 0, 1)
+    with pytest.raises(TrainingError, match="cannot export activation 'relu'; only gelu"):
+        classifier("bert", hidden_act="relu")
+    with pytest.raises(TrainingError, match="has 39 positions, fewer than 40"):
+        classifier("bert", max_position_embeddings=MAX_LENGTH - 1)
+    # Two of XLM-RoBERTa's positions are never a token's.
+    with pytest.raises(TrainingError, match="has 39 positions, fewer than 40"):
+        classifier("xlm-roberta", max_position_embeddings=MAX_LENGTH + 1)
+
+
+class TestGateRefuses:
+    """Damage, and the check that must see it."""
+
+    encoder = classifier("bert")
+
+    def fused(self) -> dict[str, int]:
+        return {"MultiHeadAttention": 3, "SkipLayerNormalization": 6}
+
+    def test_a_missing_fused_operator(self) -> None:
+        graph = build_cpu_graph(self.encoder.weights, "int8")
+        assert gate.check_format(graph, self.fused()) == self.fused()
+        nodes = [node for node in graph.graph.node if node.op_type != "SkipLayerNormalization"]
+        del graph.graph.node[:]
+        graph.graph.node.extend(nodes)
+        with pytest.raises(TrainingError, match="expected 6 fused SkipLayerNormalization, found 0"):
+            gate.check_format(graph, self.fused())
+
+    @pytest.mark.parametrize(("opset", "ir"), [(18, 10), (16, 10), (17, 11)])
+    def test_another_opset_or_ir_version(self, opset: int, ir: int) -> None:
+        graph = build_cpu_graph(self.encoder.weights, "int8")
+        next(entry for entry in graph.opset_import if not entry.domain).version = opset
+        graph.ir_version = ir
+        with pytest.raises(TrainingError, match=f"opset {opset}, IR {ir}: must be 17 and at most 10"):
+            gate.check_format(graph, self.fused())
+
+    def test_operators_of_another_set(self) -> None:
+        graph = build_cpu_graph(self.encoder.weights, "int8")
+        graph.graph.node[0].domain = "ai.example"
+        with pytest.raises(TrainingError, match=r"unknown sets: ai\.example"):
+            gate.check_format(graph, self.fused())
+
+    @pytest.mark.parametrize("damage", [2e-4, -2e-4, np.nan])
+    def test_answers_that_are_not_pytorchs(self, damage: float) -> None:
+        reference = self.encoder.answers(self.encoder.rows)
+        answers = reference.copy()
+        assert gate.check_parity("a graph", answers, reference, 1e-4) == 0
+        answers[7, 2] += damage
+        with pytest.raises(TrainingError, match="a graph differs from PyTorch by"):
+            gate.check_parity("a graph", answers, reference, 1e-4)
+
+    def test_answers_that_depend_on_neighbours(self) -> None:
+        graph = build_cpu_graph(self.encoder.weights, "fp32")
+        last = next(node for node in graph.graph.node if node.op_type == "Sigmoid")
+        name = last.output[0]
+        last.output[0] = "own"
+        mean = helper.make_node("ReduceMean", ["own"], ["mean"], axes=[0], keepdims=1)
+        both = helper.make_node("Add", ["own", "mean"], [name])
+        position = list(graph.graph.node).index(last) + 1
+        graph.graph.node.insert(position, both)
+        graph.graph.node.insert(position, mean)
+        with pytest.raises(TrainingError, match="neighbours move a probability by"):
+            gate.check_composition("CPU graph", session(graph), self.encoder.rows, 5e-3)
+
+    def test_labels_that_change_though_no_probability_moves_far(self) -> None:
+        # Every answer sits just under a half, and company lifts it over: far less than the bound.
+        graph = build_cpu_graph(self.encoder.weights, "fp32")
+        last = next(node for node in graph.graph.node if node.op_type == "Sigmoid")
+        name = last.output[0]
+        last.output[0] = "own"
+        for constant, value in (("nothing", 0.0), ("a little", 1e-5), ("limit", 2e-4), ("start", 0.4999)):
+            graph.graph.initializer.append(helper.make_tensor(constant, onnx.TensorProto.FLOAT, [], [value]))
+        damage = [
+            helper.make_node("Mul", ["own", "nothing"], ["zeros"]),
+            helper.make_node("Add", ["zeros", "a little"], ["each"]),
+            helper.make_node("ReduceSum", ["each"], ["company"], keepdims=1),
+            helper.make_node("Min", ["company", "limit"], ["lift"]),
+            helper.make_node("Add", ["zeros", "start"], ["under"]),
+            helper.make_node("Add", ["under", "lift"], [name]),
+        ]
+        position = list(graph.graph.node).index(last) + 1
+        for node in reversed(damage):
+            graph.graph.node.insert(position, node)
+        with pytest.raises(TrainingError, match=r"by 0\.0001\d* .* change 100\.00% of labels"):
+            gate.check_composition("CPU graph", session(graph), self.encoder.rows, 5e-3)
+
+    @pytest.mark.parametrize("damage", [{"unk_id": 7}, {"pad_id": 9}, {"max_length": MAX_LENGTH + 1}])
+    def test_bad_rows_answered_otherwise(self, damage: dict[str, int]) -> None:
+        shape = self.encoder.shape
+        good = build_cpu_graph(self.encoder.weights, "fp32")
+        gate.check_hostile("CPU graph", session(good), self.encoder.rows, shape, 1e-5)
+        arrays = dict(self.encoder.weights.arrays)
+        arrays["embeddings.position"] = np.pad(arrays["embeddings.position"], ((0, 1), (0, 0)))
+        wrong = EncoderWeights(dataclasses.replace(shape, **damage), arrays)
+        with pytest.raises(TrainingError, match="CPU graph: bad rows move an answer by"):
+            gate.check_hostile("CPU graph", session(build_cpu_graph(wrong, "fp32")), self.encoder.rows, shape, 1e-5)
+
+    def test_a_worst_batch_beyond_its_bounds(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        onnx.save(build_cpu_graph(self.encoder.weights, "int8"), tmp_path / CPU_GRAPH)
+        figures = gate.check_worst_batch(tmp_path / CPU_GRAPH, self.encoder.shape, 64)
+        assert figures["megabytes"] > 20
+        assert figures["milliseconds"] > 0
+        with monkeypatch.context() as patch:
+            patch.setattr(gate, "WORST_BATCH_MEGABYTES", 20)
+            with pytest.raises(TrainingError, match="at most 20 MB and 150 ms"):
+                gate.check_worst_batch(tmp_path / CPU_GRAPH, self.encoder.shape, 64)
+        with monkeypatch.context() as patch:
+            patch.setattr(gate, "WORST_BATCH_MILLISECONDS", 0)
+            with pytest.raises(TrainingError, match="at most 1000 MB and 0 ms"):
+                gate.check_worst_batch(tmp_path / CPU_GRAPH, self.encoder.shape, 64)
+        whole = (tmp_path / CPU_GRAPH).read_bytes()
+        (tmp_path / CPU_GRAPH).write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(TrainingError, match="the worst batch could not be run: "):
+            gate.check_worst_batch(tmp_path / CPU_GRAPH, self.encoder.shape, 64)
+
+    def test_int8_that_costs_too_much(self) -> None:
+        random = np.random.default_rng(0)
+        truth = (random.random((1000, 6)) < 0.3).astype(np.float32)
+        full = (0.6 * truth + 0.4 * random.random((1000, 6))).astype(np.float32)
+        assert gate.check_quantisation(truth, full, full)["mean"]["roc_auc"] == 1
+        # Order kept, all pushed below a half: only F1 sees it. Order lost near a half: only AUC does.
+        with pytest.raises(TrainingError, match=r"costs 0\.0000 of mean ROC AUC .* and 0\.[1-9]"):
+            gate.check_quantisation(truth, full, full * 0.5)
+        worse = full.copy()
+        for index in range(6):  # Given labels keep to their side of a half, and lose their order on it.
+            wrong = np.flatnonzero(truth[:, index] == 0)[:20]
+            full[wrong, index], worse[wrong, index] = 0.55, 0.99
+        with pytest.raises(TrainingError, match=r"costs 0\.0[1-9]\d* of mean ROC AUC .* and 0\.0000"):
+            gate.check_quantisation(truth, full, worse)
