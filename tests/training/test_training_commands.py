@@ -1,0 +1,217 @@
+"""Publish and make GPU weights as commands; and what a failing publish leaves: nothing."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+from contract.labels import EMOTIONS
+from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, TOKENIZER, read_card, sha256
+from tests.training.training_rows import keyword_rows, write_lines
+from training import publish as publishing
+from training.command import TrainingError
+from training.data import load_source, targets
+from training.export import gate
+from training.export.gpu_weights import make_gpu_graph
+from training.export.runtime import run, session
+from training.folds import fold_of_each
+from training.tokenizer import load_tokenizer, train_wordpiece
+from training.train import TokenRows, collate, predict
+from training.triton_config import write_model_directory
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(module: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", module, *map(str, arguments)]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
+
+
+def succeeds(module: str, *arguments: Any) -> str:
+    done = command(module, *arguments)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def fails(module: str, *arguments: Any) -> str:
+    done = command(module, *arguments)
+    assert done.returncode == 1, done.stderr[-3000:]
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("data")
+    write_lines(directory, "cedr", "train", keyword_rows(130))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def checkpoint(data_dir: Path) -> Path:
+    """As `training.train --cross-validate` leaves it, but trained in seconds on six emotions' words."""
+    output = data_dir / "tuned"
+    rows = load_source("cedr", "train", data_dir)
+    tokenizer = train_wordpiece([row.text for row in rows], 300)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=48, max_position_embeddings=128, num_labels=6, initializer_range=0.1,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, problem_type="multi_label_classification",
+    )  # fmt: skip
+    model = BertForSequenceClassification(config)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    encoded = TokenRows(rows, tokenizer)
+    for _ in range(80):
+        batch = collate([encoded[int(index)] for index in torch.randint(len(rows), (64,))], 0)
+        model(**batch).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.save_pretrained(output)
+    tokenizer.save(str(output / TOKENIZER))
+    np.savez_compressed(
+        output / "out_of_fold.npz",
+        truth=targets(rows), probabilities=predict(model, encoded, 0), fold=fold_of_each(rows),
+    )  # fmt: skip
+    figures = {"recipe": {"base_model": "tests"}, "five_folds": {"roc_auc": 1.0}}
+    (output / "metrics.json").write_text(json.dumps(figures), encoding="utf-8")
+    return output
+
+
+def arguments(checkpoint: Path, data_dir: Path, repository: Path, **changes: Any) -> list[Any]:
+    flags = {"model": "emotion_test", "repository": repository, "data-dir": data_dir, **changes}
+    return [checkpoint, *(part for name, value in flags.items() for part in (f"--{name}", value))]
+
+
+def publish_here(monkeypatch: pytest.MonkeyPatch, *args: Any) -> Path:
+    monkeypatch.setattr(sys, "argv", ["publish", *map(str, args)])
+    return publishing.publish(publishing._arguments())
+
+
+def test_two_versions_and_their_gpu_weights(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "models"
+    flags = arguments(checkpoint, data_dir, repository, limit="Knows six words.", licence="CC0-1.0")
+    for version in ("1", "2"):
+        directory = repository / "emotion_test" / version
+        assert f"published {directory}" in succeeds("training.publish", *flags)
+    assert list(tmp_path.iterdir()) == [repository]
+    names = {"1", "2", "config.pbtxt", "configs", "labels.txt"}
+    assert {path.name for path in (repository / "emotion_test").iterdir()} == names
+
+    card = read_card(directory)
+    assert (card.limits, card.licence, card.model) == (["Knows six words."], "CC0-1.0", "emotion_test")
+    assert card.files == {name: sha256(directory / name) for name in (CPU_GRAPH, GPU_GRAPH, TOKENIZER)}
+    assert {path.name for path in directory.iterdir()} == {*card.files, CARD}
+    assert directory.stat().st_mode & 0o777 == 0o755
+    # What was published answers as its words say, with the card's own thresholds.
+    tokenizer, graph = load_tokenizer(str(directory)), session(directory / CPU_GRAPH)
+    examples = keyword_rows(2)[:6]
+    answers = run(graph, [tokenizer.encode(row["text"]).ids for row in examples])
+    expected = ["joy", "sadness", "surprise", "fear", "anger", "no_emotion"]
+    assert [EMOTIONS[index] for index in answers.argmax(axis=1)] == expected
+
+    first = (directory / GPU_GRAPH).read_bytes()
+    (directory / GPU_GRAPH).unlink()
+    printed = succeeds("training.export.gpu_weights", "--repository", repository)
+    assert f"made {directory / GPU_GRAPH}" in printed
+    assert f"{repository / 'emotion_test' / '1' / GPU_GRAPH} is there already" in printed
+    assert (directory / GPU_GRAPH).read_bytes() != first, "made from int8 weights, not a copy"
+    again = run(session(directory / GPU_GRAPH), [tokenizer.encode(row["text"]).ids for row in examples])
+    assert np.abs(again - answers).max() < 0.05
+    gate.check_format(onnx.load(directory / GPU_GRAPH), {"Attention": 2, "BiasGelu": 2, "SkipLayerNormalization": 5})
+    assert {path.name for path in directory.iterdir()} == {*card.files, CARD}
+
+    (directory / GPU_GRAPH).unlink()
+    whole = (directory / CPU_GRAPH).read_bytes()
+    (directory / CPU_GRAPH).write_bytes(whole[:-1])
+    with pytest.raises(TrainingError, match="is not the file its card describes"):
+        make_gpu_graph(directory)
+    (directory / CPU_GRAPH).unlink()
+    with pytest.raises(TrainingError, match=r"model\.cpu\.onnx does not exist"):
+        make_gpu_graph(directory)
+    (directory / CARD).unlink()
+    with pytest.raises(TrainingError, match=r"card\.json does not exist"):
+        make_gpu_graph(directory)
+    assert not (directory / GPU_GRAPH).exists()
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "reason"),
+    [
+        ("PARITY", {"fp32": -1.0, "fp16": -1.0}, "CPU graph in fp32 differs from PyTorch"),
+        ("PARITY", {"fp32": 1e-4, "fp16": 0.0}, "GPU graph in fp16 differs from PyTorch"),
+        ("COMPOSITION", {"fp32": 1e-5, "int8": -1.0}, "CPU graph in int8: neighbours move"),
+        ("WORST_BATCH_MEGABYTES", 1, "the worst batch took"),
+        ("F1_LOSS", -1.0, "int8 costs"),
+    ],
+)
+def test_the_gate_stops_a_publish_and_nothing_is_left(
+    checkpoint: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, value: Any,
+    reason: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(gate, bound, value)
+    with pytest.raises(TrainingError, match=reason):
+        publish_here(monkeypatch, *arguments(checkpoint, data_dir, tmp_path / "models"))
+    assert [path for path in tmp_path.rglob("*") if path.name != "models"] == []
+
+
+@pytest.mark.parametrize("name", ["out_of_fold.npz", "metrics.json", "tokenizer.json", "model.safetensors"])
+def test_a_checkpoint_without_one_of_its_files(
+    checkpoint: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    damaged = tmp_path / "tuned"
+    shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*", name))
+    reason = "could not load the checkpoint|no file named" if name.startswith("model") else f"has no {name}"
+    with pytest.raises(TrainingError, match=reason):
+        publish_here(monkeypatch, *arguments(damaged, data_dir, tmp_path / "models"))
+    assert [path.name for path in tmp_path.iterdir()] == ["tuned"]
+
+
+def test_predictions_of_an_earlier_run_are_not_used(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "tuned"
+    shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*"))
+    figures = json.loads((damaged / "metrics.json").read_text())
+    del figures["five_folds"]
+    (damaged / "metrics.json").write_text(json.dumps(figures))
+    error = fails("training.publish", *arguments(damaged, data_dir, tmp_path / "models"))
+    assert error.endswith("was trained again without --cross-validate: train it with it\n")
+
+
+@pytest.mark.parametrize("name", ["Emotion", "a/b", "../up", "", "1st"])
+def test_model_names(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with pytest.raises(TrainingError, match="is no model name"):
+        publish_here(monkeypatch, *arguments(tmp_path, data_dir, tmp_path / "models", model=name))
+
+
+def test_versions_count_on_and_leave_others_alone(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    write_model_directory(model, "model")
+    assert publishing.next_version(model) == 1
+    for taken in ("2", "9", "10", "notes"):
+        (model / taken).mkdir()
+        (model / taken / "file").touch()
+    staged = tmp_path / "staged"
+    staged.mkdir()
+    (staged / "new").touch()
+    assert publishing.move_in(staged, model) == model / "11"
+    assert [path.name for path in (model / "11").iterdir()] == ["new"]
+    assert not staged.exists()
+
+
+def test_wrong_inputs_are_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few" / "passages.txt").write_text("Одна строка.\n", encoding="utf-8")
+    error = fails("training.pretrain", "--texts", tmp_path / "few", "--output", tmp_path / "base")
+    assert "1 passages are too few" in error
+    (tmp_path / "none").mkdir()
+    assert "holds no .txt" in fails("training.pretrain", "--texts", tmp_path / "none", "--output", tmp_path / "base")
+    assert "holds no version directories" in fails("training.export.gpu_weights", "--repository", tmp_path)
+    assert not (tmp_path / "base").exists()
