@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from contract.labels import EMOTIONS
 from contract.version_directory import INPUT_IDS, ITEM_SHAPE, PROBABILITIES
-from training.export.weights import Shape
+from training.export.weights import UNNAMED, Shape
 
 OPSET: Final = 17
 # Triton images from 24.10 on load it; the onnx package would write a newer one on its own.
@@ -35,7 +35,7 @@ class GraphWriter:
         """Add an initializer, once per value if it has no name."""
         array = np.asarray(value)
         if name is None:
-            name = f"const_{array.dtype}_{'x'.join(map(str, array.shape))}_{array.tobytes().hex()}"
+            name = f"{UNNAMED}{array.dtype}_{'x'.join(map(str, array.shape))}_{array.tobytes().hex()}"
         if name not in self._constants:
             self._constants[name] = numpy_helper.from_array(array, name)
         return name

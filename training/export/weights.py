@@ -12,6 +12,8 @@ from onnx import numpy_helper
 from training.command import TrainingError
 
 Array = npt.NDArray[np.float32]
+UNNAMED: Final = "const_"
+"""How the names of a graph's constants begin that are no weights."""
 FAMILIES: Final = {"bert": "bert", "roberta": "roberta", "xlm-roberta": "roberta"}
 
 
@@ -111,7 +113,7 @@ def from_cpu_graph(path: Path, shape: Shape) -> EncoderWeights:
         if name.endswith(".int8"):
             base = name.removesuffix(".int8")
             arrays[base] = array.astype(np.float32) * tensors[f"{base}.scale"]
-        elif not name.endswith(".scale") and array.dtype == np.float32:
+        elif not name.endswith(".scale") and not name.startswith(UNNAMED):
             arrays[name] = array
     last = f"layer.{shape.layers - 1}"
     for part in ("weight", "bias"):
