@@ -6,7 +6,6 @@ Ctrl-C stops both. If one of them dies the other is stopped, and the exit status
 """
 
 import argparse
-import http.client
 import os
 import shlex
 import signal
@@ -17,6 +16,7 @@ from typing import Final
 
 from gateway.settings import SettingsError, read_settings
 from server.child import AWAITED_SIGNALS, describe, exit_status, kill_group, next_signal, start
+from server.readiness import ask
 
 TEXT: Final = "Как же я рад тебя видеть!"
 _STOP_SECONDS: Final = 20.0
@@ -37,17 +37,6 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("gateway", nargs="*", metavar="-- GATEWAY FLAGS", help="such as -- --port 9000")
     arguments = parser.parse_args()
     return arguments, arguments.gateway
-
-
-def _ready(host: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(host, port, timeout=2)
-    try:
-        connection.request("GET", "/health/ready")
-        return connection.getresponse().status == http.client.OK
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 def _stop(parts: dict[str, subprocess.Popen[bytes]]) -> None:
@@ -115,7 +104,7 @@ def _attend(parts: dict[str, subprocess.Popen[bytes]], host: str, port: int, grp
         if received is not None:
             print("stopping", file=sys.stderr)
             return 0
-        if not ready and _ready(reachable, port):
+        if not ready and ask(reachable, port, "GET", "/health/ready") is not None:
             ready = True
             _say_ready(f"http://{reachable}:{port}", grpc_port, time.monotonic() - began)
 

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if parsed.command == "check":
             return _check(parsed.environment, gpu=parsed.device == "gpu")
-        return launcher.run(_options(parsed), parsed.environment)
+        return launcher.run(server_options(parsed), parsed.environment)
     except LauncherError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 1
@@ -120,7 +120,8 @@ def _whole_number(text: str) -> int:
     return number
 
 
-def _options(parsed: argparse.Namespace) -> ServerOptions:
+def server_options(parsed: argparse.Namespace) -> ServerOptions:
+    """What a parsed `run` asks for."""
     return ServerOptions(
         model_repository=parsed.model_repository,
         device=parsed.device,

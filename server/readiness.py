@@ -1,4 +1,4 @@
-"""What a running tritonserver says of itself over HTTP."""
+"""What a running server says of itself over HTTP."""
 
 import http.client
 import json
@@ -6,12 +6,12 @@ import json
 
 def is_ready(host: str, port: int) -> bool:
     """Whether the server and every model in it answer requests."""
-    return _ask(host, port, "GET", "/v2/health/ready") is not None
+    return ask(host, port, "GET", "/v2/health/ready") is not None
 
 
 def served_models(host: str, port: int) -> list[str]:
     """The models and versions that are ready, such as `emotion/1`."""
-    answer = _ask(host, port, "POST", "/v2/repository/index")
+    answer = ask(host, port, "POST", "/v2/repository/index")
     try:
         index = json.loads(answer or b"[]")
     except ValueError:
@@ -20,8 +20,9 @@ def served_models(host: str, port: int) -> list[str]:
     return sorted(f"{model['name']}/{model['version']}" for model in ready)
 
 
-def _ask(host: str, port: int, method: str, path: str) -> bytes | None:
-    # Triton listens on every address with these; a client can't connect to them everywhere.
+def ask(host: str, port: int, method: str, path: str) -> bytes | None:
+    """The body of a 200 answer; None for any other answer, or none within 2 seconds."""
+    # A server listens on every address with these; a client can't connect to them everywhere.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     connection = http.client.HTTPConnection(host, port, timeout=2)
     try:

@@ -24,7 +24,7 @@ import pytest
 import yaml
 
 from gateway.settings import Settings, read_settings
-from server.arguments import command_line_parser
+from server.arguments import command_line_parser, server_options
 from server.environment import TritonEnvironment, read_environment
 from server.triton import CLOSED_PROTOCOLS, ServerOptions, command_line, variables
 from tests.triton_process import triton_environment
@@ -106,18 +106,8 @@ def launched(device: str, environment: TritonEnvironment) -> dict[str, str]:
 
 
 def options(device: str) -> ServerOptions:
-    parsed = command_line_parser().parse_args(["run", f"--model-repository={MODELS}", "--poll-seconds=5"])
-    return ServerOptions(
-        model_repository=parsed.model_repository,
-        device=device,
-        host=parsed.host,
-        http_port=parsed.http_port,
-        grpc_port=parsed.grpc_port,
-        metrics_port=parsed.metrics_port,
-        poll_seconds=parsed.poll_seconds,
-        start_timeout=parsed.start_timeout,
-        stop_timeout=parsed.stop_timeout,
-    )
+    arguments = ["run", f"--model-repository={MODELS}", "--poll-seconds=5", f"--device={device}"]
+    return server_options(command_line_parser().parse_args(arguments))
 
 
 def as_flags(arguments: list[str]) -> dict[str, str]:

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto
 
-from training.export.graph import CONTRIB, Float, GraphWriter, Tokens, clean_tokens
-from training.export.weights import EncoderWeights
+from training.export.graph import CONTRIB, GraphWriter, Tokens, clean_tokens
+from training.export.weights import Array, EncoderWeights
 
 Precision = Literal["fp32", "int8"]
 
@@ -46,7 +46,7 @@ class _Linear:
         scales = g.node("Gather", g.constant(scale, f"{name}.scale"), ids)
         return str(g.node("Mul", g.node("Cast", rows, to=TensorProto.FLOAT), scales))
 
-    def product(self, name: str, x: str, weight: Float | None = None, bias: Float | None = None) -> str:
+    def product(self, name: str, x: str, weight: Array | None = None, bias: Array | None = None) -> str:
         """`x · weight + bias`, float32 `[n, out]`."""
         g = self._g
         weight = self._arrays[f"{name}.weight"] if weight is None else weight
@@ -76,7 +76,7 @@ class _Linear:
         return integers, scale
 
 
-def quantise(array: Float, axis: int, largest: int) -> tuple[npt.NDArray[np.int8], Float]:
+def quantise(array: Array, axis: int, largest: int) -> tuple[npt.NDArray[np.int8], Array]:
     """Symmetric int8 within ±`largest`, and the scale for each line along `axis`, which is kept."""
     peak = np.abs(array).max(axis=axis, keepdims=True)
     scale = np.maximum(peak / largest, 1e-12).astype(np.float32)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -128,6 +127,3 @@ def clean_tokens(g: GraphWriter, shape: Shape) -> Tokens:
     ids = g.node("Where", wrong, g.integer(shape.unk_id), ids)
     longest = g.node("ReduceMax", lengths, keepdims=0)
     return Tokens(ids, row, position, lengths, new_starts, longest, count)
-
-
-Float = npt.NDArray[np.float32]
