@@ -30,9 +30,9 @@ from contract.version_directory import (
     TOKENIZER,
     Card,
     Label,
-    Profile,
     sha256,
 )
+from training.classifier import MAX_LENGTH, TokenRows, load_classifier, predict
 from training.command import TrainingError, command_parser, run_command
 from training.data import load_source, targets
 from training.export import gate
@@ -42,9 +42,9 @@ from training.export.runtime import session
 from training.export.weights import EncoderWeights, from_checkpoint
 from training.folds import train_and_held_out
 from training.metrics import table
+from training.run_directory import read_cross_validated
 from training.thresholds import tune_profiles
 from training.tokenizer import load_tokenizer, special_ids
-from training.train import MAX_LENGTH, METRICS, OUT_OF_FOLD, TokenRows, load_classifier, predict
 from training.triton_config import MAX_BATCH_SIZE, write_model_directory
 
 TOOLS = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
@@ -60,18 +60,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--licence", default="Apache-2.0", help="licence of the weights (default: %(default)s)")
     parser.add_argument("--limit", action="append", default=[], help="a known weakness, for the card; may be repeated")
     return parser.parse_args()
-
-
-def _read_run(checkpoint: Path) -> tuple[dict[str, Any], dict[str, Profile]]:
-    for name in (METRICS, OUT_OF_FOLD):
-        if not (checkpoint / name).is_file():
-            raise TrainingError(f"{checkpoint} has no {name}: train it with --cross-validate")
-    figures = json.loads((checkpoint / METRICS).read_text(encoding="utf-8"))
-    if "five_folds" not in figures:
-        # The predictions there are of an earlier run, not of these weights.
-        raise TrainingError(f"{checkpoint} was trained again without --cross-validate: train it with it")
-    kept = np.load(checkpoint / OUT_OF_FOLD)
-    return figures, tune_profiles(kept["truth"], kept["probabilities"], kept["fold"])
 
 
 def _graphs_through_the_gate(
@@ -141,7 +129,8 @@ def publish(arguments: argparse.Namespace) -> Path:
     """Check a checkpoint and publish it; returns the version directory."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", arguments.model):
         raise TrainingError(f"{arguments.model!r} is no model name: use letters, digits and _")
-    figures, profiles = _read_run(arguments.checkpoint)
+    figures, kept = read_cross_validated(arguments.checkpoint)
+    profiles = tune_profiles(kept.truth, kept.probabilities, kept.fold)
     _, held_out = train_and_held_out("cedr", 0, arguments.data_dir)
     model = load_classifier(str(arguments.checkpoint))
     tokenizer = load_tokenizer(str(arguments.checkpoint))

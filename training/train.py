@@ -7,7 +7,6 @@ from which thresholds are tuned, are kept in `out_of_fold.npz`.
 """
 
 import argparse
-import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,22 +15,17 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
-from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoModelForSequenceClassification, Trainer, TrainingArguments, set_seed
+from transformers import Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import EvalPrediction
 
-from contract.labels import EMOTIONS
 from contract.version_directory import TOKENIZER
-from training.command import TrainingError, command_parser, run_command
-from training.data import Example, targets
+from training.classifier import BASE_MODELS, TokenRows, collate, load_classifier, predict
+from training.command import command_parser, run_command
+from training.data import targets
 from training.folds import DATASETS, FOLDS, train_and_held_out
 from training.metrics import evaluate, table
+from training.run_directory import OutOfFold, write_metrics
 from training.tokenizer import load_tokenizer, special_ids
-
-BASE_MODELS: Final = {"rubert": "cointegrated/rubert-tiny2", "xlm": "FacebookAI/xlm-roberta-base"}
-MAX_LENGTH: Final = 128
-METRICS: Final = "metrics.json"
-OUT_OF_FOLD: Final = "out_of_fold.npz"
 
 
 @dataclass(frozen=True)
@@ -47,73 +41,6 @@ class Recipe:
     warmup_share: float
     weight_decay: float
     seed: int
-
-
-class TokenRows(torch.utils.data.Dataset[dict[str, list[float]]]):
-    """Examples as token ids and 0/1 targets, encoded once."""
-
-    def __init__(self, examples: list[Example], tokenizer: Tokenizer) -> None:
-        tokenizer.enable_truncation(MAX_LENGTH)
-        encodings = tokenizer.encode_batch([example.text for example in examples])
-        tokenizer.no_truncation()
-        self._ids = [encoding.ids for encoding in encodings]
-        self._targets = targets(examples).tolist()
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def __getitem__(self, index: int) -> dict[str, list[float]]:
-        return {"input_ids": self._ids[index], "labels": self._targets[index]}
-
-
-def collate(rows: list[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
-    """Pad to the longest: `input_ids` and `attention_mask` int64 `[b, longest]`, `labels` `[b, 6]`."""
-    longest = max(len(row["input_ids"]) for row in rows)
-    ids = torch.full((len(rows), longest), pad_id)
-    for index, row in enumerate(rows):
-        ids[index, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
-    return {
-        "input_ids": ids,
-        "attention_mask": (ids != pad_id).long(),
-        "labels": torch.tensor([row["labels"] for row in rows]),
-    }
-
-
-def load_classifier(base_model: str) -> Any:
-    """A checkpoint, local or from the hub, as a six-label classifier.
-
-    Raises:
-        TrainingError: it cannot be loaded.
-    """
-    try:
-        config = AutoConfig.from_pretrained(base_model)
-        config.problem_type = "multi_label_classification"
-        config.id2label = dict(enumerate(EMOTIONS))
-        config.label2id = {emotion: index for index, emotion in enumerate(EMOTIONS)}
-        return AutoModelForSequenceClassification.from_pretrained(
-            base_model, config=config, attn_implementation="eager"
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise TrainingError(
-            f"could not load the checkpoint {base_model}: {error}\nGive a local directory or the"
-            " name of a checkpoint on the Hugging Face hub (which needs a network)"
-        ) from error
-
-
-def predict(model: Any, rows: TokenRows, pad_id: int) -> npt.NDArray[np.float32]:
-    """Probabilities of a classifier for encoded texts, float32 `[rows, 6]`."""
-    model.eval()
-    device = next(model.parameters()).device
-    answers = []
-    with torch.no_grad():
-        for start in range(0, len(rows), 64):
-            batch = collate([rows[i] for i in range(start, min(start + 64, len(rows)))], pad_id)
-            logits = model(
-                input_ids=batch["input_ids"].to(device),
-                attention_mask=batch["attention_mask"].to(device),
-            ).logits
-            answers.append(torch.sigmoid(logits.float()).cpu().numpy())
-    return np.concatenate(answers)
 
 
 def fine_tune(
@@ -202,25 +129,18 @@ def main() -> None:
     print("dev split (fold 0 of CEDR):\n" + table(figures), flush=True)
     written: dict[str, Any] = {"recipe": asdict(recipe), "dev": figures}
     if arguments.cross_validate:
-        folds = [np.zeros(len(truth), dtype=np.int64)]
         truths, answers = [truth], [probabilities]
         for fold in range(1, FOLDS):
             truth, probabilities = fine_tune(recipe, fold, arguments.data_dir, arguments.output / f"fold{fold}")
             truths.append(truth)
             answers.append(probabilities)
-            folds.append(np.full(len(truth), fold, dtype=np.int64))
         per_fold = [evaluate(t, a)["mean"] for t, a in zip(truths, answers, strict=True)]
         written["five_folds"] = {
             name: round(float(np.mean([figures[name] for figures in per_fold])), 4) for name in per_fold[0]
         }
         print(f"five folds, mean: {written['five_folds']}")
-        np.savez_compressed(
-            arguments.output / OUT_OF_FOLD,
-            truth=np.concatenate(truths),
-            probabilities=np.concatenate(answers),
-            fold=np.concatenate(folds),
-        )
-    (arguments.output / METRICS).write_text(json.dumps(written, indent=2), encoding="utf-8")
+        OutOfFold.joined(truths, answers).save(arguments.output)
+    write_metrics(arguments.output, written)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from contract.labels import EMOTIONS
 from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, TOKENIZER, read_card, sha256
 from tests.training.training_rows import keyword_rows, write_lines
 from training import publish as publishing
+from training.classifier import TokenRows, collate, predict
 from training.command import TrainingError
 from training.data import load_source, targets
 from training.export import gate
@@ -24,7 +25,6 @@ from training.export.gpu_weights import make_gpu_graph
 from training.export.runtime import run, session
 from training.folds import fold_of_each
 from training.tokenizer import load_tokenizer, train_wordpiece
-from training.train import TokenRows, collate, predict
 from training.triton_config import write_model_directory
 
 ROOT = Path(__file__).parents[2]
