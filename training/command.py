@@ -1,6 +1,7 @@
 """What every training command shares: its parser, and errors shown as a sentence, not a traceback."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
@@ -14,7 +15,8 @@ def run_command(main: Callable[[], None]) -> None:
     try:
         main()
     except TrainingError as error:
-        sys.exit(f"error: {error}")
+        # Of torchrun's processes, which meet the same error, one speaks.
+        sys.exit(f"error: {error}" if os.environ.get("RANK", "0") == "0" else 1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -4,10 +4,13 @@ Beside the checkpoint itself (`config.json`, `model.safetensors`, `tokenizer.jso
 `metrics.json`, an object whose `recipe` is how the run was made, whose `dev` are the figures of
 `training.metrics.evaluate` on the held-out fold, and whose `five_folds`, only where each fold was
 held out once, are their means over the folds; and then `out_of_fold.npz` too, the predictions
-from which thresholds are tuned.
+from which thresholds are tuned. `folds/<fold>.npz` are the predictions for one fold's rows each.
 """
 
+import io
 import json
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.command import TrainingError
+from training.staging import write_file
 
 METRICS: Final = "metrics.json"
 OUT_OF_FOLD: Final = "out_of_fold.npz"
@@ -44,12 +48,49 @@ class OutOfFold:
 
     def save(self, run: Path) -> None:
         """Write `out_of_fold.npz`."""
-        np.savez_compressed(run / OUT_OF_FOLD, truth=self.truth, probabilities=self.probabilities, fold=self.fold)
+        _write_arrays(run / OUT_OF_FOLD, truth=self.truth, probabilities=self.probabilities, fold=self.fold)
+
+
+def fold_file(run: Path, fold: int) -> Path:
+    """Where the predictions for one fold's rows are, once there is a model that didn't see them."""
+    return run / "folds" / f"{fold}.npz"
+
+
+def write_fold(run: Path, fold: int, truth: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float32]) -> None:
+    """Write one fold's truth and probabilities, float32 `[rows, 6]` each."""
+    fold_file(run, fold).parent.mkdir(exist_ok=True)
+    _write_arrays(fold_file(run, fold), truth=truth, probabilities=probabilities)
+
+
+def read_fold(run: Path, fold: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """One fold's truth and probabilities, float32 `[rows, 6]` each."""
+    with np.load(fold_file(run, fold)) as kept:
+        return kept["truth"], kept["probabilities"]
 
 
 def write_metrics(run: Path, metrics: dict[str, Any]) -> None:
     """Write `metrics.json`."""
-    (run / METRICS).write_text(json.dumps(metrics, indent=2), encoding="utf-8")
+    write_whole(run / METRICS, json.dumps(metrics, indent=2).encode())
+
+
+def _write_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    write_whole(path, content.getvalue())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that no reader, and no interruption, ever meets half of it."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    write_file(unfinished, content)
+    os.replace(unfinished, path)
+
+
+def copy_whole(source: Path, path: Path) -> None:
+    """Copy a file, in the same way."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    shutil.copyfile(source, unfinished)
+    os.replace(unfinished, path)
 
 
 def read_cross_validated(run: Path) -> tuple[dict[str, Any], OutOfFold]:

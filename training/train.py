@@ -1,146 +1,110 @@
-"""Fine-tune an encoder on emotions and evaluate it on the held-out fold of CEDR.
+"""Fine-tune an encoder on emotions, and evaluate it on CEDR.
 
-    python -m training.train --base-model cointegrated/rubert-tiny2 --output runs/rubert
+    python -m training.train --train-model --base-model rubert --dataset combo --epochs 35
 
-With --cross-validate every fold is held out once, and the predictions for the held-out rows,
-from which thresholds are tuned, are kept in `out_of_fold.npz`.
+leaves the run in weights/rubert_combo_35epochs. With --cross-validate every fold of CEDR is held
+out once, and the predictions for the held-out rows, from which thresholds are tuned, are kept too.
+Several GPUs: torchrun --nproc-per-node 4 -m training.train … with the same flags.
 """
 
-import argparse
 import os
-from dataclasses import asdict, dataclass
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from transformers import Trainer, TrainingArguments, set_seed
-from transformers.trainer_utils import EvalPrediction
+from transformers.utils import logging as transformers_logging
 
-from contract.version_directory import TOKENIZER
-from training.classifier import BASE_MODELS, TokenRows, collate, load_classifier, predict
-from training.command import command_parser, run_command
-from training.data import targets
-from training.folds import DATASETS, FOLDS, train_and_held_out
+from training.classifier import TokenRows, load_classifier, predict
+from training.command import TrainingError, run_command
+from training.data import Example, load_source, targets
+from training.fine_tuning import fine_tune
+from training.folds import FOLDS, train_and_held_out
+from training.hardware import Hardware, choose_hardware, main_process
 from training.metrics import evaluate, table
-from training.run_directory import OutOfFold, write_metrics
+from training.run_directory import OutOfFold, fold_file, read_fold, write_metrics
+from training.run_state import alone, begin
+from training.settings import Settings, read_settings
 from training.tokenizer import load_tokenizer, special_ids
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """The settings of one fine-tuning run; they end up on the card."""
+def train(settings: Settings) -> None:
+    """Train a run to its end and write its figures; what an earlier call has done is not done again.
 
-    base_model: str
-    dataset: str
-    epochs: int
-    batch_size: int
-    lr: float
-    scheduler: str
-    warmup_share: float
-    weight_decay: float
-    seed: int
-
-
-def fine_tune(
-    recipe: Recipe, fold: int, data_dir: Path | None, output: Path
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Train on all folds of CEDR but one, and keep the last checkpoint in `output`.
-
-    Returns:
-        Truth and probabilities of the held-out rows, float32 `[rows, 6]` each.
+    Raises:
+        TrainingError: see `begin` and `fine_tune`.
     """
-    train, held_out = train_and_held_out(recipe.dataset, fold, data_dir)
-    print(f"fold {fold}: {len(train):,} rows to train on, {len(held_out):,} held out", flush=True)
-    set_seed(recipe.seed)
-    base = BASE_MODELS.get(recipe.base_model, recipe.base_model)
-    tokenizer = load_tokenizer(base)
-    model = load_classifier(base)
+    run, hardware = settings.folder, choose_hardware(settings)
+    if not main_process():
+        _fine_tune_folds(settings, hardware, run)
+        return
+    with alone(run):
+        first, held_out = train_and_held_out(settings.dataset, 0, settings.data_dir)
+        begin(run, settings, hardware, [*first, *held_out])
+        try:
+            _fine_tune_folds(settings, hardware, run)
+        except KeyboardInterrupt:
+            print(f"{run} keeps what is done: go on with --resume", file=sys.stderr)
+            raise
+        _write_figures(settings, hardware, run)
+
+
+def _folds(settings: Settings) -> range:
+    return range(FOLDS if settings.cross_validate else 1)
+
+
+def _fine_tune_folds(settings: Settings, hardware: Hardware, run: Path) -> None:
+    for fold in _folds(settings):
+        if not fold_file(run, fold).exists():
+            fine_tune(settings, hardware, fold, run)
+        elif main_process():
+            print(f"fold {fold} is done already", flush=True)
+
+
+def _write_figures(settings: Settings, hardware: Hardware, run: Path) -> None:
+    predictions = [read_fold(run, fold) for fold in _folds(settings)]
+    figures = [evaluate(truth, probabilities) for truth, probabilities in predictions]
+    print("dev split (fold 0 of CEDR):\n" + table(figures[0]), flush=True)
+    recipe = {**settings.recipe, "hardware": str(hardware)}
+    written: dict[str, Any] = {"recipe": recipe, "dev": figures[0]}
+    if settings.cross_validate:
+        written["five_folds"] = {
+            name: round(float(np.mean([fold["mean"][name] for fold in figures])), 4) for name in figures[0]["mean"]
+        }
+        print(f"five folds, mean: {written['five_folds']}")
+        OutOfFold.joined([truth for truth, _ in predictions], [answers for _, answers in predictions]).save(run)
+    write_metrics(run, written)
+    print(f"the run is in {run}")
+
+
+def _evaluate(run: Path, name: str, rows: list[Example]) -> None:
+    if not (run / "model.safetensors").is_file():
+        raise TrainingError(f"{run} holds no checkpoint: train it with --train-model")
+    model, tokenizer = load_classifier(str(run)), load_tokenizer(str(run))
     pad_id, _ = special_ids(tokenizer, model.config)
-    held_out_rows = TokenRows(held_out, tokenizer)
-
-    def mean_auc(prediction: EvalPrediction) -> dict[str, float]:
-        probabilities = 1 / (1 + np.exp(-np.asarray(prediction.predictions)))
-        figures = evaluate(np.asarray(prediction.label_ids), probabilities)["mean"]
-        return {name: figures[name] for name in ("roc_auc", "f1_macro")}
-
-    steps = recipe.epochs * -(-len(train) // recipe.batch_size)
-    trainer = Trainer(
-        model=model,
-        args=TrainingArguments(
-            output_dir=str(output),
-            num_train_epochs=recipe.epochs,
-            per_device_train_batch_size=recipe.batch_size,
-            per_device_eval_batch_size=64,
-            learning_rate=recipe.lr,
-            lr_scheduler_type="cosine" if recipe.scheduler == "cosine" else "constant_with_warmup",
-            warmup_steps=int(recipe.warmup_share * steps),
-            weight_decay=recipe.weight_decay,
-            max_grad_norm=1.0,
-            bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
-            eval_strategy="epoch",
-            save_strategy="no",
-            logging_strategy="epoch",
-            report_to="none",
-            seed=recipe.seed,
-        ),
-        train_dataset=TokenRows(train, tokenizer),
-        eval_dataset=held_out_rows,
-        data_collator=lambda rows: collate(rows, pad_id),
-        compute_metrics=mean_auc,
-    )
-    trainer.train()
-    model.save_pretrained(output)
-    tokenizer.save(str(output / TOKENIZER))
-    return targets(held_out), predict(model, held_out_rows, pad_id)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = command_parser("training.train", __doc__)
-    parser.add_argument(
-        "--base-model", default="rubert", help="rubert, xlm, a local checkpoint or a hub name (default: %(default)s)"
-    )
-    parser.add_argument("--dataset", choices=DATASETS, default="cedr", help="rows to train on (default: %(default)s)")
-    parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
-    parser.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
-    parser.add_argument("--batch-size", type=int, default=32, help="default: %(default)s")
-    parser.add_argument("--lr", type=float, default=1e-4, help="peak learning rate (default: %(default)s)")
-    parser.add_argument("--scheduler", choices=("constant", "cosine"), default="cosine", help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--cross-validate", action="store_true", help=f"hold out each of the {FOLDS} folds once")
-    parser.add_argument("--output", type=Path, required=True, help="directory for the checkpoint and the figures")
-    return parser.parse_args()
+    figures = evaluate(targets(rows), predict(model, TokenRows(rows, tokenizer), pad_id))
+    print(f"{name}:\n{table(figures)}", flush=True)
 
 
 def main() -> None:
-    """Fine-tune, print the figures and write them beside the checkpoint."""
-    # Trainer reports to whatever it finds installed; the fork warning is about our own threads.
+    """Do what the flags say: train, evaluate."""
+    # The fork warning is about our own threads.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    arguments = _arguments()
-    recipe = Recipe(
-        base_model=arguments.base_model, dataset=arguments.dataset, epochs=arguments.epochs,
-        batch_size=arguments.batch_size, lr=arguments.lr, scheduler=arguments.scheduler,
-        warmup_share=0.1, weight_decay=0.01, seed=arguments.seed,
-    )  # fmt: skip
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    truth, probabilities = fine_tune(recipe, 0, arguments.data_dir, arguments.output)
-    figures = evaluate(truth, probabilities)
-    print("dev split (fold 0 of CEDR):\n" + table(figures), flush=True)
-    written: dict[str, Any] = {"recipe": asdict(recipe), "dev": figures}
-    if arguments.cross_validate:
-        truths, answers = [truth], [probabilities]
-        for fold in range(1, FOLDS):
-            truth, probabilities = fine_tune(recipe, fold, arguments.data_dir, arguments.output / f"fold{fold}")
-            truths.append(truth)
-            answers.append(probabilities)
-        per_fold = [evaluate(t, a)["mean"] for t, a in zip(truths, answers, strict=True)]
-        written["five_folds"] = {
-            name: round(float(np.mean([figures[name] for figures in per_fold])), 4) for name in per_fold[0]
-        }
-        print(f"five folds, mean: {written['five_folds']}")
-        OutOfFold.joined(truths, answers).save(arguments.output)
-    write_metrics(arguments.output, written)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    settings = read_settings("training.train", __doc__)
+    if settings.train_model:
+        train(settings)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    if not main_process():
+        return
+    if settings.evaluate_devset:
+        _, held_out = train_and_held_out(settings.dataset, 0, settings.data_dir)
+        _evaluate(settings.folder, "dev split (fold 0 of CEDR)", held_out)
+    if settings.evaluate_testset:
+        _evaluate(settings.folder, "test split of CEDR", load_source("cedr", "test", settings.data_dir))
 
 
 if __name__ == "__main__":

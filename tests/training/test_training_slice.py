@@ -1,6 +1,7 @@
 """From raw text to a fine-tuned checkpoint, with the commands a person types."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,13 @@ SYLLABLES = ["ба", "ве", "ди", "ко", "лу", "мы", "но", "ра", "с
 
 def command(*arguments: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=250
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=250,
     )
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -30,7 +37,7 @@ def test_pretraining_and_cross_validated_fine_tuning(tmp_path: Path) -> None:
         labels = list(WORDS)[index % 6]
         texts.append(f"{WORDS[labels]} {''.join(random.choice(SYLLABLES, 4))} {WORDS[labels]}")
         lines.append(json.dumps({"text": texts[-1], "labels": list(labels)}, ensure_ascii=False))
-    base, tuned = tmp_path / "base", tmp_path / "tuned"
+    base, tuned = tmp_path / "base", tmp_path / "weights" / "base_cedr_5epochs"
     for path, content in (("cedr/train.jsonl", lines), ("texts/a.txt", texts)):
         (tmp_path / path).parent.mkdir()
         (tmp_path / path).write_text("\n".join(content), encoding="utf-8")
@@ -42,8 +49,8 @@ def test_pretraining_and_cross_validated_fine_tuning(tmp_path: Path) -> None:
     widths = {"initializer_range": 0.2, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     BertModel(BertConfig.from_pretrained(base, **widths)).save_pretrained(base)
     command(
-        "training.train", "--base-model", f"{base}", "--data-dir", f"{tmp_path}", "--epochs", "5", "--lr", "5e-3",
-        "--batch-size", "16", "--cross-validate", "--output", f"{tuned}",
+        "training.train", "--train-model", "--base-model", f"{base}", "--data-dir", f"{tmp_path}", "--epochs", "5",
+        "--lr", "5e-3", "--batch-size", "16", "--cross-validate", "--weights-dir", f"{tmp_path}/weights",
     )  # fmt: skip
     metrics = json.loads((tuned / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["dev"]["mean"]["roc_auc"] > 0.9
