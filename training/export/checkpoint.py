@@ -87,7 +87,7 @@ def _graphs_through_the_gate(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write both graphs and check them; returns the int8 figures and what the gate measured."""
     shape = weights.shape
-    fused = {"MultiHeadAttention": shape.layers, "SkipLayerNormalization": 2 * shape.layers}
+    fused = {"MultiHeadAttention": 3 * shape.layers, "SkipLayerNormalization": 2 * shape.layers}
     fused_gpu = {
         "Attention": shape.layers,
         "BiasGelu": shape.layers,

@@ -23,6 +23,8 @@ Precision = Literal["fp32", "int8"]
 # Seven bits: processors without VNNI add pairs of uint8 × int8 products in 16 bits, which
 # overflow silently with eight. With seven every processor gives the same answer.
 WEIGHT_RANGE: Final = 63
+# How many times its tokens a tile may hold before the rows are parted in two.
+MOSTLY_PADDING: Final = 4
 
 
 class _Linear:
@@ -109,14 +111,14 @@ def build_cpu_graph(weights: EncoderWeights, precision: Precision) -> onnx.Model
         name = f"layer.{layer}"
         if layer < shape.layers - 1:
             q, k, v = g.node("Split", linear.product(f"{name}.qkv", x), axis=-1, outputs=3)
-            context = attention.all_tokens(q, k, v)
+            context = attention(q, k, v, first_only=False)
         else:
             weight, bias = weights.arrays[f"{name}.qkv.weight"], weights.arrays[f"{name}.qkv.bias"]
             kv = linear.product(f"{name}.kv", x, weight[:, shape.hidden :], bias[shape.hidden :])
             k, v = g.node("Split", kv, axis=-1, outputs=2)
             x = g.node("Gather", x, tokens.starts)
             q = linear.product(f"{name}.q", x, weight[:, : shape.hidden], bias[: shape.hidden])
-            context = attention.first_tokens(q, k, v)
+            context = attention(q, k, v, first_only=True)
         x = norm(f"{name}.norm1", linear.product(f"{name}.context", context), x)
         up = g.node("Gelu", linear.product(f"{name}.up", x), domain=CONTRIB)
         x = norm(f"{name}.norm2", linear.product(f"{name}.down", up), x)
@@ -126,31 +128,67 @@ def build_cpu_graph(weights: EncoderWeights, precision: Precision) -> onnx.Model
 
 
 class _Attention:
-    """Multi-head attention over `[tokens, hidden]`, through padded tiles `[rows, longest, hidden]`."""
+    """Multi-head attention over `[tokens, hidden]`, through padded tiles `[rows, longest, hidden]`.
+
+    All rows share one tile, unless that would be mostly padding, as when a long row comes among short
+    ones. Then the rows longer than twice the mean get a tile of their own: a client's long row must not
+    make its neighbours wait.
+    """
 
     def __init__(self, g: GraphWriter, tokens: Tokens, heads: int, hidden: int) -> None:
-        self._g, self._heads, self._hidden = g, heads, hidden
-        span = g.node("Range", g.integer(0), tokens.longest, g.integer(1))
-        tile = g.node(
-            "Add", g.node("Unsqueeze", tokens.starts, g.integers(1)), g.node("Unsqueeze", span, g.integers(0))
-        )
-        self._tile = g.node("Min", tile, g.node("Sub", tokens.count, g.integer(1)))
+        self._g, self._tokens, self._heads, self._hidden = g, tokens, heads, hidden
+        rows = g.node("Reshape", g.node("Shape", tokens.lengths), g.integers())
+        size = g.node("Mul", rows, tokens.longest)
+        self._parted = g.node("Greater", size, g.node("Mul", tokens.count, g.integer(MOSTLY_PADDING)))
+        self._twice_mean = g.node("Div", g.node("Mul", tokens.count, g.integer(2)), rows)
+        self._tile = self._tile_of(tokens.starts, tokens.longest)
         self._back = g.node("Add", g.node("Mul", tokens.row, tokens.longest), tokens.position)
-        self._lengths = g.node("Cast", tokens.lengths, to=TensorProto.INT32)
 
-    def _attend(self, q: str, k: str, v: str) -> str:
+    def __call__(self, q: str, k: str, v: str, *, first_only: bool) -> str:
+        """Context of every token, or of each row's first; `q` is `[tokens, hidden]` or `[rows, hidden]`."""
         g = self._g
-        keys, values = (g.node("Gather", part, self._tile) for part in (k, v))
+
+        def together() -> str:
+            queries = g.node("Unsqueeze", q, g.integers(1)) if first_only else g.node("Gather", q, self._tile)
+            context = self._attend(queries, k, v, self._tile, self._tokens.lengths)
+            return context if first_only else str(g.node("Gather", context, self._back))
+
+        return g.choose(self._parted, lambda: self._in_two_parts(q, k, v, first_only), together)
+
+    def _in_two_parts(self, q: str, k: str, v: str, first_only: bool) -> str:
+        g, tokens = self._g, self._tokens
+        is_long = g.node("Greater", tokens.lengths, self._twice_mean)
+        contexts, places = [], []
+        for mask in (g.node("Not", is_long), is_long):
+            rows = g.node("Reshape", g.node("NonZero", mask), g.integers(-1))
+            lengths = g.node("Gather", tokens.lengths, rows)
+            longest = g.node("ReduceMax", lengths, keepdims=0)
+            tile = self._tile_of(g.node("Gather", tokens.starts, rows), longest)
+            queries = g.node("Gather", q, rows if first_only else tile)
+            queries = g.node("Unsqueeze", queries, g.integers(1)) if first_only else queries
+            contexts.append(self._attend(queries, k, v, tile, lengths))
+            place = g.node(
+                "Sub", g.node("CumSum", g.node("Cast", mask, to=TensorProto.INT64), g.integer(0)), g.integer(1)
+            )
+            places.append(place if first_only else g.node("Mul", place, longest))
+        short = g.node("Gather", g.node("Shape", contexts[0]), g.integer(0))
+        place = g.node("Where", is_long, g.node("Add", places[1], short), places[0])
+        if not first_only:
+            place = g.node("Add", g.node("Gather", place, tokens.row), tokens.position)
+        return str(g.node("Gather", g.node("Concat", *contexts, axis=0), place))
+
+    def _tile_of(self, starts: str, longest: str) -> str:
+        """Which token stands where in a tile; past a row's end another row's or the last, masked later."""
+        g = self._g
+        span = g.node("Range", g.integer(0), longest, g.integer(1))
+        tile = g.node("Add", g.node("Unsqueeze", starts, g.integers(1)), g.node("Unsqueeze", span, g.integers(0)))
+        return str(g.node("Min", tile, g.node("Sub", self._tokens.count, g.integer(1))))
+
+    def _attend(self, queries: str, k: str, v: str, tile: str, lengths: str) -> str:
+        g = self._g
+        keys, values = (g.node("Gather", part, tile) for part in (k, v))
+        lengths = g.node("Cast", lengths, to=TensorProto.INT32)
         context = g.node(
-            "MultiHeadAttention", q, keys, values, "", self._lengths, domain=CONTRIB, num_heads=self._heads
+            "MultiHeadAttention", queries, keys, values, "", lengths, domain=CONTRIB, num_heads=self._heads
         )  # fmt: skip
         return str(g.node("Reshape", context, g.integers(-1, self._hidden)))
-
-    def all_tokens(self, q: str, k: str, v: str) -> str:
-        """Context of every token, `[tokens, hidden]`."""
-        context = self._attend(self._g.node("Gather", q, self._tile), k, v)
-        return str(self._g.node("Gather", context, self._back))
-
-    def first_tokens(self, q: str, k: str, v: str) -> str:
-        """Context of each row's first token, `[rows, hidden]`; `q` is `[rows, hidden]`."""
-        return self._attend(self._g.node("Unsqueeze", q, self._g.integers(1)), k, v)

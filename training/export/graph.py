@@ -1,5 +1,6 @@
 """A small writer of ONNX graphs, and the part that both graphs begin with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,13 +23,25 @@ class GraphWriter:
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
+        self._written = 0
         self._constants: dict[str, onnx.TensorProto] = {}
 
     def node(self, op: str, *inputs: str, domain: str = "", outputs: int = 1, **attributes: Any) -> Any:
         """Add a node; returns its output's name, or a list of names if it has several."""
-        names = [f"{op}_{len(self._nodes)}_{index}" for index in range(outputs)]
+        names = [f"{op}_{self._written}_{index}" for index in range(outputs)]
+        self._written += 1
         self._nodes.append(helper.make_node(op, list(inputs), names, domain=domain, name=names[0], **attributes))
         return names[0] if outputs == 1 else names
+
+    def choose(self, condition: str, then: Callable[[], str], otherwise: Callable[[], str]) -> str:
+        """What `then` writes if `condition` (a bool scalar) holds, else what `otherwise` writes: a float32 tensor."""
+        branches = []
+        for name, write in (("then", then), ("otherwise", otherwise)):
+            outer, self._nodes = self._nodes, []
+            result = helper.make_tensor_value_info(write(), TensorProto.FLOAT, None)
+            branches.append(helper.make_graph(self._nodes, name, [], [result]))
+            self._nodes = outer
+        return str(self.node("If", condition, then_branch=branches[0], else_branch=branches[1]))
 
     def constant(self, value: Any, name: str | None = None) -> str:
         """Add an initializer, once per value if it has no name."""
