@@ -93,6 +93,12 @@ def copy_whole(source: Path, path: Path) -> None:
     os.replace(unfinished, path)
 
 
+def is_cross_validated(run: Path) -> bool:
+    """Whether each fold was held out once when these weights were trained."""
+    path = run / METRICS
+    return path.is_file() and "five_folds" in json.loads(path.read_text(encoding="utf-8"))
+
+
 def read_cross_validated(run: Path) -> tuple[dict[str, Any], OutOfFold]:
     """The metrics and the out-of-fold predictions of a run in which each fold was held out once.
 

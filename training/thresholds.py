@@ -19,6 +19,12 @@ _Z_90: Final = 1.2816  # One-sided 90 % quantile of the normal distribution.
 
 Vector = npt.NDArray[Any]
 Rule = Callable[[Vector, Vector], float]
+Thresholds = dict[str, float]
+"""By emotion; at and above it the label counts as given."""
+
+
+class PromiseError(TrainingError):
+    """No threshold keeps what a profile promises."""
 
 
 def lower_bound(successes: Vector, trials: Vector) -> Vector:
@@ -61,18 +67,71 @@ def precision_kept(truth: Vector, probability: Vector) -> float:
 
 def _best(thresholds: Vector, value: Vector, kept: Vector, figure: str) -> float:
     if not kept.any():
-        raise TrainingError(f"no threshold reaches a {figure} of {PROMISE}: the model is too weak")
+        raise PromiseError(f"no threshold reaches a {figure} of {PROMISE}: the model is too weak")
     return float(thresholds[np.argmax(np.where(kept, value, -1))])
 
 
-_PROFILES: Final[dict[str, tuple[str, dict[str, Rule]]]] = {
-    "balanced": ("the best F1 of every emotion", {}),
-    "moderation": ("anger must not be missed: at least 90 % of angry texts are found", {"anger": recall_kept}),
-    "marketing": (
-        "joy and sadness must be right: at least 90 % of what is called so is so",
-        {"joy": precision_kept, "sadness": precision_kept},
-    ),
-}  # fmt: skip
+_ACROSS_FOLDS: Final = "out-of-fold predictions over CEDR train, each fold with thresholds from the others"
+
+PURPOSES: Final = {
+    "balanced": "the best F1 of every emotion",
+    "moderation": "anger must not be missed: at least 90 % of angry texts are found",
+    "marketing": "joy and sadness must be right: at least 90 % of what is called so is so",
+}
+_RULES: Final[dict[str, dict[str, Rule]]] = {
+    "balanced": {},
+    "moderation": {"anger": recall_kept},
+    "marketing": {"joy": precision_kept, "sadness": precision_kept},
+}
+
+
+def tune(profile: str, truth: Vector, probabilities: Vector) -> Thresholds:
+    """A profile's thresholds on these rows.
+
+    Args:
+        profile: a key of `PURPOSES`.
+        truth: 0/1, `[rows, 6]`.
+        probabilities: `[rows, 6]`, of rows that took no part in training.
+
+    Raises:
+        PromiseError: no threshold keeps the profile's promise.
+        TrainingError: no row has some emotion.
+    """
+    thresholds = {}
+    for index, emotion in enumerate(EMOTIONS):
+        if not truth[:, index].any():
+            raise TrainingError(f"no row is labelled {emotion}: no threshold can be tuned for it")
+        rule = _RULES[profile].get(emotion, best_f1)
+        # Rounded down, so that the row the threshold was taken from still passes it.
+        thresholds[emotion] = float(np.floor(rule(truth[:, index], probabilities[:, index]) * 1e6) / 1e6)
+    return thresholds
+
+
+def decide(probabilities: Vector, thresholds: Thresholds) -> npt.NDArray[np.bool_]:
+    """The labels given, bool `[rows, 6]`."""
+    return np.asarray(probabilities >= np.array([thresholds[emotion] for emotion in EMOTIONS], probabilities.dtype))
+
+
+def decide_across_folds(profile: str, truth: Vector, probabilities: Vector, fold: Vector) -> npt.NDArray[np.bool_]:
+    """The labels given when each fold gets thresholds tuned on the other folds, bool `[rows, 6]`."""
+    given = np.zeros(truth.shape, dtype=np.bool_)
+    for number in np.unique(fold):
+        here = fold == number
+        given[here] = decide(probabilities[here], tune(profile, truth[~here], probabilities[~here]))
+    return given
+
+
+def costs(truth: Vector, given: npt.NDArray[np.bool_]) -> dict[str, ThresholdCost]:
+    """What giving these labels buys and costs, by emotion."""
+    by_emotion = {}
+    for emotion, column, labels in zip(EMOTIONS, truth.T, given.T, strict=True):
+        hits, flagged, there = (int(count) for count in (column[labels].sum(), labels.sum(), column.sum()))
+        by_emotion[emotion] = ThresholdCost(
+            precision=round(hits / max(flagged, 1), 4),
+            recall=round(hits / max(there, 1), 4),
+            flagged=round(flagged / len(truth), 4),
+        )
+    return by_emotion
 
 
 def tune_profiles(truth: Vector, probabilities: Vector, fold: Vector) -> dict[str, Profile]:
@@ -84,37 +143,15 @@ def tune_profiles(truth: Vector, probabilities: Vector, fold: Vector) -> dict[st
         fold: the fold that held each row out, `[rows]`.
 
     Raises:
-        TrainingError: no threshold keeps a profile's promise, or no row has some emotion.
+        PromiseError: no threshold keeps a profile's promise.
+        TrainingError: no row has some emotion.
     """
-    for index, emotion in enumerate(EMOTIONS):
-        if not truth[:, index].any():
-            raise TrainingError(f"no row is labelled {emotion}: no threshold can be tuned for it")
-    profiles = {}
-    for name, (purpose, rules) in _PROFILES.items():
-        thresholds, costs = {}, {}
-        for index, emotion in enumerate(EMOTIONS):
-            rule = rules.get(emotion, best_f1)
-            column, answers = truth[:, index], probabilities[:, index]
-            # Rounded down, so that the row the threshold was taken from still passes it.
-            thresholds[emotion] = float(np.floor(rule(column, answers) * 1e6) / 1e6)
-            costs[emotion] = _cost(rule, column, answers, fold)
-        profiles[name] = Profile(
+    return {
+        name: Profile(
             purpose=purpose,
-            thresholds=thresholds,
-            costs=costs,
-            measured_on="out-of-fold predictions over CEDR train, each fold with thresholds from the others",
+            thresholds=tune(name, truth, probabilities),
+            costs=costs(truth, decide_across_folds(name, truth, probabilities, fold)),
+            measured_on=_ACROSS_FOLDS,
         )
-    return profiles
-
-
-def _cost(rule: Rule, truth: Vector, probability: Vector, fold: Vector) -> ThresholdCost:
-    given = np.zeros(len(truth), dtype=bool)
-    for number in np.unique(fold):
-        here = fold == number
-        given[here] = probability[here] >= rule(truth[~here], probability[~here])
-    hits = float(truth[given].sum())
-    return ThresholdCost(
-        precision=round(hits / max(given.sum(), 1), 4),
-        recall=round(hits / float(truth.sum()), 4),
-        flagged=round(float(given.mean()), 4),
-    )
+        for name, purpose in PURPOSES.items()
+    }
