@@ -1,7 +1,8 @@
 """CEDR's folds: the dev split is the first of five, the same one as in published results."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -10,10 +11,33 @@ import numpy.typing as npt
 from sklearn.model_selection import StratifiedKFold
 
 from training.command import TrainingError
-from training.data import Example, load_source
+from training.data import Cleaned, Example, Step, Touched, clean, load_source, steps_as_text
+from training.data.cleaning import names
+from training.data.combinations import COMBINATIONS
+from training.data.loading import local_file
+from training.data.texts import normalised
 
 FOLDS: Final = 5
-DATASETS: Final = ("cedr", "combo")
+DATASETS: Final = tuple(COMBINATIONS)
+
+Corrections = Callable[[list[Example]], list[Example]]
+"""Gives the rows back with other labels, or without some; texts and sources stay."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Cleaned rows to train on, held-out rows as they were published, and what was done.
+
+    Unpacks into `train, held_out`.
+    """
+
+    train: list[Example]
+    held_out: list[Example]
+    steps: list[Step]
+
+    def __iter__(self) -> Iterator[list[Example]]:
+        yield self.train
+        yield self.held_out
 
 
 def fold_of_each(examples: Sequence[Example]) -> npt.NDArray[np.int64]:
@@ -34,27 +58,85 @@ def fold_of_each(examples: Sequence[Example]) -> npt.NDArray[np.int64]:
     return folds
 
 
-def train_and_held_out(dataset: str, fold: int, data_dir: Path | None) -> tuple[list[Example], list[Example]]:
+def held_out_fold(fold: int, data_dir: Path | None) -> list[Example]:
+    """The rows of one fold of CEDR train, untouched."""
+    cedr = load_source("cedr", "train", data_dir)
+    return [example for example, of in zip(cedr, fold_of_each(cedr), strict=True) if of == fold]
+
+
+def train_and_held_out(
+    dataset: str,
+    fold: int,
+    data_dir: Path | None,
+    *,
+    corrections: Corrections | None = None,
+    augmented: Sequence[Example] = (),
+) -> Split:
     """The rows to train on when `fold` of CEDR is held out, and the held-out rows.
 
-    `cedr` is CEDR's other four folds; `combo` adds the rows of ru_goemotions, all three
-    splits, that carry surprise, fear or anger, which are CEDR's rare classes. A text that
-    is also held out is never trained on.
+    Args:
+        dataset: a name in `training.data.combinations`.
+        fold: 0 to 4; 0 is the dev split.
+        data_dir: a local directory; the hub when None.
+        corrections: applied to the rows to train on, before they are cleaned.
+        augmented: synthetic rows. One is used only if the row it was made from is trained on,
+            and then with that row's labels.
+
+    Raises:
+        TrainingError: no such data set, or one that cannot be loaded or split, or of which cleaning
+            leaves nothing.
     """
-    if dataset not in DATASETS:
+    if dataset not in COMBINATIONS:
         raise TrainingError(f"no data set named {dataset!r}; there are: {', '.join(DATASETS)}")
     cedr = load_source("cedr", "train", data_dir)
     folds = fold_of_each(cedr)
     held_out = [example for example, of in zip(cedr, folds, strict=True) if of == fold]
     train = [example for example, of in zip(cedr, folds, strict=True) if of != fold]
-    if dataset == "combo":
-        rare = {3, 4, 5}
-        for split in ("train", "validation", "test"):
-            more = load_source("ru_goemotions", split, data_dir)
-            train += [example for example in more if example.labels & rare]
-    held_out_texts = {_key(example.text) for example in held_out}
-    return [example for example in train if _key(example.text) not in held_out_texts], held_out
+    for addition in COMBINATIONS[dataset]:
+        train += addition.rows(data_dir)
+    steps = []
+    if corrections is not None:
+        corrected = corrections(train)
+        steps.append(_corrected(train, corrected))
+        train = corrected
+    protected = {"the held-out fold": held_out}
+    if data_dir is None or local_file("cedr", "test", data_dir).exists():
+        protected["CEDR's test split"] = load_source("cedr", "test", data_dir)
+    else:
+        missing = f"not checked: {local_file('cedr', 'test', data_dir)} does not exist"
+        steps.append(Step("leaks into CEDR's test split", missing, "removed", ()))
+    cleaned = clean(train, protected)
+    steps += cleaned.steps
+    if not cleaned.examples:
+        raise TrainingError("cleaning leaves no rows to train on:\n" + steps_as_text(steps))
+    if not augmented:
+        return Split(cleaned.examples, held_out, steps)
+    synthetic = _paraphrases(augmented, cleaned.examples, protected)
+    return Split(cleaned.examples + synthetic.examples, held_out, steps + synthetic.steps)
 
 
-def _key(text: str) -> str:
-    return " ".join(text.casefold().split())
+def _corrected(before: Sequence[Example], after: Sequence[Example]) -> Step:
+    now = {(example.source, example.text): example.labels for example in after}
+    touched = []
+    for example in before:
+        labels = now.get((example.source, example.text))
+        if labels != example.labels:
+            touched.append(Touched(example, "removed" if labels is None else f"now {names(labels)}"))
+    return Step("corrections", "labels corrected by hand", "changed", tuple(touched))
+
+
+def _paraphrases(
+    augmented: Sequence[Example], train: list[Example], protected: Mapping[str, Sequence[Example]]
+) -> Cleaned:
+    """The synthetic rows that may be added: cleaned, and like no row there is."""
+    origins = {example.text: example for example in train}
+    made_from = [origins.get(normalised(example.paraphrase_of or "")) for example in augmented]
+    pairs = list(zip(augmented, made_from, strict=True))
+    foreign = tuple(Touched(row, f"made from {row.paraphrase_of!r}") for row, origin in pairs if origin is None)
+    # A correction of a row's labels is one of its paraphrases' too.
+    rows = [replace(row, labels=origin.labels) for row, origin in pairs if origin is not None]
+    cleaned = clean(rows, {**protected, "the rows to train on": train})
+    steps = [Step("origin", "made from a row that is not trained on", "removed", foreign), *cleaned.steps]
+    named = [replace(step, name=f"paraphrases: {step.name}") for step in steps]
+    added = tuple(Touched(row, f"made from {row.paraphrase_of!r}") for row in cleaned.examples)
+    return Cleaned(cleaned.examples, [*named, Step("paraphrases", "synthetic rows", "added", added)])

@@ -54,7 +54,7 @@ def test_targets_are_one_column_an_emotion() -> None:
 @pytest.mark.parametrize(
     ("name", "row", "reason"),
     [
-        ("cedr", {"text": "a", "labels": [5]}, "label id 5 is unknown; cedr has 0 to 4"),
+        ("cedr", {"text": "a", "labels": [5]}, "label id 5 is unknown; the ids are 0 to 4"),
         ("cedr", {"text": "a", "labels": [-1]}, "label id -1 is unknown"),
         ("cedr", {"text": "a", "labels": "0"}, "must be a list of ids"),
         ("cedr", {"text": "a", "labels": None}, "must be a list of ids"),
@@ -62,7 +62,7 @@ def test_targets_are_one_column_an_emotion() -> None:
         ("cedr", {"text": "a", "labels": [1.5]}, "label id 1.5"),
         ("cedr", {"text": "a", "labels": [True]}, "label id True"),
         ("cedr", {"text": "a", "labels": [[0]]}, r"label id \[0\]"),
-        ("ru_goemotions", {"text": "a", "labels": "9"}, "label id 9 is unknown; ru_goemotions has 0 to 8"),
+        ("ru_goemotions", {"text": "a", "labels": "9"}, "label id 9 is unknown; the ids are 0 to 8"),
         ("ru_goemotions", {"text": "a", "labels": "0;4"}, "label id '0;4'"),
         ("ru_goemotions", {"text": "a", "labels": "0,"}, "label id ''"),
         ("ru_goemotions", {"text": "a", "labels": 3}, "comma-separated ids or a list"),
@@ -124,7 +124,8 @@ def cedr_rows() -> list[dict[str, Any]]:
     for number in range(300):
         count = random.choice([0, 1, 1, 1, 2])
         labels = [int(label) for label in random.choice(5, count, replace=False, p=[0.4, 0.3, 0.15, 0.1, 0.05])]
-        rows.append({"text": f"Строка {number}", "labels": labels})
+        # Five random digits apart: no two rows are near-duplicates.
+        rows.append({"text": f"Строка {random.integers(10_000, 99_999)} {number}", "labels": labels})
     return rows
 
 

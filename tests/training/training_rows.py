@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 CEDR_CLASSES = ("joy", "sadness", "surprise", "fear", "anger")
 WORDS = {
     "joy": ("радость", "счастье", "ура", "весело", "прекрасно"),
@@ -22,12 +24,20 @@ def write_lines(data_dir: Path, name: str, split: str, rows: list[Any]) -> Path:
     return path
 
 
+SYLLABLES = ("ба", "ве", "ди", "ко", "лу", "мы", "но", "ра", "се", "ту")
+
+
 def keyword_rows(each: int) -> list[dict[str, Any]]:
-    """CEDR rows, `each` of every emotion in turn; every text consists of its own emotion's words."""
+    """CEDR rows, `each` of every emotion in turn; every text has its own emotion's words.
+
+    Words without a meaning follow them, so that no two rows are near-duplicates.
+    """
     rows = []
+    chance = np.random.default_rng(0)
     for number in range(each):
         for emotion, words in WORDS.items():
             chosen = [words[(number + step * (1 + number % 3)) % len(words)] for step in range(3 + number % 4)]
             labels = [CEDR_CLASSES.index(emotion)] if emotion in CEDR_CLASSES else []
-            rows.append({"text": f"{' '.join(chosen)} {number}", "labels": labels})
+            filler = " ".join("".join(chance.choice(SYLLABLES, 4)) for _ in range(4))
+            rows.append({"text": f"{' '.join(chosen)} {filler}", "labels": labels})
     return rows

@@ -1,0 +1,179 @@
+"""The four data sets: where they are, how a row is written, and what each class means here.
+
+The one place where a data set's classes become our six. The reasons are kept beside the classes;
+docs/data.md shows the same table.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """The emotion of ours that a class becomes, and why.
+
+    Without an emotion the label is dropped and the row kept, as a text that shows none of the
+    six by this label. A class that is dropped, or merged into one of another name, has a reason.
+    """
+
+    emotion: str | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set. `classes` lists its own classes in the order of their ids.
+
+    `fields` are those a row must have; `parse` gives the names of the row's classes and raises
+    ValueError with what is wrong. `empty_means` is the emotion of a row without any class.
+    """
+
+    hub_name: str
+    hub_config: str | None
+    licence: str
+    splits: tuple[str, ...]
+    classes: Mapping[str, Meaning]
+    fields: tuple[str, ...]
+    parse: Callable[[Mapping[str, Any], tuple[str, ...]], list[str]]
+    empty_means: str | None = None
+    domain_field: str | None = None
+
+
+def _id(item: Any, names: tuple[str, ...]) -> str:
+    # Not int(): it would take 1.5 for 1, true for 1, and fail on null with another exception.
+    number = int(item) if isinstance(item, str) and item.strip().isdecimal() else item
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise ValueError(f"label id {item!r} is not a number")
+    if not 0 <= number < len(names):
+        raise ValueError(f"label id {number} is unknown; the ids are 0 to {len(names) - 1}")
+    return names[number]
+
+
+def _list_of_ids(row: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
+    if not isinstance(row["labels"], list):
+        raise ValueError(f"`labels` must be a list of ids, not {row['labels']!r}")
+    return [_id(item, names) for item in row["labels"]]
+
+
+def _comma_separated_ids(row: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
+    # The hub has held this field both as "0,4" and as ["0", "4"].
+    field = row["labels"]
+    items = field.split(",") if isinstance(field, str) else field
+    if not isinstance(items, list):
+        raise ValueError(f"`labels` must be comma-separated ids or a list, not {field!r}")
+    return [_id(item, names) for item in items]
+
+
+def _columns(row: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
+    for name in names:
+        if isinstance(row[name], bool) or row[name] not in (0, 1):
+            raise ValueError(f"`{name}` must be 0 or 1, not {row[name]!r}")
+    return [name for name in names if row[name]]
+
+
+def _same(*emotions: str) -> dict[str, Meaning]:
+    return {emotion: Meaning(emotion) for emotion in emotions}
+
+
+_NEUTRAL: Final = Meaning("no_emotion", "the same under another name")
+_DISGUST: Final = Meaning(None, "CEDR's annotators had no disgust, and called it neither anger nor anything else")
+_GUILT: Final = Meaning(None, "guilt often sounds sad, but not always")
+_SHAME: Final = Meaning(None, "shame often sounds sad, but as often amused or startled")
+
+_CEDR: Final = _same("joy", "sadness", "surprise", "fear", "anger")
+
+_RU_GOEMOTIONS: Final = {
+    "joy": Meaning("joy"),
+    "interest": Meaning(None, "curiosity and eagerness: neither joy nor surprise as CEDR's annotators used them"),
+    "surprise": Meaning("surprise"),
+    "sadness": Meaning("sadness"),
+    "anger": Meaning("anger"),
+    "disgust": _DISGUST,
+    "fear": Meaning("fear"),
+    "guilt": _GUILT,
+    "neutral": _NEUTRAL,
+}
+
+_RU_IZARD: Final = {
+    "neutral": _NEUTRAL,
+    **_same("joy", "sadness", "anger"),
+    "enthusiasm": Meaning(None, "Izard's interest: mostly curious questions, neither joy nor surprise"),
+    "surprise": Meaning("surprise"),
+    "disgust": _DISGUST,
+    "fear": Meaning("fear"),
+    "guilt": _GUILT,
+    "shame": _SHAME,
+}
+
+_RU_GO_EMOTIONS: Final = {
+    "admiration": Meaning(None, "praise of somebody or something: a judgement about as often as gladness"),
+    "amusement": Meaning("joy", "laughter is joy"),
+    "anger": Meaning("anger"),
+    "annoyance": Meaning("anger", "anger in a milder degree"),
+    "approval": Meaning(None, "agreement is an opinion; CEDR has such texts under no emotion"),
+    "caring": Meaning(None, "wishes and advice for others: warm, but seldom glad, sad or afraid"),
+    "confusion": Meaning(None, "not understanding is no surprise: nothing unexpected need have happened"),
+    "curiosity": Meaning(None, "asking is not being surprised; as interest in ru_goemotions"),
+    "desire": Meaning(None, "wanting says nothing of how the want feels: it may be glad or sad"),
+    "disappointment": Meaning("sadness", "sadness over something hoped for"),
+    "disapproval": Meaning(None, "a negative opinion, mostly stated calmly; with anger it carries anger beside it"),
+    "disgust": _DISGUST,
+    "embarrassment": _SHAME,
+    "excitement": Meaning("joy", "joy in a higher degree: unlike Izard's enthusiasm, these texts exult"),
+    "fear": Meaning("fear"),
+    "gratitude": Meaning("joy", "CEDR's annotators took thanks for joy"),
+    "grief": Meaning("sadness", "sadness in a higher degree"),
+    "joy": Meaning("joy"),
+    "love": Meaning("joy", "what somebody loves gladdens them; CEDR's annotators took it for joy"),
+    "nervousness": Meaning("fear", "fear in a milder degree: worry about what may come"),
+    "optimism": Meaning(None, "hope is no joy yet: much of it is said in trouble"),
+    "pride": Meaning("joy", "joy over one's own or another's success"),
+    "realization": Meaning(None, "an insight, mostly without a feeling"),
+    "relief": Meaning(None, "trouble that has passed: names the trouble as often as the gladness"),
+    "remorse": _GUILT,
+    "sadness": Meaning("sadness"),
+    "surprise": Meaning("surprise"),
+    "neutral": _NEUTRAL,
+}
+
+SOURCES: Final[Mapping[str, Source]] = {
+    "cedr": Source(
+        hub_name="sagteam/cedr_v1",
+        hub_config="main",
+        licence="Apache-2.0",
+        splits=("train", "test"),
+        classes=_CEDR,
+        fields=("text", "labels"),
+        parse=_list_of_ids,
+        empty_means="no_emotion",
+        domain_field="source",
+    ),
+    "ru_goemotions": Source(
+        hub_name="Djacon/ru_goemotions",
+        hub_config=None,
+        licence="MIT",
+        splits=("train", "validation", "test"),
+        classes=_RU_GOEMOTIONS,
+        fields=("text", "labels"),
+        parse=_comma_separated_ids,
+    ),
+    "ru_go_emotions": Source(
+        hub_name="seara/ru_go_emotions",
+        hub_config="simplified",
+        licence="MIT",
+        splits=("train", "validation", "test"),
+        classes=_RU_GO_EMOTIONS,
+        fields=("text", "labels"),
+        parse=_list_of_ids,
+    ),
+    "ru_izard_emotions": Source(
+        hub_name="Djacon/ru-izard-emotions",
+        hub_config=None,
+        licence="MIT",
+        splits=("train", "validation", "test"),
+        classes=_RU_IZARD,
+        fields=("text", *_RU_IZARD),
+        parse=_columns,
+    ),
+}

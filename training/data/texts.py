@@ -1,0 +1,49 @@
+"""When two texts are the same text: normalisation, and the keys that rows are compared by."""
+
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+# Joins emoji into one (a family, a profession); without it they fall apart.
+_JOINER: Final = "\u200d"
+
+
+def normalised(text: str) -> str:
+    """As it is trained on: Unicode NFC, no invisible characters, single spaces.
+
+    Never corrects spelling and keeps ё, case and punctuation: users' texts have them too.
+    """
+    kept = "".join(_visible(character) for character in unicodedata.normalize("NFC", text))
+    return " ".join(kept.split())
+
+
+def _visible(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in ("Cf", "Cc") and character != _JOINER:
+        # Tabs and line ends are control characters too, but they part words.
+        return " " if character.isspace() else ""
+    return character
+
+
+# Every fold compares the same texts, by several rules.
+@lru_cache(maxsize=65536)
+def spoken(text: str) -> str:
+    """The text but for case, spaces, ё and the form of its letters; punctuation stays."""
+    folded = unicodedata.normalize("NFKC", normalised(text)).casefold().replace("ё", "е")
+    return " ".join(folded.split())
+
+
+@lru_cache(maxsize=65536)
+def key(text: str) -> str:
+    """The text but for punctuation and stress marks too: rows with one key never part.
+
+    "Удивительно!" and "удивительно :(" have one key, though not one meaning, so a key tells
+    where a text may leak and not which rows are superfluous. Empty for punctuation alone.
+    """
+    letters = (" " if unicodedata.category(c)[0] in "PZC" else c for c in spoken(text) if not _is_mark(c))
+    return " ".join("".join(letters).split())
+
+
+def _is_mark(character: str) -> bool:
+    # й and other letters are whole after NFKC: what is left are stress marks and ornament.
+    return unicodedata.category(character) in ("Mn", "Me")
