@@ -1,7 +1,7 @@
 """CEDR's folds: the dev split is the first of five, the same one as in published results."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from sklearn.model_selection import StratifiedKFold
 
 from training.command import TrainingError
+from training.corrections import Correction, apply_corrections
 from training.data import Cleaned, Example, Step, Touched, clean, load_source, steps_as_text
 from training.data.cleaning import names
 from training.data.combinations import COMBINATIONS
@@ -19,9 +20,6 @@ from training.data.texts import normalised
 
 FOLDS: Final = 5
 DATASETS: Final = tuple(COMBINATIONS)
-
-Corrections = Callable[[list[Example]], list[Example]]
-"""Gives the rows back with other labels, or without some; texts and sources stay."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def train_and_held_out(
     fold: int,
     data_dir: Path | None,
     *,
-    corrections: Corrections | None = None,
+    corrections: Sequence[Correction] = (),
     augmented: Sequence[Example] = (),
 ) -> Split:
     """The rows to train on when `fold` of CEDR is held out, and the held-out rows.
@@ -78,7 +76,8 @@ def train_and_held_out(
         dataset: a name in `training.data.combinations`.
         fold: 0 to 4; 0 is the dev split.
         data_dir: a local directory; the hub when None.
-        corrections: applied to the rows to train on, before they are cleaned.
+        corrections: applied to the rows to train on, before they are cleaned; the held-out rows
+            keep their labels.
         augmented: synthetic rows. One is used only if the row it was made from is trained on,
             and then with that row's labels.
 
@@ -95,8 +94,8 @@ def train_and_held_out(
     for addition in COMBINATIONS[dataset]:
         train += addition.rows(data_dir)
     steps = []
-    if corrections is not None:
-        corrected = corrections(train)
+    if corrections:
+        corrected = apply_corrections(train, corrections, held_out)
         steps.append(_corrected(train, corrected))
         train = corrected
     protected = {"the held-out fold": held_out}
@@ -116,13 +115,16 @@ def train_and_held_out(
 
 
 def _corrected(before: Sequence[Example], after: Sequence[Example]) -> Step:
-    now = {(example.source, example.text): example.labels for example in after}
-    touched = []
+    # Corrections keep the order: a row whose successor stands in its place was left out.
+    rest, touched = deque(after), []
     for example in before:
-        labels = now.get((example.source, example.text))
-        if labels != example.labels:
-            touched.append(Touched(example, "removed" if labels is None else f"now {names(labels)}"))
-    return Step("corrections", "labels corrected by hand", "changed", tuple(touched))
+        if rest and (rest[0].source, rest[0].text) == (example.source, example.text):
+            labels = rest.popleft().labels
+            if labels != example.labels:
+                touched.append(Touched(example, f"now {names(labels)}"))
+        else:
+            touched.append(Touched(example, "left out"))
+    return Step("corrections", "labels corrected, or the row left out, by hand", "changed", tuple(touched))
 
 
 def _paraphrases(

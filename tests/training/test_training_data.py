@@ -124,8 +124,7 @@ def cedr_rows() -> list[dict[str, Any]]:
     for number in range(300):
         count = random.choice([0, 1, 1, 1, 2])
         labels = [int(label) for label in random.choice(5, count, replace=False, p=[0.4, 0.3, 0.15, 0.1, 0.05])]
-        # Five random digits apart: no two rows are near-duplicates.
-        rows.append({"text": f"Строка {random.integers(10_000, 99_999)} {number}", "labels": labels})
+        rows.append({"text": f"{'абвгдежзиклмн'[number % 13] * 9} {number} {number**3}", "labels": labels})
     return rows
 
 
