@@ -37,7 +37,7 @@ from training.figures import (
     tuned_without_dev,
     with_thresholds,
 )
-from training.folds import train_and_held_out
+from training.folds import held_out_fold
 from training.metrics import table
 from training.out_of_fold import out_of_fold_examples
 from training.run_directory import METRICS, OutOfFold, is_cross_validated, read_cross_validated
@@ -134,7 +134,7 @@ def _examples(rows: str, data_dir: Path | None) -> list[Example]:
             "only a run trained with --cross-validate has out-of-fold predictions; a finished model has seen"
             " most of these rows: choose dev or test"
         )
-    return load_source("cedr", "test", data_dir) if rows == "test" else train_and_held_out("cedr", 0, data_dir)[1]
+    return load_source("cedr", "test", data_dir) if rows == "test" else held_out_fold(0, data_dir)
 
 
 def _tuned(rows: str, kept: OutOfFold, probabilities: npt.NDArray[np.float32]) -> Tuned:

@@ -6,7 +6,7 @@ import numpy as np
 
 from training.command import TrainingError
 from training.data import Example, targets
-from training.folds import FOLDS, train_and_held_out
+from training.folds import FOLDS, held_out_fold
 from training.run_directory import OutOfFold
 
 
@@ -18,7 +18,7 @@ def out_of_fold_examples(kept: OutOfFold, data_dir: Path | None) -> list[Example
     """
     examples, fold = [], []
     for number in range(FOLDS):
-        _, held_out = train_and_held_out("cedr", number, data_dir)
+        held_out = held_out_fold(number, data_dir)
         examples += held_out
         fold += [number] * len(held_out)
     if not np.array_equal(kept.fold, fold) or not np.array_equal(kept.truth, targets(examples)):

@@ -17,7 +17,7 @@ from training.export.cpu_graph import build_cpu_graph
 from training.export.gpu_graph import build_gpu_graph
 from training.export.runtime import session
 from training.export.weights import EncoderWeights, Shape, from_checkpoint
-from training.folds import train_and_held_out
+from training.folds import held_out_fold
 from training.staging import move, staged, write_file
 from training.tokenizer import load_tokenizer, special_ids
 from training.triton_config import MAX_BATCH_SIZE
@@ -68,7 +68,7 @@ def write_graphs(checkpoint: Path, directory: Path, data_dir: Path | None) -> Ex
     Raises:
         TrainingError: as `export_checkpoint`.
     """
-    _, held_out = train_and_held_out("cedr", 0, data_dir)
+    held_out = held_out_fold(0, data_dir)
     model = load_classifier(str(checkpoint))
     tokenizer = load_tokenizer(str(checkpoint))
     pad_id, unk_id = special_ids(tokenizer, model.config)
