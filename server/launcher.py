@@ -19,6 +19,7 @@ from server.log import LogPump, explain
 from server.ports import check_ports
 from server.readiness import is_ready, served_models
 from server.repository import check_repository
+from server.stubs import LOOK_SECONDS, DeadStubWatch
 from server.triton import ServerOptions
 
 _KILL_GRACE_SECONDS = 5.0
@@ -64,9 +65,10 @@ def _attend(process: subprocess.Popen[bytes], options: ServerOptions) -> int:
     log = LogPump(process.stdout)
     log.start()
     began = time.monotonic()
+    stubs = DeadStubWatch(process.pid)
     ready = False
     while True:
-        received = next_signal(None if ready else 0.1)
+        received = next_signal(LOOK_SECONDS if ready else 0.1)
         if process.poll() is not None:
             kill_group(process)  # stubs hold the pipe open
             log.join(timeout=_KILL_GRACE_SECONDS)
@@ -79,6 +81,9 @@ def _attend(process: subprocess.Popen[bytes], options: ServerOptions) -> int:
         if received is not None:
             return _stop(process, log, options.stop_timeout)
         if ready:
+            if dead := stubs.look():
+                _report_dead_stub(*dead)
+                return _stop(process, log, options.stop_timeout) or 1
             continue
         if is_ready(options.host, options.http_port):
             ready = True
@@ -113,6 +118,16 @@ def _report_end(returncode: int) -> int:
         flush=True,
     )
     return exit_status(returncode)
+
+
+def _report_dead_stub(pid: int, returncode: int) -> None:
+    print(
+        f"error: the process of a model instance (pid {pid}) ended by itself with {describe(returncode)}"
+        f"{' (out of memory?)' if returncode == -signal.SIGKILL else ''}. Triton would go on and answer "
+        f"that instance's requests with errors, so it is stopped: start it again.",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _say_ready(options: ServerOptions, seconds: float) -> None:

@@ -21,6 +21,7 @@ from server.environment import read_environment
 from server.errors import MissingGpuError
 from server.host import check_gpu
 from server.log import explain
+from server.stubs import LOOK_SECONDS, DeadStubWatch
 from tests.server import graphs
 from tests.server.graphs import X3, Y3, config, tensor, write_model
 from tests.server.test_host_checks import version_without_libpython
@@ -84,6 +85,27 @@ def test_a_killed_tritonserver(repository: Path) -> None:
         os.kill(triton.triton_pid, signal.SIGKILL)
         assert triton.launcher.wait(20) == 128 + signal.SIGKILL
         assert "tritonserver ended by itself with signal SIGKILL" in triton.log()
+
+
+def test_a_killed_model_instance(repository: Path) -> None:
+    """Triton would stay ready and fail every other request."""
+    two = config([X3], [Y3]).replace("kind: KIND_CPU", "count: 2 kind: KIND_CPU")
+    (repository / "plus/config.pbtxt").write_text(two)
+    with running_triton(repository) as triton:
+        victim = triton.stub_pids[1]
+        os.kill(victim, signal.SIGKILL)
+        assert triton.launcher.wait(30) == 1
+        assert f"(pid {victim}) ended by itself with signal SIGKILL (out of memory?)" in triton.log()
+
+
+def test_a_dead_child_is_found_at_the_second_look() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import os; os._exit(3)"]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        watch = DeadStubWatch(os.getpid())
+        assert watch.look() is None  # its parent may be about to wait for it
+        assert watch.look() == (child.pid, 3)
+        child.wait()
+        assert watch.look() is None
 
 
 def test_a_stop_during_the_start(repository: Path) -> None:
@@ -220,6 +242,22 @@ def test_a_new_version_is_picked_up(repository: Path) -> None:
             # Not one request fails while the new version takes over.
             answers.add(float(client.infer("plus", [given]).as_numpy("y")[0, 0]))
         assert answers <= {1.0, 2.0}
+
+
+def test_a_broken_new_version_leaves_the_old_one_serving(repository: Path) -> None:
+    with (
+        running_triton(repository, poll_seconds=1) as triton,
+        grpcclient.InferenceServerClient(triton.grpc_url) as client,
+    ):
+        (repository / "aside").mkdir()
+        (repository / "aside/model.onnx").write_bytes(b"not a model")
+        (repository / "aside").rename(repository / "plus/2")
+        triton.wait_for("failed to load 'plus' version 2", 30)
+        time.sleep(3 * LOOK_SECONDS)  # the processes of its instances have ended, and nobody is stopped for it
+        given = grpcclient.InferInput("x", [1, 3], "FP32")
+        given.set_data_from_numpy(np.zeros((1, 3), np.float32))
+        assert float(client.infer("plus", [given]).as_numpy("y")[0, 0]) == 1.0
+        assert triton.launcher.poll() is None
 
 
 def test_requests_without_rows_fail_nobody_else(tmp_path: Path) -> None:
