@@ -72,11 +72,15 @@ class TritonEnvironment:
         """LD_LIBRARY_PATH for tritonserver and its stubs.
 
         The interpreter's own libpython comes first: the loader would otherwise take the
-        system's, which may be another build of the same version.
+        system's, which may be another build of the same version. The variable's own value
+        comes last: in some containers it alone leads to the NVIDIA driver.
         """
         name = f"libpython{self.python_version}.so.1.0"
         libpython = [str(path) for path in self.library_directories if (path / name).is_file()]
-        return ":".join([*libpython[:1], str(self.site_packages / "nvidia_pytriton.libs")])
+        inherited = os.environ.get("LD_LIBRARY_PATH", "")
+        return ":".join(
+            [*libpython[:1], str(self.site_packages / "nvidia_pytriton.libs"), *filter(None, inherited.split(":"))]
+        )
 
 
 def read_environment(directory: Path) -> TritonEnvironment:

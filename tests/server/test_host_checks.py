@@ -105,6 +105,15 @@ def test_libraries_are_found(environment: TritonEnvironment) -> None:
         assert Path(directory, f"libpython{environment.python_version}.so.1.0").exists()
 
 
+def test_the_callers_library_path_comes_last(environment: TritonEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NVIDIA's container images find the driver through it."""
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    own = environment.library_path
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/usr/local/nvidia/lib64::/more")
+    # An empty part would mean the working directory.
+    assert environment.library_path == f"{own}:/usr/local/nvidia/lib64:/more"
+
+
 def version_without_libpython() -> str:
     """A Python whose stub is in the wheel and whose shared library the loader can't find."""
     known = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=False).stdout
@@ -127,7 +136,7 @@ def test_a_missing_libpython(environment: TritonEnvironment) -> None:
 
 def test_another_missing_library(environment: TritonEnvironment, tmp_path: Path) -> None:
     stub = shutil.copy(environment.stub, tmp_path)  # away from the libraries beside it
-    libpython = environment.library_path.rpartition(":")[0]
+    libpython = environment.library_path.split(":")[0]
     with pytest.raises(MissingLibpythonError, match=r"misses a library: libcudart\S+ => not found"):
         check_libraries(Path(stub), libpython, environment.python_version)
 
