@@ -63,6 +63,7 @@ class TritonPythonModel:
             session.get_outputs(),
             session.get_overridable_initializers(),
         )
+        pb_utils.Logger.log_info(f"{args['model_instance_name']}: runs on {session.get_providers()[0]}")
         for parameter in unknown_parameters(config):
             pb_utils.Logger.log_warn(f"{config.name}: parameter {parameter} has no effect here")
         self._run = session.run
@@ -75,21 +76,33 @@ class TritonPythonModel:
         self._first_input = config.inputs[0].name
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer a batch of requests, each with its response or its own error."""
-        if not self._config.batching:
-            return [self._answer_all([request])[0] for request in requests]
-        return self._answer_all(requests)
+        """Answer a batch of requests, each with its response or its own error.
+
+        Raises:
+            TritonModelException: all of them failed alike, and not for what they asked (the
+                GPU is lost, say). Only so does Triton count failures: what is answered with
+                an error it counts as a success.
+        """
+        batches = [requests] if self._config.batching else [[request] for request in requests]
+        answers = [answer for batch in batches for answer in self._answer_all(batch)]
+        failures = [answer for answer in answers if isinstance(answer, Exception)]
+        if len(failures) == len(answers) and len(set(map(str, failures))) == 1 and not _is_invalid(failures[0]):
+            raise pb_utils.TritonModelException(str(failures[0]))
+        return [_error_response(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
     def _answer_all(self, requests: list[Any]) -> list[Any]:
         """Answer in one run of the graph; if that fails, in two halves.
 
         So a request that the graph can't answer gets the error alone, after few runs.
+
+        Returns:
+            A response, or the exception, for each request.
         """
         try:
             return self._answer(requests)
         except Exception as error:  # whatever it is: it must reach its client, and no other
             if len(requests) == 1:
-                return [pb_utils.InferenceResponse(error=_triton_error(error))]
+                return [error]
             middle = len(requests) // 2
             return self._answer_all(requests[:middle]) + self._answer_all(requests[middle:])
 
@@ -145,8 +158,12 @@ class TritonPythonModel:
         )
 
 
-def _triton_error(error: Exception) -> Any:
+def _is_invalid(error: Exception) -> bool:
+    """Whether the request is to blame."""
     # ONNX Runtime's exceptions have no base of their own; this one means the input's values.
-    invalid = isinstance(error, ValueError) or type(error).__name__ == "InvalidArgument"
-    code = pb_utils.TritonError.INVALID_ARG if invalid else pb_utils.TritonError.INTERNAL
-    return pb_utils.TritonError(str(error), code)
+    return isinstance(error, ValueError) or type(error).__name__ == "InvalidArgument"
+
+
+def _error_response(error: Exception) -> Any:
+    code = pb_utils.TritonError.INVALID_ARG if _is_invalid(error) else pb_utils.TritonError.INTERNAL
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))

@@ -55,6 +55,19 @@ def look_up(rows: int = 4) -> onnx.ModelProto:
     return graph([helper.make_node("Gather", ["table", "x"], ["y"])], *tensors, [table])
 
 
+def pair_sums() -> onnx.ModelProto:
+    """y [b, 1] = the sum of x [b, 2]; of rows of odd length ONNX Runtime says FAIL, not INVALID_ARGUMENT."""
+    constants = [
+        helper.make_tensor("pairs", TensorProto.INT64, [2], [-1, 2]),
+        helper.make_tensor("axes", TensorProto.INT64, [1], [1]),
+    ]
+    nodes = [
+        helper.make_node("Reshape", ["x", "pairs"], ["rows"]),
+        helper.make_node("ReduceSum", ["rows", "axes"], ["y"], keepdims=1),
+    ]
+    return graph(nodes, [("x", TensorProto.FLOAT, ["b", "n"])], [("y", TensorProto.FLOAT, ["b", 1])], constants)
+
+
 def ragged_sums() -> onnx.ModelProto:
     """sums [b, 1]: the sum of each row of a ragged int64 batch; lengths from `item_shape`."""
     axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
