@@ -118,7 +118,8 @@ def write_repository(repository: Path) -> None:
 def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonProcess]:
     repository = tmp_path_factory.mktemp("repository")
     write_repository(repository)
-    with running_triton(repository) as process:
+    # Some thirty models take their time to unload on a busy machine.
+    with running_triton(repository, "--stop-timeout=30") as process:
         yield process
 
 
