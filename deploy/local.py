@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Final
 
-from gateway.settings import SettingsError, read_settings
+from gateway.command_line import SettingsError, read_settings
 from server.child import AWAITED_SIGNALS, describe, exit_status, kill_group, next_signal, start
 from server.readiness import ask
 

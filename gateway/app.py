@@ -1,50 +1,77 @@
-"""The application: routes, life time and the one place where problems become responses."""
+"""The application: endpoints, pages and life time, put together."""
 
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 from functools import partial
-from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import problems
+from gateway import pages
 from gateway.documentation import openapi
-from gateway.failures import TritonError, to_problem
-from gateway.problems import Problem
-from gateway.routes import router
+from gateway.front import Endpoint, Front
+from gateway.keys import Keys
+from gateway.metrics import Metrics
+from gateway.routes import OPEN_PATHS, router
 from gateway.services import running_services
-from gateway.settings import Settings
+from gateway.settings import Settings, read_keys
+from gateway.tracing import Tracing
 
-logger = logging.getLogger("gateway")
+_CLIENT_HEADERS = ("authorization", "content-type", "x-request-id", "traceparent")
+_ANSWER_HEADERS = ("x-request-id", "server-timing", "retry-after")
 
 
-def make_app(settings: Settings) -> FastAPI:
-    """The gateway as an ASGI application."""
+def make_app(settings: Settings) -> ASGIApp:
+    """The gateway as an ASGI application.
+
+    Raises:
+        TracingError: traces are wanted, but their packages are not installed.
+    """
+    metrics, tracing = Metrics(), Tracing(settings.otlp_endpoint)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running_services(settings) as services:
+        async with running_services(settings, metrics, tracing) as services:
             app.state.services = services
             yield
+        tracing.close()
 
-    app = FastAPI(
-        title="Russian emotions",
-        version=_version(),
-        lifespan=lifespan,
-        docs_url="/docs",
-        redoc_url=None,
-        redirect_slashes=False,
+    described = FastAPI(title="Russian emotions", version=_version(), lifespan=lifespan, openapi_url=None)
+    described.include_router(router)
+    endpoints: dict[tuple[str, str], Endpoint] = {
+        (method, route.path): route.endpoint
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    endpoints |= pages.endpoints(partial(openapi, described, settings, OPEN_PATHS))
+    front = Front(
+        endpoints,
+        open_paths=OPEN_PATHS,
+        keys=Keys(read_keys(settings)),
+        metrics=metrics,
+        tracing=tracing,
+        timeout=settings.request_timeout,
+        log_requests=settings.log_requests,
+        lifespan=described,
     )
-    app.include_router(router)
-    app.openapi = partial(openapi, app, settings)  # type: ignore[method-assign]
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(TritonError, _triton_error)
-    app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(Exception, _bug)
-    return app
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = described
+        await front(scope, receive, send)
+
+    if not settings.allowed_origins:
+        return application
+    return CORSMiddleware(
+        application,
+        allow_origins=settings.allowed_origins,
+        allow_methods=("GET", "POST"),
+        allow_headers=_CLIENT_HEADERS,
+        expose_headers=_ANSWER_HEADERS,
+    )
 
 
 def _version() -> str:
@@ -52,33 +79,3 @@ def _version() -> str:
         return version("ru-emotions-triton")
     except PackageNotFoundError:
         return "0"
-
-
-async def _problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)  # noqa: S101 - Starlette's types can't say it
-    return error.response()
-
-
-async def _triton_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, TritonError)  # noqa: S101
-    problem = to_problem(error, request.app.state.services.settings.request_timeout)
-    if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.error("Triton failed a request with %s", error)
-    return problem.response()
-
-
-async def _http_exception(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101
-    status = HTTPStatus(error.status_code)
-    # Not `request.url`, which is made from the Host header and raises if that is malformed.
-    path = request.scope["path"][:200]
-    detail = {
-        HTTPStatus.NOT_FOUND: f"There is no {path} here; /docs lists what is.",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not for {path}.",
-    }.get(status, f"{error.detail}.")
-    return Problem(status, detail, headers=error.headers).response()
-
-
-async def _bug(_: Request, __: Exception) -> Response:
-    # Starlette raises the exception again after this answer, and uvicorn logs it.
-    return problems.bug().response()

@@ -4,12 +4,33 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from contract.labels import EMOTIONS, LABELS
-from gateway.schemas import Emotion, Result
+from gateway.inference import Reading
+from gateway.schemas import Emotion, EmotionsRequest, EmotionsResponse, Result
 from gateway.tokenization import Tokens
+from gateway.versions import DEFAULT_PROFILE
 
 _DECIMALS: Final = 6
 """FP32 holds no more for a number below one; rounded before thresholds are applied, so that
 what a client reads and what was decided agree."""
+
+
+def to_emotions(request: EmotionsRequest, reading: Reading) -> EmotionsResponse:
+    """The answer to `POST /v1/emotions`."""
+    version = reading.version
+    if request.threshold is not None:
+        profile, thresholds = None, dict.fromkeys(EMOTIONS, request.threshold)
+    else:
+        profile = request.profile or DEFAULT_PROFILE
+        thresholds = version.card.profiles[profile].thresholds
+    return EmotionsResponse(
+        model=version.model,
+        version=version.version,
+        profile=profile,
+        results=[
+            to_result(row, thresholds, tokens)
+            for row, tokens in zip(reading.probabilities, reading.tokens, strict=True)
+        ],
+    )
 
 
 def to_result(probabilities: Sequence[float], thresholds: Mapping[str, float], tokens: Tokens) -> Result:

@@ -28,6 +28,9 @@ class TritonError(Exception):
         self.code = code
         self.details = details
 
+    def __copy__(self) -> "TritonError":
+        return TritonError(self.code, self.details)
+
     @property
     def may_be_unloaded(self) -> bool:
         """Whether the model or version may have been unloaded since it was looked up."""

@@ -1,75 +1,93 @@
-"""From texts to answers: tokenize, group, ask Triton, name the emotions."""
+"""From texts to probabilities: find the version, tokenize, ask Triton."""
 
 import asyncio
-from collections.abc import Sequence
+import time
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Final
 
 from gateway import problems
+from gateway.batching import Batcher
 from gateway.catalogue import Catalogue
-from gateway.emotions import to_result
+from gateway.exchange import Exchange
 from gateway.failures import TritonError
-from gateway.grouping import group_rows
+from gateway.metrics import Metrics
 from gateway.problems import FieldError
-from gateway.schemas import EmotionsRequest, EmotionsResponse
+from gateway.query import Query
 from gateway.tokenization import Tokens
-from gateway.triton import Triton
-from gateway.versions import DEFAULT_PROFILE, Version
+from gateway.versions import Version
 
 _INLINE_CHARACTERS: Final = 500
 """Tokenizing these takes 0.3 ms, little more than handing them to a thread and back."""
 
 
-class Inference:
-    """Answers requests; holds nothing of a request between calls."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a version made of a query's texts, in their order."""
 
-    def __init__(self, triton: Triton, catalogue: Catalogue, threads: Executor, default_model: str) -> None:
-        self._triton = triton
+    version: Version
+    tokens: list[Tokens]
+    probabilities: list[list[float]]
+    """Six finite numbers for each text, in the order of the labels."""
+
+
+class Inference:
+    """Answers queries; holds nothing of one between calls."""
+
+    def __init__(
+        self, batcher: Batcher, catalogue: Catalogue, threads: Executor, metrics: Metrics, default_model: str
+    ) -> None:
+        self._batcher = batcher
         self._catalogue = catalogue
         self._threads = threads
+        self._metrics = metrics
         self._default_model = default_model
 
-    async def answer(self, request: EmotionsRequest, deadline: float) -> EmotionsResponse:
-        """Emotions of every text, in order.
+    async def read(self, query: Query, deadline: float, exchange: Exchange) -> Reading:
+        """Probabilities of every text.
 
         Args:
-            request: checked, its texts within the limits.
+            query: its texts within the limits.
             deadline: on the event loop's clock.
+            exchange: told what is learnt.
 
         Raises:
             Problem: 404, no such model or version; 422, no such profile, or a text is too
                 long and may not be cut.
             TritonError: Triton failed.
         """
-        model = request.model or self._default_model
-        version = await self._catalogue.find(model, request.version)
+        model = query.model or self._default_model
+        version = await self._catalogue.find(model, query.version)
         try:
-            return await self._answer_with(version, request, deadline)
+            return await self._read_with(version, query, deadline, exchange)
         except TritonError as error:
             if not error.may_be_unloaded:
                 raise
             await self._catalogue.look(max_age=0)
-            now = self._catalogue.served.find(model, request.version)
+            now = self._catalogue.served.find(model, query.version)
             # Asking again is safe, since an answer changes nothing, but only another
             # version can answer better: a full queue would get fuller.
             if now.version == version.version:
                 raise
-        return await self._answer_with(now, request, deadline)
+        return await self._read_with(now, query, deadline, exchange)
 
-    async def _answer_with(self, version: Version, request: EmotionsRequest, deadline: float) -> EmotionsResponse:
-        thresholds = _thresholds(version, request)
-        tokens = await self._tokenize(version, request.all_texts)
-        if not request.truncate:
-            _refuse_too_long(tokens, version.card.max_length, one=request.text is not None)
-        probabilities = await self._probabilities(version, [row.ids for row in tokens], deadline)
-        return EmotionsResponse(
-            model=version.model,
-            version=version.version,
-            profile=None if request.threshold is not None else request.profile or DEFAULT_PROFILE,
-            results=[
-                to_result(row, thresholds, row_tokens) for row, row_tokens in zip(probabilities, tokens, strict=True)
-            ],
-        )
+    async def _read_with(self, version: Version, query: Query, deadline: float, exchange: Exchange) -> Reading:
+        _check_profile(version, query)
+        exchange.version = name = version.model, version.version
+        began = time.perf_counter()
+        tokens = await self._tokenize(version, query.texts)
+        exchange.tokenization = time.perf_counter() - began
+        exchange.texts = len(tokens)
+        lengths = [len(row.ids) for row in tokens]
+        exchange.tokens = sum(lengths)
+        self._metrics.tokenized(name, lengths, sum(row.truncated for row in tokens), exchange.tokenization)
+        if not query.truncate:
+            _refuse_too_long(tokens, version.card.max_length, query)
+        began = time.perf_counter()
+        probabilities = await self._batcher.probabilities(version, [row.ids for row in tokens], deadline, exchange.span)
+        exchange.triton = time.perf_counter() - began
+        self._metrics.predicted(name, probabilities)
+        return Reading(version, tokens, probabilities)
 
     async def _tokenize(self, version: Version, texts: list[str]) -> list[Tokens]:
         if sum(map(len, texts)) <= _INLINE_CHARACTERS:
@@ -77,51 +95,18 @@ class Inference:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, version.tokenizer, texts)
 
-    async def _probabilities(self, version: Version, rows: Sequence[list[int]], deadline: float) -> list[list[float]]:
-        timeout = max(deadline - asyncio.get_running_loop().time(), 0.0)
 
-        async def ask(group: Sequence[list[int]]) -> list[list[float]]:
-            return await self._triton.infer(version.model, version.version, group, version.card.pad_id, timeout)
-
-        if len(rows) == 1:
-            return await ask(rows)
-        groups = group_rows([len(row) for row in rows], version.max_batch_size)
-        calls = [asyncio.create_task(ask([rows[index] for index in group])) for group in groups]
-        try:
-            answers = await asyncio.gather(*calls)
-        finally:
-            # One failure is the request's: the others' answers are of no use any more.
-            for call in calls:
-                call.cancel()
-        ordered: list[list[float]] = [[]] * len(rows)
-        for group, answer in zip(groups, answers, strict=True):
-            for index, row in zip(group, answer, strict=True):
-                ordered[index] = row
-        return ordered
-
-
-def _thresholds(version: Version, request: EmotionsRequest) -> dict[str, float]:
+def _check_profile(version: Version, query: Query) -> None:
     profiles = version.card.profiles
-    if request.threshold is not None:
-        return dict.fromkeys(profiles[DEFAULT_PROFILE].thresholds, request.threshold)
-    profile = profiles.get(request.profile or DEFAULT_PROFILE)
-    if profile is None:
-        raise problems.unprocessable(
-            [
-                FieldError(
-                    pointer="#/profile",
-                    detail=f"{version.model} version {version.version} has no such profile; "
-                    f"it has {', '.join(profiles)}",
-                )
-            ]
-        )
-    return profile.thresholds
+    if query.profile is not None and query.profile not in profiles:
+        detail = f"{version.model} version {version.version} has no such profile; it has {', '.join(profiles)}"
+        raise problems.unprocessable([FieldError(pointer="#/profile", detail=detail)])
 
 
-def _refuse_too_long(tokens: Sequence[Tokens], max_length: int, *, one: bool) -> None:
+def _refuse_too_long(tokens: list[Tokens], max_length: int, query: Query) -> None:
     errors = [
         FieldError(
-            pointer="#/text" if one else f"#/texts/{index}",
+            pointer=query.pointer_to(index),
             detail=f"{row.total} tokens, and the model takes {max_length} at most",
         )
         for index, row in enumerate(tokens)

@@ -9,10 +9,13 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from gateway import problems
+from gateway.metrics import Metrics
 
 Answer = TypeVar("Answer")
 _DIGITS: Final = 15
 """Of a Content-Length that is worth reading as a number."""
+_PATIENCE_SECONDS: Final = 0.05
+"""How long after the body a hang-up goes unnoticed."""
 
 
 class ClientGoneError(Exception):
@@ -22,8 +25,9 @@ class ClientGoneError(Exception):
 class Admission:
     """Counts requests in flight, and refuses those beyond the limit at once."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, metrics: Metrics) -> None:
         self._limit = limit
+        self._metrics = metrics
         self.in_flight = 0
 
     @contextlib.contextmanager
@@ -36,10 +40,12 @@ class Admission:
         if self.in_flight >= self._limit:
             raise problems.too_many_requests(self._limit)
         self.in_flight += 1
+        self._metrics.in_flight(self.in_flight)
         try:
             yield
         finally:
             self.in_flight -= 1
+            self._metrics.in_flight(self.in_flight)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -73,18 +79,27 @@ async def until_hang_up(request: Request, work: Coroutine[Any, Any, Answer]) -> 
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - always true in a coroutine
+    watcher: asyncio.Task[None] | None = None
 
     async def watch() -> None:
         # After the body the only message left is the hang-up.
         await request.receive()
         task.cancel()
 
-    watcher = asyncio.create_task(watch())
+    def begin() -> None:
+        nonlocal watcher
+        watcher = asyncio.create_task(watch())
+
+    # Most answers are there before anybody loses patience: watching costs as much as
+    # reading the request.
+    timer = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, begin)
     try:
         return await work
     except asyncio.CancelledError:
-        if watcher.done() and not watcher.cancelled() and task.uncancel() == 0:
+        if watcher is not None and watcher.done() and not watcher.cancelled() and task.uncancel() == 0:
             raise ClientGoneError from None
         raise
     finally:
-        watcher.cancel()
+        timer.cancel()
+        if watcher is not None:
+            watcher.cancel()

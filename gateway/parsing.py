@@ -1,15 +1,20 @@
-"""The body of a request to a checked `EmotionsRequest`, or to the right problem."""
+"""The body of a request, of any protocol, to a checked one, or to the right problem."""
 
 import json
 import urllib.parse
 from collections.abc import Iterable
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from gateway import problems
 from gateway.problems import FieldError
+from gateway.protocols import INPUT_KINDS, ClassificationRequest, PredictRequest
+from gateway.query import Query
 from gateway.schemas import EmotionsRequest, Limits
+
+AnyRequest = TypeVar("AnyRequest", EmotionsRequest, PredictRequest, ClassificationRequest)
 
 _MOST_ERRORS: Final = 100
 """Errors spelled out; a body of a few hundred thousand wrong fields is not worth it."""
@@ -25,23 +30,27 @@ _PLAIN: Final = {
     "bool_type": "must be true or false",
     "model_type": "must be an object",
     "too_short": "must not be empty",
+    "too_long": "must be one text: these models read no pairs",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
     "string_too_short": "must not be empty",
     "string_too_long": "is too long",
-    "greater_than_equal": "must be from 0 to 1",
-    "less_than_equal": "must be from 0 to 1",
-    "finite_number": "must be from 0 to 1",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "finite_number": "must be a number",
+    "literal_error": "must be {expected}",
 }
 """pydantic's error types in words that fit a JSON client."""
 
 
-def parse_request(body: bytes, limits: Limits) -> EmotionsRequest:
-    """Read and check a request.
+def parse_request(kind: type[AnyRequest], body: bytes, limits: Limits) -> tuple[AnyRequest, Query]:
+    """Read and check a request; gives it and what it asks for.
 
     Raises:
         Problem: 400 if the body is not JSON, 422 with every field that is wrong.
     """
     try:
-        request = EmotionsRequest.model_validate_json(body)
+        request = kind.model_validate_json(body)
     except ValidationError as error:
         if error.error_count() > _MOST_ERRORS:
             detail = f"{error.error_count()} fields or values are wrong"
@@ -53,26 +62,31 @@ def parse_request(body: bytes, limits: Limits) -> EmotionsRequest:
             [
                 FieldError(
                     pointer=_pointer(entry["loc"]),
-                    detail=_PLAIN.get(entry["type"], entry["msg"].removeprefix("Value error, ")),
+                    detail=_in_words(entry),
                 )
                 for entry in details
             ]
         ) from None
-    _check_limits(request, limits)
-    return request
+    query = request.query()
+    _check_limits(query, limits)
+    return request, query
 
 
-def _check_limits(request: EmotionsRequest, limits: Limits) -> None:
-    texts = request.all_texts
-    if len(texts) > limits.max_texts:
-        detail = f"{len(texts)} texts, and a request may have {limits.max_texts}"
-        raise problems.unprocessable([FieldError(pointer="#/texts", detail=detail)])
+def _in_words(entry: ErrorDetails) -> str:
+    plain = _PLAIN.get(entry["type"])
+    return plain.format(**entry.get("ctx", {})) if plain else entry["msg"].removeprefix("Value error, ")
+
+
+def _check_limits(query: Query, limits: Limits) -> None:
+    if len(query.texts) > limits.max_texts:
+        detail = f"{len(query.texts)} texts, and a request may have {limits.max_texts}"
+        raise problems.unprocessable([FieldError(pointer=query.list_pointer, detail=detail)])
     errors = [
         FieldError(
-            pointer="#/text" if request.text is not None else f"#/texts/{index}",
+            pointer=query.pointer_to(index),
             detail=f"{len(text)} characters, and a text may have {limits.max_characters}",
         )
-        for index, text in enumerate(texts)
+        for index, text in enumerate(query.texts)
         if len(text) > limits.max_characters
     ]
     if errors:
@@ -123,5 +137,7 @@ def _is_text(value: str) -> bool:
 
 
 def _pointer(path: tuple[str | int, ...]) -> str:
-    segments = (str(part)[:_LONGEST_SEGMENT].replace("~", "~0").replace("/", "~1") for part in path)
+    segments = (
+        str(part)[:_LONGEST_SEGMENT].replace("~", "~0").replace("/", "~1") for part in path if part not in INPUT_KINDS
+    )
     return "#" + "".join(f"/{urllib.parse.quote(segment, safe='~')}" for segment in segments)

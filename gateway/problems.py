@@ -82,9 +82,20 @@ def unprocessable(errors: Sequence[FieldError]) -> Problem:
     )
 
 
+def unauthorized(detail: str) -> Problem:
+    """401: no key, or a wrong one. A browser asks for it on seeing Basic."""
+    challenge = 'Bearer realm="emotions", Basic realm="emotions: the key is the password", charset="UTF-8"'
+    return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"www-authenticate": challenge})
+
+
 def not_found(detail: str) -> Problem:
     """404: no such model or version."""
     return Problem(HTTPStatus.NOT_FOUND, detail)
+
+
+def method_not_allowed(method: str, path: str, allowed: Sequence[str]) -> Problem:
+    """405: the path is there, the method isn't for it."""
+    return Problem(HTTPStatus.METHOD_NOT_ALLOWED, f"{method} is not for {path}.", headers={"allow": ", ".join(allowed)})
 
 
 def body_too_large(limit: int) -> Problem:

@@ -6,6 +6,7 @@ from typing import Final
 
 from gateway.catalogue import Catalogue
 from gateway.failures import TritonError
+from gateway.metrics import Metrics
 from gateway.problems import Problem
 from gateway.triton import Triton
 
@@ -22,11 +23,14 @@ class Readiness:
     and a bad new version of one model must not take the others from their users.
     """
 
-    def __init__(self, triton: Triton, catalogue: Catalogue, default_model: str, interval: float) -> None:
+    def __init__(
+        self, triton: Triton, catalogue: Catalogue, default_model: str, interval: float, metrics: Metrics
+    ) -> None:
         self._triton = triton
         self._catalogue = catalogue
         self._default_model = default_model
         self._interval = interval
+        self._metrics = metrics
         self._ready: bool | None = None
 
     async def what_is_missing(self) -> str | None:
@@ -41,6 +45,7 @@ class Readiness:
             else:
                 logger.warning("not ready: %s", missing)
         self._ready = missing is None
+        self._metrics.ready(ready=self._ready)
         return missing
 
     async def watch(self) -> None:

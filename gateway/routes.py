@@ -1,32 +1,50 @@
 """The endpoints: each takes its request in, hands it on, and writes the answer."""
 
 import asyncio
+import json
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from gateway import documentation, problems
+from gateway import documentation, metrics, problems
+from gateway.emotions import to_emotions
+from gateway.exchange import Exchange
 from gateway.failures import TritonError, to_problem
-from gateway.intake import ClientGoneError, read_body, until_hang_up
+from gateway.front import EXCHANGE
+from gateway.inference import Reading
+from gateway.intake import read_body, until_hang_up
 from gateway.listing import list_models
-from gateway.parsing import parse_request
-from gateway.schemas import EmotionsResponse, Health, Limits, ModelsResponse
+from gateway.parsing import AnyRequest, parse_request
+from gateway.protocols import ClassificationRequest, PredictRequest, classification_scores, predict_scores
+from gateway.query import Query
+from gateway.schemas import EmotionsRequest, Health, ModelsResponse
 from gateway.services import Services
-from gateway.settings import Settings
 
 router = APIRouter()
+
+OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
+"""What needs no key: orchestrators have none."""
 
 
 @router.post("/v1/emotions", **documentation.EMOTIONS)
 async def emotions(request: Request) -> Response:
     """Emotions of one text or many."""
-    services = _services(request)
-    try:
-        with services.admission.place():
-            answer = await _answer(request, services)
-    except ClientGoneError:
-        # Nobody reads this.
-        return Response(status_code=499)
-    return _json(answer)
+    asked, reading = await _read(request, EmotionsRequest)
+    return _json(to_emotions(asked, reading).model_dump_json())
+
+
+@router.post("/predict", **documentation.PREDICT)
+async def predict(request: Request) -> Response:
+    """text-embeddings-inference's protocol."""
+    asked, reading = await _read(request, PredictRequest)
+    return _json(_dump(predict_scores(asked, reading.probabilities)))
+
+
+@router.post("/", **documentation.CLASSIFICATION)
+async def classification(request: Request) -> Response:
+    """The Hugging Face Inference API's text-classification task."""
+    asked, reading = await _read(request, ClassificationRequest)
+    return _json(_dump(classification_scores(asked, reading.probabilities)))
 
 
 @router.get("/v1/models", **documentation.MODELS)
@@ -38,14 +56,15 @@ async def models(request: Request) -> Response:
             await services.catalogue.look()
         except TritonError as error:
             raise to_problem(error, services.settings.request_timeout) from None
-    default_model = services.settings.default_model
-    return _json(list_models(services.catalogue.served, _limits(services.settings), default_model))
+    served, default_model = services.catalogue.served, services.settings.default_model
+    listed: ModelsResponse = list_models(served, services.limits, default_model)
+    return _json(listed.model_dump_json())
 
 
 @router.get("/health/live", **documentation.LIVE)
-async def live() -> Response:
+async def live(_: Request) -> Response:
     """The process is up."""
-    return _json(Health(status="ok"))
+    return _json(Health(status="ok").model_dump_json())
 
 
 @router.get("/health/ready", **documentation.READY)
@@ -54,23 +73,31 @@ async def ready(request: Request) -> Response:
     missing = await _services(request).readiness.what_is_missing()
     if missing is not None:
         raise problems.unavailable(missing)
-    return _json(Health(status="ok"))
+    return _json(Health(status="ok").model_dump_json())
 
 
-async def _answer(request: Request, services: Services) -> EmotionsResponse:
+@router.get("/metrics", **documentation.METRICS)
+async def figures(request: Request) -> Response:
+    """Figures for Prometheus."""
+    return Response(_services(request).metrics.text(), media_type=metrics.CONTENT_TYPE)
+
+
+async def _read(request: Request, kind: type[AnyRequest]) -> tuple[AnyRequest, Reading]:
+    services = _services(request)
     timeout = services.settings.request_timeout
     deadline = asyncio.get_running_loop().time() + timeout
-    try:
-        async with asyncio.timeout_at(deadline):
-            body = await read_body(request, services.settings.max_body_bytes)
-    except TimeoutError:
-        raise problems.body_too_slow(timeout) from None
-    parsed = parse_request(body, _limits(services.settings))
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await until_hang_up(request, services.inference.answer(parsed, deadline))
-    except TimeoutError:
-        raise problems.deadline_passed(timeout) from None
+    query: Query | None = None
+    with services.admission.place():
+        try:
+            async with asyncio.timeout_at(deadline):
+                body = await read_body(request, services.settings.max_body_bytes)
+                asked, query = parse_request(kind, body, services.limits)
+                exchange: Exchange = request.scope[EXCHANGE]
+                work = services.inference.read(query, deadline, exchange)
+                return asked, await until_hang_up(request, work)
+        except TimeoutError:
+            late = problems.body_too_slow(timeout) if query is None else problems.deadline_passed(timeout)
+            raise late from None
 
 
 def _services(request: Request) -> Services:
@@ -78,15 +105,9 @@ def _services(request: Request) -> Services:
     return services
 
 
-def _json(answer: EmotionsResponse | ModelsResponse | Health) -> Response:
-    return Response(answer.model_dump_json(), media_type="application/json")
+def _json(body: str) -> Response:
+    return Response(body, media_type="application/json")
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        max_texts=settings.max_texts,
-        max_characters=settings.max_characters,
-        max_body_bytes=settings.max_body_bytes,
-        max_in_flight=settings.max_in_flight,
-        request_timeout_seconds=settings.request_timeout,
-    )
+def _dump(answer: list[Any]) -> str:
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from contract.version_directory import Label, Probability, ThresholdCost
+from gateway.query import Query
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -46,10 +47,17 @@ class EmotionsRequest(BaseModel):
             raise ValueError("threshold and profile contradict each other: give one of them")
         return self
 
-    @property
-    def all_texts(self) -> list[str]:
-        """The texts, one or many."""
-        return [self.text] if self.text is not None else (self.texts or [])
+    def query(self) -> Query:
+        """The texts, and with what to read them."""
+        one = self.text is not None
+        return Query(
+            texts=[self.text] if self.text is not None else (self.texts or []),
+            pointer="#/text" if one else "#/texts/{}",
+            model=self.model,
+            version=self.version,
+            profile=self.profile,
+            truncate=self.truncate,
+        )
 
 
 class Emotion(BaseModel):

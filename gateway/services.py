@@ -7,11 +7,16 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from gateway.batching import Batcher
 from gateway.catalogue import Catalogue
+from gateway.channel import open_channel
 from gateway.inference import Inference
 from gateway.intake import Admission
+from gateway.metrics import Metrics
 from gateway.readiness import Readiness
+from gateway.schemas import Limits
 from gateway.settings import Settings
+from gateway.tracing import Tracing
 from gateway.triton import Triton
 from gateway.versions import VersionReader
 
@@ -21,31 +26,47 @@ class Services:
     """Everything that lives as long as the application does."""
 
     settings: Settings
+    limits: Limits
     catalogue: Catalogue
     readiness: Readiness
     inference: Inference
     admission: Admission
+    metrics: Metrics
 
 
 @contextlib.asynccontextmanager
-async def running_services(settings: Settings) -> AsyncIterator[Services]:
+async def running_services(settings: Settings, metrics: Metrics, tracing: Tracing) -> AsyncIterator[Services]:
     """Connect to Triton and watch it; a Triton that isn't there yet is waited for."""
-    triton = Triton(settings.triton_address)
+    triton = Triton(open_channel(settings), settings.triton_address)
     catalogue = Catalogue(triton, VersionReader(settings.model_repository))
-    readiness = Readiness(triton, catalogue, settings.default_model, settings.refresh_interval)
+    readiness = Readiness(triton, catalogue, settings.default_model, settings.refresh_interval, metrics)
+    batcher = Batcher(triton, settings.triton_calls, metrics, tracing)
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="tokenize") as threads:
         watch = asyncio.create_task(readiness.watch())
         try:
             yield Services(
                 settings=settings,
+                limits=_limits(settings),
                 catalogue=catalogue,
                 readiness=readiness,
-                inference=Inference(triton, catalogue, threads, settings.default_model),
-                admission=Admission(settings.max_in_flight),
+                inference=Inference(batcher, catalogue, threads, metrics, settings.default_model),
+                admission=Admission(-(-settings.max_in_flight // settings.workers), metrics),
+                metrics=metrics,
             )
         finally:
             watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
             await catalogue.close()
+            await batcher.close()
             await triton.close()
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        max_texts=settings.max_texts,
+        max_characters=settings.max_characters,
+        max_body_bytes=settings.max_body_bytes,
+        max_in_flight=settings.max_in_flight,
+        request_timeout_seconds=settings.request_timeout,
+    )

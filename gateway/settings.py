@@ -1,26 +1,24 @@
-"""Every setting of the gateway, once: name, default, environment variable and flag.
+"""Every setting of the gateway, once: name, type, default and meaning.
 
-A flag wins over its environment variable, which wins over the default. What can't work is
-refused before anything starts.
+Flag, environment variable, `--help` and the table in docs/gateway.md follow from it. What
+can't work is refused before anything starts.
 """
 
-import argparse
-import os
+import ipaddress
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn, Self
+from typing import Final, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "EMOTION_"
-_ADDRESS: Final = re.compile(r"^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$")
+VARIABLE_ONLY: Final = frozenset({"api_keys"})
+"""Settings without a flag: whoever lists the processes reads their flags."""
+_ADDRESS: Final = re.compile(r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$")
+_ORIGIN: Final = re.compile(r"^https?://[A-Za-z0-9.-]+(:\d{1,5})?$|^https?://\[[0-9A-Fa-f:.]+\](:\d{1,5})?$")
+_KEY: Final = re.compile(r"^[A-Za-z0-9._~+/=-]{16,}$")
 _HIGHEST_PORT: Final = 65_535
-
-
-class SettingsError(ValueError):
-    """A setting is unknown, malformed or contradicts another; says which and how."""
 
 
 class Settings(BaseSettings):
@@ -30,7 +28,19 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(8080, ge=0, le=_HIGHEST_PORT, description="port to listen on; 0 takes a free one")
-    triton_address: str = Field("127.0.0.1:8001", description="Triton's gRPC address, host:port")
+    workers: int = Field(1, ge=1, le=64, description="processes that share the port")
+    triton_address: str = Field(
+        "127.0.0.1:8001",
+        description="Triton's gRPC address, host:port; a name with several addresses, or several IP addresses "
+        "with commas between them, shares the work among them",
+    )
+    triton_calls: int = Field(
+        4, ge=1, description="calls to one model version at once; texts that wait meanwhile travel together"
+    )
+    triton_tls: bool = Field(False, description="true: speak TLS with Triton")
+    triton_tls_ca: FilePath | None = Field(None, description="PEM file of the authorities to trust, not the system's")
+    triton_tls_certificate: FilePath | None = Field(None, description="PEM file with the gateway's own certificate")
+    triton_tls_key: FilePath | None = Field(None, description="PEM file with the key of that certificate")
     model_repository: Path = Field(
         Path("model_repository"),
         description="the model repository that Triton serves; the gateway only reads it",
@@ -41,15 +51,33 @@ class Settings(BaseSettings):
     max_texts: int = Field(256, ge=1, description="texts in one request")
     max_characters: int = Field(10_000, ge=1, description="characters in one text")
     max_body_bytes: int = Field(2 * 1024 * 1024, ge=1, description="bytes in one request's body")
-    max_in_flight: int = Field(256, ge=1, description="requests answered at once")
+    max_in_flight: int = Field(256, ge=1, description="requests answered at once, shared out among the workers")
+    api_keys: SecretStr | None = Field(
+        None, description="keys of which a client must show one, with commas between them; only as a variable"
+    )
+    api_keys_file: FilePath | None = Field(None, description="file with such keys, one a line; # begins a comment")
+    cors_origins: str = Field(
+        "", description="origins whose pages may ask, with commas between them, such as https://example.org; * is all"
+    )
+    log_format: Literal["json", "text"] = Field("json", description="json or text, to standard error")
+    log_requests: bool = Field(False, description="true: a line for every request, not only for those that fail")
+    otlp_endpoint: str | None = Field(
+        None, description="where traces go, OTLP over gRPC, such as http://127.0.0.1:4317; none if left out"
+    )
 
     @field_validator("triton_address")
     @classmethod
-    def _is_host_and_port(cls, address: str) -> str:
-        match = _ADDRESS.match(address)
-        if match is None or not 0 < int(match[1]) <= _HIGHEST_PORT:
-            raise ValueError("must be host:port, such as 127.0.0.1:8001")
-        return address
+    def _is_host_and_port(cls, addresses: str) -> str:
+        parts = addresses.split(",")
+        for part in parts:
+            match = _ADDRESS.match(part)
+            if match is None or not 0 < int(match[2]) <= _HIGHEST_PORT:
+                raise ValueError("must be host:port, such as 127.0.0.1:8001")
+        if len(parts) > 1 and len({_ip_version(part) for part in parts} - {None}) != 1:
+            raise ValueError("several addresses must all be IPv4 or all IPv6; a name must stand alone")
+        if len(parts) > 1 and None in {_ip_version(part) for part in parts}:
+            raise ValueError("several addresses must be IP addresses; a name must stand alone")
+        return addresses
 
     @field_validator("model_repository")
     @classmethod
@@ -58,76 +86,77 @@ class Settings(BaseSettings):
             raise ValueError(f"{path} is not a directory: name the one Triton serves")
         return path
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: str) -> str:
+        for origin in _split(origins):
+            if origin != "*" and not _ORIGIN.match(origin):
+                raise ValueError(f"{origin} is no origin; one looks like https://example.org, without a path")
+        return origins
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_endpoint(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None and not _ORIGIN.match(endpoint):
+            raise ValueError("must be http://host:port, or https://host:port for TLS")
+        return endpoint
+
     @model_validator(mode="after")
-    def _longest_text_fits_the_body(self) -> Self:
+    def _settings_agree(self) -> Self:
         if self.max_body_bytes < self.max_characters:
             raise ValueError(
                 f"max_body_bytes ({self.max_body_bytes}) is too small for one text of "
                 f"max_characters ({self.max_characters})"
             )
+        if self.max_in_flight < self.workers:
+            raise ValueError(f"max_in_flight ({self.max_in_flight}) leaves some of {self.workers} workers without any")
+        parts = (self.triton_tls_ca, self.triton_tls_certificate, self.triton_tls_key)
+        if not self.triton_tls and any(parts):
+            raise ValueError("triton_tls_ca, triton_tls_certificate and triton_tls_key need triton_tls")
+        if (self.triton_tls_certificate is None) != (self.triton_tls_key is None):
+            raise ValueError("triton_tls_certificate and triton_tls_key are needed together")
+        if self.api_keys is not None and self.api_keys_file is not None:
+            raise ValueError("api_keys and api_keys_file contradict each other: give one of them")
+        read_keys(self)
         return self
 
-
-def flag(name: str) -> str:
-    """The command-line flag of a setting."""
-    return "--" + name.replace("_", "-")
-
-
-def variable(name: str) -> str:
-    """The environment variable of a setting."""
-    return PREFIX + name.upper()
+    @property
+    def allowed_origins(self) -> list[str]:
+        """Origins whose pages may ask; empty for none."""
+        return _split(self.cors_origins)
 
 
-def read_settings(arguments: Sequence[str]) -> Settings:
-    """Settings from the command line and the environment.
-
-    `--help` prints them all and exits with 0.
+def read_keys(settings: Settings) -> frozenset[str]:
+    """The keys of which a client must show one; empty if none is needed.
 
     Raises:
-        SettingsError: one sentence on what is wrong.
+        ValueError: keys were to be given, but there are none or one can't be sent.
     """
-    known = {variable(name) for name in Settings.model_fields}
-    unknown = sorted(key for key in os.environ if key.upper().startswith(PREFIX) and key.upper() not in known)
-    if unknown:
-        raise SettingsError(
-            f"{unknown[0]} is not a setting of the gateway: unset it; python -m gateway --help lists them all"
-        )
-    given = vars(_parser().parse_args(arguments))
+    if settings.api_keys is not None:
+        where, keys = "api_keys", _split(settings.api_keys.get_secret_value())
+    elif settings.api_keys_file is not None:
+        where = f"api_keys_file {settings.api_keys_file}"
+        try:
+            lines = settings.api_keys_file.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{where} can't be read: {error}") from None
+        keys = [key for line in lines if (key := line.partition("#")[0].strip())]
+    else:
+        return frozenset()
+    if not keys:
+        raise ValueError(f"{where} holds no key: give one, or leave the setting out")
+    # Never the key itself in the sentence.
+    if not all(_KEY.match(key) for key in keys):
+        raise ValueError(f"{where} holds a key that is shorter than 16 characters, or not of A-Z a-z 0-9 - . _ ~ + / =")
+    return frozenset(keys)
+
+
+def _split(values: str) -> list[str]:
+    return [value for part in values.split(",") if (value := part.strip())]
+
+
+def _ip_version(address: str) -> int | None:
     try:
-        return Settings(**given)
-    except ValidationError as error:
-        raise SettingsError(_sentence(error, given)) from None
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser that leaves the exit to the caller."""
-
-    def error(self, message: str) -> NoReturn:
-        raise SettingsError(f"{message}; python -m gateway --help lists all flags")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="python -m gateway",
-        description="HTTP in front of Triton: Russian text in, emotions out.",
-        allow_abbrev=False,
-        argument_default=argparse.SUPPRESS,
-    )
-    for name, field in Settings.model_fields.items():
-        parser.add_argument(
-            flag(name),
-            metavar=name.rpartition("_")[2].upper(),
-            help=f"{field.description} (default: {field.default}; {variable(name)})",
-        )
-    return parser
-
-
-def _sentence(error: ValidationError, given: Mapping[str, Any]) -> str:
-    first = error.errors(include_url=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:
-        return message
-    name = str(first["loc"][0])
-    source = flag(name) if name in given else variable(name)
-    value = given.get(name, os.environ.get(variable(name), ""))
-    return f"{source} {value!r}: {message[:1].lower()}{message[1:]}"
+        return ipaddress.ip_address(address.rpartition(":")[0].strip("[]")).version
+    except ValueError:
+        return None

@@ -1,11 +1,10 @@
-"""The calls to Triton: one gRPC channel, KServe v2, a deadline on every call.
+"""The calls to Triton: KServe v2 over one gRPC channel, a deadline on every call.
 
 Uses Triton's generated protobuf classes as they are: the client classes above them copy
 every tensor once more and know nothing of cancelling.
 """
 
 import array
-import math
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -13,26 +12,13 @@ from typing import Final, TypeVar
 import grpc
 import grpc.aio
 from tritonclient.grpc import service_pb2 as messages
-from tritonclient.grpc.service_pb2_grpc import (
-    GRPCInferenceServiceStub,
-)
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from contract.labels import EMOTIONS
 from contract.version_directory import INPUT_IDS, PROBABILITIES
 from gateway.failures import TritonError
+from gateway.tracing import Metadata
 
-_CHANNEL_OPTIONS: Final = (
-    # A host that vanished without closing its connections is noticed within 15 s. gRPC
-    # pings only while a call waits, so Triton's limit on idle pings is never met.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    # gRPC's own back-off reaches two minutes, and a restarted Triton would wait for it.
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    # Triton is a neighbour; a proxy set for the way out must not get in between.
-    ("grpc.enable_http_proxy", 0),
-)
 _FLOAT_BYTES: Final = 4
 
 Answer = TypeVar("Answer")
@@ -56,13 +42,18 @@ class ModelLimits:
 
 
 class Triton:
-    """A connection to one Triton. Make and close it within one event loop."""
+    """A connection to Triton, or to several. Make and close it within one event loop."""
 
-    def __init__(self, address: str) -> None:
-        """Prepare the channel; nothing is sent before the first call."""
+    def __init__(self, channel: grpc.aio.Channel, address: str) -> None:
+        """Nothing is sent before the first call.
+
+        Args:
+            channel: from `gateway.channel`; this closes it.
+            address: for sentences about Triton.
+        """
         self.address = address
-        self._channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
-        self._stub = GRPCInferenceServiceStub(self._channel)
+        self._channel = channel
+        self._stub = GRPCInferenceServiceStub(channel)
 
     async def close(self) -> None:
         """Close the channel; calls under way are cancelled."""
@@ -103,21 +94,32 @@ class Triton:
         )
 
     async def infer(
-        self, model: str, version: str, rows: Sequence[Sequence[int]], pad_id: int, timeout: float
+        self,
+        model: str,
+        version: str,
+        rows: Sequence[Sequence[int]],
+        pad_id: int,
+        timeout: float,
+        metadata: Metadata = (),
     ) -> list[list[float]]:
-        """Probabilities of one group of rows, `[rows, 6]` in the order of `rows`.
+        """Probabilities of one batch of rows, `[rows, 6]` in the order of `rows`.
 
         Args:
             model: name in Triton.
             version: version directory's name.
-            rows: token ids; rows are right-padded here with `pad_id` to the longest.
+            rows: token ids, of at least one row (Triton never answers `[0, 0]`); they are
+                right-padded here with `pad_id` to the longest.
             pad_id: the tokenizer's padding token.
             timeout: seconds; it becomes the call's deadline, and Triton drops a request
                 whose deadline has passed from its queue.
+            metadata: of the call, for traces.
 
         Raises:
-            TritonError: any failure; an answer of the wrong size or not of numbers is INTERNAL.
+            TritonError: any failure; an answer of the wrong size is INTERNAL.
+            ValueError: there are no rows.
         """
+        if not rows:
+            raise ValueError("rows must not be empty: Triton never answers that")
         length = max(map(len, rows))
         ids = array.array("q")
         for row in rows:
@@ -132,7 +134,7 @@ class Triton:
             outputs=[messages.ModelInferRequest.InferRequestedOutputTensor(name=PROBABILITIES)],
             raw_input_contents=(ids.tobytes(),),
         )
-        answer = await _call(self._stub.ModelInfer(request, timeout=timeout))
+        answer = await _call(self._stub.ModelInfer(request, timeout=timeout, metadata=metadata))
         raw = answer.raw_output_contents[0] if answer.raw_output_contents else b""
         width = len(EMOTIONS)
         if len(raw) != len(rows) * width * _FLOAT_BYTES:
@@ -142,11 +144,6 @@ class Triton:
                 f"{len(rows)} rows, {len(rows) * width * _FLOAT_BYTES} expected",
             )
         values = array.array("f", raw).tolist()
-        if not all(map(math.isfinite, values)):
-            raise TritonError(
-                grpc.StatusCode.INTERNAL,
-                f"{model} version {version} answered {PROBABILITIES} that are not all finite",
-            )
         return [values[start : start + width] for start in range(0, len(values), width)]
 
 

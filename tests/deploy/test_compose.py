@@ -23,7 +23,8 @@ import jsonschema
 import pytest
 import yaml
 
-from gateway.settings import Settings, read_settings
+from gateway.command_line import read_settings
+from gateway.settings import Settings
 from server.arguments import command_line_parser, server_options
 from server.environment import TritonEnvironment, read_environment
 from server.triton import CLOSED_PROTOCOLS, ServerOptions, command_line, variables

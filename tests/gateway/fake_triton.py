@@ -46,12 +46,14 @@ def answer(request: Any, value: float = 0.5, missing: int = 0) -> Any:
 
 
 @contextlib.contextmanager
-def running_fake_triton() -> Iterator[FakeTriton]:
-    """A fake on a free port."""
+def running_fake_triton(credentials: grpc.ServerCredentials | None = None) -> Iterator[FakeTriton]:
+    """A fake on a free port, with TLS if it has credentials."""
     server = grpc.server(ThreadPoolExecutor(32))
     fake = FakeTriton()
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(fake, server)
-    fake.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    anywhere = "127.0.0.1:0"
+    port = server.add_secure_port(anywhere, credentials) if credentials else server.add_insecure_port(anywhere)
+    fake.address = f"127.0.0.1:{port}"
     server.start()
     try:
         yield fake

@@ -1,6 +1,7 @@
 """A real `python -m gateway` for tests: started, watched and cleared away."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -16,7 +17,9 @@ from typing import Any
 import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
-_LISTENING = re.compile(r"listening on (http://\S+)")
+_LISTENING = re.compile(r"listening on (http://[^\s\"]+)")
+_TEXT_OF_A_CLIENT = re.compile("[А-Яа-яЁё]|\\\\u04")
+SECRET = "a-secret-that-nobody-may-read"  # noqa: S105
 
 
 @dataclass
@@ -27,6 +30,10 @@ class GatewayProcess:
 
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Its log; every line is JSON."""
+        return [json.loads(line) for line in self.log().splitlines()]
 
     def client(self, **options: Any) -> httpx.Client:
         return httpx.Client(base_url=self.url, trust_env=False, **{"timeout": 30.0, **options})
@@ -55,9 +62,22 @@ def environment(**variables: str) -> dict[str, str]:
     return {**inherited, **variables}
 
 
+def assert_harmless(gateway: GatewayProcess) -> None:
+    log = gateway.log()
+    assert "Traceback" not in log, log
+    assert SECRET not in log
+    # Tests send Cyrillic; the gateway's own words are English.
+    assert not _TEXT_OF_A_CLIENT.search(log), log
+    if "--log-format=text" not in gateway.process.args:
+        assert all(line["level"] in ("info", "warning", "error") for line in gateway.lines())
+
+
 @contextlib.contextmanager
-def running_gateway(repository: Path, triton: str, *flags: str) -> Iterator[GatewayProcess]:
-    """A gateway that listens on a free port; stopped with SIGTERM, which must give 0."""
+def running_gateway(repository: Path, triton: str, *flags: str, **variables: str) -> Iterator[GatewayProcess]:
+    """A gateway that listens on a free port; stopped with SIGTERM, which must give 0.
+
+    Whatever a test does to it, its log is JSON throughout, and holds no text, no key and no traceback.
+    """
     descriptor, log_path = tempfile.mkstemp(prefix="test-gateway-", suffix=".log")
     command = [
         *(sys.executable, "-m", "gateway", "--port=0"),
@@ -66,7 +86,9 @@ def running_gateway(repository: Path, triton: str, *flags: str) -> Iterator[Gate
         *flags,
     ]
     with os.fdopen(descriptor, "wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(**variables), stdout=log, stderr=subprocess.STDOUT
+        )
     gateway = GatewayProcess(process, Path(log_path))
     try:
         deadline = time.monotonic() + 20
@@ -79,7 +101,7 @@ def running_gateway(repository: Path, triton: str, *flags: str) -> Iterator[Gate
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             assert process.wait(15) == 0, f"stopped with {process.returncode}:\n{gateway.log()}"
-        assert "Traceback" not in gateway.log(), gateway.log()
+        assert_harmless(gateway)
     finally:
         if process.poll() is None:
             process.kill()

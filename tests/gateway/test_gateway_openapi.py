@@ -7,14 +7,18 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from jsonschema import Draft202012Validator
+from pydantic import SecretStr
 
 from gateway.app import make_app
 from gateway.settings import Settings
 from tests.gateway.gateway_process import GatewayProcess
 
 STATUSES = {
-    ("/v1/emotions", "post"): {200, 400, 404, 408, 413, 422, 429, 500, 503, 504},
-    ("/v1/models", "get"): {200, 500, 503, 504},
+    ("/v1/emotions", "post"): {200, 400, 401, 404, 408, 413, 422, 429, 500, 503, 504},
+    ("/predict", "post"): {200, 400, 401, 404, 408, 413, 422, 429, 500, 503, 504},
+    ("/", "post"): {200, 400, 401, 404, 408, 413, 422, 429, 500, 503, 504},
+    ("/v1/models", "get"): {200, 401, 500, 503, 504},
+    ("/metrics", "get"): {200, 401, 500},
     ("/health/live", "get"): {200, 500},
     ("/health/ready", "get"): {200, 500, 503},
 }
@@ -40,10 +44,11 @@ def test_statuses(document: dict[str, Any]) -> None:
         for method, operation in operations.items()
     }
     assert found == STATUSES
-    for operations in document["paths"].values():
+    for path, operations in document["paths"].items():
         for operation in operations.values():
             for status, response in operation["responses"].items():
-                kind = "application/json" if status == "200" else "application/problem+json"
+                answer = "text/plain" if path == "/metrics" else "application/json"
+                kind = answer if status == "200" else "application/problem+json"
                 assert list(response["content"]) == [kind]
 
 
@@ -82,17 +87,40 @@ def test_answers_fit_their_schemas(document: dict[str, Any], gateway: GatewayPro
             validator(document, name).validate(response.json())
 
 
-def test_the_examples_work(document: dict[str, Any], gateway: GatewayProcess) -> None:
-    body = document["paths"]["/v1/emotions"]["post"]["requestBody"]["content"]["application/json"]
-    assert len(body["examples"]) >= 4
+@pytest.mark.parametrize("path", ["/v1/emotions", "/predict", "/"])
+def test_the_examples_work(document: dict[str, Any], gateway: GatewayProcess, path: str) -> None:
+    body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+    assert len(body["examples"]) >= 2
     with gateway.client() as client:
         for example in body["examples"].values():
-            assert client.post("/v1/emotions", json=example["value"]).status_code == 200
+            assert client.post(path, json=example["value"]).status_code == 200
             assert re.search("[а-я]", str(example["value"]))
 
 
-def test_the_documentation_page(gateway: GatewayProcess) -> None:
-    with gateway.client() as client:
-        page = client.get("/docs")
-    assert page.status_code == 200
-    assert "/openapi.json" in page.text
+@pytest.mark.parametrize(
+    ("request_body", "valid"),
+    [
+        ({"inputs": "a"}, True),
+        ({"inputs": ["a"]}, True),
+        ({"inputs": [["a"], ["b"]]}, True),
+        ({"inputs": [["a", "b"]]}, False),
+        ({"inputs": ["a"] * 8}, False),
+        ({"inputs": [["a"]] * 8}, False),
+        ({"inputs": "a" * 100}, False),
+        ({"inputs": [["a" * 100]]}, False),
+        ({"inputs": []}, False),
+        ({"inputs": 5}, False),
+        ({"inputs": "a", "foo": 1}, False),
+    ],
+)
+def test_the_predict_schema(document: dict[str, Any], request_body: object, valid: bool) -> None:
+    assert validator(document, "PredictRequest").is_valid(request_body) == valid
+
+
+def test_keys_are_documented_where_they_are_set() -> None:
+    settings = Settings(model_repository=Path(), api_keys=SecretStr("0123456789abcdef"))
+    front = make_app(settings)
+    found = TestClient(front).get("/openapi.json", headers={"authorization": "Bearer 0123456789abcdef"}).json()
+    assert found["security"] == [{"key": []}]
+    assert found["paths"]["/health/ready"]["get"]["security"] == []
+    assert "0123456789abcdef" not in str(found)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import Settings, flag, read_settings, variable
+from gateway.command_line import default, flag, read_settings, variable
+from gateway.settings import VARIABLE_ONLY, Settings
 from tests.gateway.gateway_process import ROOT, environment
 
 
@@ -44,9 +45,13 @@ def test_help_shows_every_flag_default_and_variable() -> None:
     shown = run("--help")
     assert shown.returncode == 0
     words = " ".join(shown.stdout.split())
-    for name, field in Settings.model_fields.items():
+    for name in Settings.model_fields:
+        if name in VARIABLE_ONLY:
+            assert flag(name) + " " not in words
+            assert variable(name) in words
+            continue
         assert flag(name) in words
-        assert f"(default: {field.default}; {variable(name)})" in words
+        assert f"(default: {default(name)}; {variable(name)})" in words
 
 
 @pytest.mark.parametrize(
@@ -63,6 +68,22 @@ def test_help_shows_every_flag_default_and_variable() -> None:
         (["--triton-address=localhost:0"], {}, "must be host:port"),
         (["--model-repository=nowhere"], {}, "nowhere is not a directory"),
         (["--max-body-bytes=10"], {}, "max_body_bytes (10) is too small"),
+        (["--triton-address=10.0.0.1:8001,triton:8001"], {}, "a name must stand alone"),
+        (["--triton-address=10.0.0.1:8001,[::1]:8001"], {}, "must all be IPv4 or all IPv6"),
+        (["--triton-tls=perhaps"], {}, "--triton-tls 'perhaps'"),
+        (["--triton-tls-ca=pyproject.toml"], {}, "need triton_tls"),
+        (["--triton-tls=true", "--triton-tls-key=pyproject.toml"], {}, "are needed together"),
+        (["--triton-tls=true", "--triton-tls-ca=nowhere.pem"], {}, "--triton-tls-ca 'nowhere.pem'"),
+        (["--workers=0"], {}, "--workers '0'"),
+        (["--workers=8", "--max-in-flight=4"], {}, "workers without any"),
+        (["--cors-origins=example.org"], {}, "example.org is no origin"),
+        (["--log-format=xml"], {}, "--log-format 'xml'"),
+        (["--otlp-endpoint=collector:4317"], {}, "must be http://host:port"),
+        (["--api-keys=0123456789abcdef"], {}, "--api-keys"),
+        ([], {"EMOTION_API_KEYS": ""}, "api_keys holds no key"),
+        ([], {"EMOTION_API_KEYS": "too-short"}, "shorter than 16"),
+        (["--api-keys-file=pyproject.toml"], {}, "shorter than 16"),
+        (["--api-keys-file=README.md"], {"EMOTION_API_KEYS": "0123456789abcdef"}, "contradict each other"),
     ],
 )
 def test_wrong_settings(flags: list[str], variables: dict[str, str], sentence: str) -> None:
@@ -72,6 +93,7 @@ def test_wrong_settings(flags: list[str], variables: dict[str, str], sentence: s
     assert ended.stderr.startswith("error: ")
     assert sentence in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+    assert "too-short" not in ended.stderr
 
 
 def test_a_port_in_use() -> None:

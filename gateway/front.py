@@ -1,0 +1,157 @@
+"""Where every request comes in: who it is from, which endpoint answers, and what is told of it.
+
+An ASGI application of its own. FastAPI describes the endpoints; sending each request through
+its routing and middleware would cost as much as everything else done here.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway import log, problems
+from gateway.exchange import Exchange, request_id
+from gateway.failures import TritonError, to_problem
+from gateway.intake import ClientGoneError
+from gateway.keys import Keys
+from gateway.metrics import Metrics
+from gateway.problems import Problem
+from gateway.tracing import Tracing
+
+logger = logging.getLogger("gateway")
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+EXCHANGE: Final = "emotion.exchange"
+"""Where in the scope an endpoint finds its `Exchange`."""
+CLIENT_GONE: Final = 499
+"""Status of a request whose client has hung up, in log and metrics; nobody receives it."""
+
+_SECURITY: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_UNLESS_SET: Final = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+_LOGGED: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.GATEWAY_TIMEOUT})
+"""Statuses whose requests are logged in any case. 503 is not: that Triton is away is said once."""
+
+
+class Front:
+    """Dispatches requests by method and path; turns what goes wrong into problems."""
+
+    def __init__(
+        self,
+        endpoints: Mapping[tuple[str, str], Endpoint],
+        *,
+        open_paths: frozenset[str],
+        keys: Keys,
+        metrics: Metrics,
+        tracing: Tracing,
+        timeout: float,
+        log_requests: bool,
+        lifespan: ASGIApp,
+    ) -> None:
+        """Prepare to answer.
+
+        Args:
+            endpoints: by method and path.
+            open_paths: that need no key.
+            keys: that are let in.
+            metrics: told of every request.
+            tracing: told of every request.
+            timeout: seconds a request is given, for sentences about it.
+            log_requests: whether each is logged, or only those that fail.
+            lifespan: handles the application's start and end.
+        """
+        self._endpoints = endpoints
+        self._open_paths = open_paths
+        self._keys = keys
+        self._metrics = metrics
+        self._tracing = tracing
+        self._timeout = timeout
+        self._log_requests = log_requests
+        self._lifespan = lifespan
+        self._methods: dict[str, list[str]] = {}
+        for method, path in sorted(endpoints):
+            self._methods.setdefault(path, []).append(method)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._lifespan(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        headers = request.headers
+        path, method = scope["path"], scope["method"]
+        endpoint = path if path in self._methods else ""
+        exchange = Exchange(endpoint, method, request_id(headers.get("x-request-id")))
+        exchange.span = self._tracing.request(f"{method} {endpoint}".rstrip(), headers)
+        scope[EXCHANGE] = exchange
+        response = await self._answer(request, exchange)
+        raw = response.raw_headers
+        raw.extend(_SECURITY)
+        raw.append((b"x-request-id", exchange.id.encode()))
+        raw.append((b"server-timing", exchange.server_timing().encode()))
+        names = {name for name, _ in raw}
+        raw.extend(header for header in _UNLESS_SET if header[0] not in names)
+        # Before it is sent: whoever has the answer finds it counted.
+        self._tell(exchange, response.status_code)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request, exchange: Exchange) -> Response:
+        try:
+            # Health checks have no keys; a page of another origin may learn nothing from them.
+            if exchange.endpoint not in self._open_paths:
+                self._keys.check(request.headers.get("authorization"))
+            endpoint = self._endpoints.get((exchange.method, exchange.endpoint))
+            if endpoint is None:
+                raise self._no_such(request.scope["path"], exchange)
+            return await endpoint(request)
+        except Problem as problem:
+            return problem.response()
+        except TritonError as error:
+            meant = to_problem(error, self._timeout)
+            if meant.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                logger.error("Triton failed a request with %s", error, extra={log.REQUEST: _facts(exchange)})
+            return meant.response()
+        except ClientGoneError:
+            return Response(status_code=CLIENT_GONE)
+        except Exception:
+            logger.exception("a bug", extra={log.REQUEST: _facts(exchange)})
+            return problems.bug().response()
+
+    def _no_such(self, path: str, exchange: Exchange) -> Problem:
+        if not exchange.endpoint:
+            return problems.not_found(f"There is no {path[:200]} here; /docs lists what is.")
+        return problems.method_not_allowed(exchange.method, path, self._methods[exchange.endpoint])
+
+    def _tell(self, exchange: Exchange, status: int) -> None:
+        self._metrics.request(exchange.endpoint, exchange.version, status, exchange.seconds)
+        if exchange.span is not None:
+            self._tracing.answered(exchange.span, status, exchange.known())
+        if self._log_requests or status in _LOGGED:
+            logger.log(
+                logging.WARNING if status in _LOGGED else logging.INFO,
+                "answered",
+                extra={
+                    log.REQUEST: {
+                        **_facts(exchange),
+                        "status": status,
+                        "milliseconds": round(exchange.seconds * 1e3, 2),
+                        **exchange.known(),
+                    }
+                },
+            )
+
+
+def _facts(exchange: Exchange) -> dict[str, str | int | float]:
+    # A path that is no endpoint is the client's own words.
+    return {"request_id": exchange.id, "method": exchange.method, "path": exchange.endpoint or "(unknown)"}

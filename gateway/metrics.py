@@ -1,0 +1,131 @@
+"""What the gateway counts and times, for Prometheus.
+
+Stages are those of a request: tokenization, the call to Triton (which carries the rows of
+several requests), and the whole. Triton's own metrics tell queue and computation.
+"""
+
+import os
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from contract.labels import EMOTIONS
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Directory in which prometheus_client's processes meet; read by it when it is imported."""
+_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_ROWS: Final = (1, 2, 4, 8, 16, 32, 64)
+_TOKENS: Final = (4, 8, 16, 32, 64, 128, 256)
+_VERSION: Final = ("model", "version")
+
+
+class Metrics:
+    """One process's figures; made once."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "emotion_requests", "Requests answered", ("endpoint", *_VERSION, "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "emotion_request_seconds",
+            "From the first byte of a request's head to its answer",
+            ("endpoint",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._tokenization = Histogram(
+            "emotion_tokenization_seconds",
+            "Tokenizing all texts of a request",
+            _VERSION,
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._triton = Histogram(
+            "emotion_triton_seconds", "One call to Triton", _VERSION, buckets=_SECONDS, registry=self._registry
+        )
+        self._rows = Histogram(
+            "emotion_batch_rows", "Texts in one call to Triton", _VERSION, buckets=_ROWS, registry=self._registry
+        )
+        self._tokens = Histogram(
+            "emotion_text_tokens", "Tokens of one text", _VERSION, buckets=_TOKENS, registry=self._registry
+        )
+        self._truncated = Counter(
+            "emotion_texts_truncated", "Texts cut to the model's length", _VERSION, registry=self._registry
+        )
+        self._predicted = Counter(
+            "emotion_predicted",
+            "Texts by their most probable emotion; a drift shows here",
+            (*_VERSION, "emotion"),
+            registry=self._registry,
+        )
+        self._in_flight = Gauge(
+            "emotion_requests_in_flight",
+            "Requests being answered",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self._ready = Gauge(
+            "emotion_ready",
+            "1 if requests can be answered",
+            registry=self._registry,
+            multiprocess_mode="livemin",
+        )
+        # By their labels: finding a child costs prometheus_client more than counting with it.
+        self._counters: dict[tuple[str, ...], Counter] = {}
+        self._histograms: dict[tuple[str, ...], Histogram] = {}
+
+    def request(self, endpoint: str, version: tuple[str, str], status: int, seconds: float) -> None:
+        """One request answered; `version` is model and version, empty if it came to none."""
+        self._counted(self._requests, endpoint, *version, str(status)).inc()
+        self._of(self._seconds, "seconds", endpoint).observe(seconds)
+
+    def tokenized(self, version: tuple[str, str], tokens: list[int], truncated: int, seconds: float) -> None:
+        """The texts of one request, by their tokens."""
+        self._of(self._tokenization, "tokenization", *version).observe(seconds)
+        observe = self._of(self._tokens, "tokens", *version).observe
+        for count in tokens:
+            observe(count)
+        if truncated:
+            self._truncated.labels(*version).inc(truncated)
+
+    def triton_call(self, model: str, version: str, rows: int, seconds: float) -> None:
+        """One call to Triton that was answered."""
+        self._of(self._triton, "triton", model, version).observe(seconds)
+        self._of(self._rows, "rows", model, version).observe(rows)
+
+    def predicted(self, version: tuple[str, str], probabilities: list[list[float]]) -> None:
+        """What a request's texts came to."""
+        for row in probabilities:
+            self._counted(self._predicted, *version, EMOTIONS[row.index(max(row))]).inc()
+
+    def in_flight(self, number: int) -> None:
+        """Requests being answered now."""
+        self._in_flight.set(number)
+
+    def ready(self, *, ready: bool) -> None:
+        """Whether requests can be answered."""
+        self._ready.set(ready)
+
+    def text(self) -> bytes:
+        """All figures of all workers, in Prometheus's text format."""
+        if MULTIPROCESS not in os.environ:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+    def _of(self, histogram: Histogram, name: str, *labels: str) -> Histogram:
+        key = (name, *labels)
+        found = self._histograms.get(key)
+        if found is None:
+            found = self._histograms[key] = histogram.labels(*labels)
+        return found
+
+    def _counted(self, counter: Counter, *labels: str) -> Counter:
+        found = self._counters.get(labels)
+        if found is None:
+            found = self._counters[labels] = counter.labels(*labels)
+        return found

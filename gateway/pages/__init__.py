@@ -1,0 +1,74 @@
+"""What a browser is shown: the page at `/`, the documentation at `/docs`, and what both are made of.
+
+Everything comes from this process; no page loads anything from elsewhere, and none runs a
+script or takes a style that is written inside it.
+"""
+
+import json
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.front import Endpoint
+
+_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+# Swagger UI writes styles into its elements.
+_DOCS_POLICY: Final = _POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+_KINDS: Final = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+_SWAGGER: Final = "fastapi_swagger.resources"
+_FILES: Final = {
+    "/": (__name__, "page.html"),
+    "/page.css": (__name__, "page.css"),
+    "/page.js": (__name__, "page.js"),
+    "/icon.svg": (__name__, "icon.svg"),
+    "/docs": (__name__, "docs.html"),
+    "/docs.js": (__name__, "docs.js"),
+    "/docs/swagger-ui.css": (_SWAGGER, "swagger-ui.css"),
+    "/docs/swagger-ui-bundle.js": (_SWAGGER, "swagger-ui-bundle.js"),
+}
+
+
+def endpoints(document: Callable[[], dict[str, Any]]) -> dict[tuple[str, str], Endpoint]:
+    """The pages by method and path; `document` makes the OpenAPI document, once."""
+    made: dict[tuple[str, str], Endpoint] = {
+        ("GET", path): _file(path, package, name) for path, (package, name) in _FILES.items()
+    }
+
+    async def openapi(_: Request) -> Response:
+        return Response(json.dumps(document(), ensure_ascii=False), media_type="application/json")
+
+    made["GET", "/openapi.json"] = openapi
+    return made
+
+
+def _file(path: str, package: str, name: str) -> Endpoint:
+    body = files(package).joinpath(name).read_bytes()
+    headers = {
+        "content-security-policy": _DOCS_POLICY if path == "/docs" else _POLICY,
+        # Small, and another version must not meet an older one's script.
+        "cache-control": "no-cache",
+    }
+
+    async def endpoint(_: Request) -> Response:
+        return Response(body, headers=headers, media_type=_KINDS[name.rpartition(".")[2]])
+
+    return endpoint

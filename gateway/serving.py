@@ -1,0 +1,120 @@
+"""The port, and the processes that serve it: one, or several workers under one parent."""
+
+import ctypes
+import logging
+import os
+import signal
+import socket
+import tempfile
+from functools import partial
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.supervisors import Multiprocess
+
+from gateway.command_line import flag
+from gateway.log import set_up_log
+from gateway.settings import Settings
+
+logger = logging.getLogger("gateway")
+
+_BACKLOG: Final = 2048
+_GRACE_SECONDS: Final = 1
+"""On top of the request timeout, for answers under way when the stop comes."""
+_SET_PARENT_DEATH_SIGNAL: Final = 1
+
+
+class PortError(OSError):
+    """The address can't be listened on; says why."""
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Take the port.
+
+    Raises:
+        PortError: it can't be had.
+    """
+    where = f"{settings.host}:{settings.port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        # Connections of an earlier run, still waiting to end, would hold the port.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        raise PortError(
+            f"can't listen on {where} ({error.strerror}): stop what uses it, or choose another "
+            f"with {flag('host')} and {flag('port')}"
+        ) from None
+    return listener
+
+
+def serve(settings: Settings, listener: socket.socket) -> int:
+    """Serve until SIGINT or SIGTERM; returns the exit code."""
+    if settings.workers > 1:
+        return _serve_with_workers(settings, listener)
+    # When it has stopped, uvicorn raises the signal that stopped it once more, for whoever
+    # listened before: a stop that was asked for is no failure.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda *_: None)
+    server = _Server(_configuration(settings))
+    server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+def _serve_with_workers(settings: Settings, listener: socket.socket) -> int:
+    with tempfile.TemporaryDirectory(prefix="emotion-metrics-") as directory:
+        # Before any worker imports prometheus_client, which looks for it then.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+        supervisor = Multiprocess(_configuration(settings), sockets=[listener])
+        _say_listening(listener)
+        supervisor.run()
+    return 1 if any(process.exitcode == uvicorn.config.STARTUP_FAILURE for process in supervisor.processes) else 0
+
+
+def application(settings: Settings, parent: int) -> ASGIApp:
+    """The application in a process that serves it; `parent` is the process that started everything."""
+    # Only now: prometheus_client settles at its import whether it shares its figures.
+    from gateway.app import make_app
+
+    if os.getpid() != parent:
+        set_up_log(settings.log_format)
+        # Killed in a way that leaves it no time to stop its workers, it takes them along.
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    return make_app(settings)
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or []:
+            _say_listening(listener)
+
+
+def _say_listening(listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    logger.info("listening on http://%s:%d", shown, port)
+
+
+def _configuration(settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        partial(application, settings, os.getpid()),
+        factory=True,
+        workers=settings.workers,
+        loop="uvloop",
+        http="gateway.http:HeadLimitedProtocol",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        date_header=True,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=int(settings.request_timeout) + _GRACE_SECONDS,
+    )

@@ -1,0 +1,117 @@
+"""Two Tritons behind one address list: shared, and one that dies, hangs or turns calls away is left out."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import psutil
+import pytest
+
+from tests.gateway.fake_triton import FakeTriton, answer, running_fake_triton
+from tests.gateway.gateway_process import GatewayProcess, running_gateway
+from tests.gateway.load import running_load
+from tests.triton_process import running_triton
+
+
+def ask(client: httpx.Client) -> int:
+    return client.post("/v1/emotions", json={"text": "рад"}).status_code
+
+
+@pytest.fixture
+def fakes() -> Iterator[list[FakeTriton]]:
+    with running_fake_triton() as first, running_fake_triton() as second:
+        yield [first, second]
+
+
+@pytest.fixture
+def two(fakes: list[FakeTriton], repository: Path) -> Iterator[GatewayProcess]:
+    addresses = ",".join(fake.address for fake in fakes)
+    with running_gateway(repository, addresses, "--request-timeout=1") as running:
+        running.wait_until_ready()
+        yield running
+
+
+def counting(fake: FakeTriton, number: int, calls: Counter[int]) -> None:
+    def infer(request: Any, _: grpc.ServicerContext) -> Any:
+        calls[number] += 1
+        return answer(request)
+
+    fake.infer = infer
+
+
+def test_the_work_is_shared(fakes: list[FakeTriton], two: GatewayProcess) -> None:
+    calls: Counter[int] = Counter()
+    for number, fake in enumerate(fakes):
+        counting(fake, number, calls)
+    with two.client() as client:
+        assert {ask(client) for _ in range(40)} == {200}
+    assert calls == {0: 20, 1: 20}
+
+
+def test_a_call_turned_away_goes_to_the_other(fakes: list[FakeTriton], two: GatewayProcess) -> None:
+    calls: Counter[int] = Counter()
+    counting(fakes[1], 1, calls)
+
+    def away(_: Any, context: grpc.ServicerContext) -> None:
+        calls[0] += 1
+        context.abort(grpc.StatusCode.UNAVAILABLE, "not loaded here yet")
+
+    fakes[0].infer = away
+    with two.client() as client:
+        assert {ask(client) for _ in range(6)} == {200}
+    assert calls[0] >= 1
+    assert calls[1] == 6
+
+
+def test_one_that_hangs_is_left_out(fakes: list[FakeTriton], two: GatewayProcess) -> None:
+    calls: Counter[int] = Counter()
+    counting(fakes[1], 1, calls)
+    freed = threading.Event()
+
+    def hang(request: Any, _: grpc.ServicerContext) -> Any:
+        freed.wait(20)
+        return answer(request)
+
+    fakes[0].infer = hang
+    with two.client() as client, ThreadPoolExecutor(8) as pool:
+        # Enough calls to judge by, and the seconds that judging takes.
+        statuses = list(pool.map(lambda _: ask(client), range(24)))
+        assert set(statuses) <= {200, 504}
+        time.sleep(1.5)
+        assert [ask(client) for _ in range(10)] == [200] * 10
+    freed.set()
+
+
+def test_one_of_two_real_tritons_dies_and_comes_back(repository: Path) -> None:
+    with (
+        running_triton(repository) as stays,
+        running_triton(repository, stops_cleanly=False) as goes,
+        running_gateway(repository, f"{stays.grpc_url},{goes.grpc_url}") as gateway,
+    ):
+        gateway.wait_until_ready()
+        with running_load(gateway) as load:
+            psutil.Process(goes.triton_pid).kill()
+            load.wait_for(100)
+            assert gateway.readiness() == 200
+            goes.launcher.wait(10)
+            with running_triton(repository, f"--grpc-port={goes.grpc_port}") as back:
+                deadline = time.monotonic() + 10
+                while served(back.metrics_port) < 10:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+        # What was in the dead one's hands is lost or sent again; nothing else is.
+        assert set(load.statuses) <= {200, 503}
+        assert load.statuses[503] <= 8
+
+
+def served(metrics_port: int) -> float:
+    text = httpx.get(f"http://127.0.0.1:{metrics_port}/metrics", trust_env=False).text
+    return sum(
+        float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith("nv_inference_request_success")
+    )
