@@ -12,7 +12,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := contract gateway server training deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format gpu-weights clean
+.PHONY: help serve test test-page drills lint format gpu-weights clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -25,6 +25,16 @@ serve: $(SERVING) ## start Triton and the gateway on this machine (DEVICE=gpu fo
 test: $(SERVING) $(DEVELOPMENT) ## run all tests, on the real tritonserver
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest
+
+test-page: $(SERVING) $(DEVELOPMENT) ## test the page in a real Chromium
+	@.venv/bin/python -m server install
+	.venv-dev/bin/python -m pytest -m page tests/page
+
+# One of them alone: make drills DRILLS=tests/gateway/test_drill_overload.py
+DRILLS ?= tests/gateway
+drills: $(SERVING) $(DEVELOPMENT) ## the gateway's long drills, half an hour: hostile clients, overload, failures
+	@.venv/bin/python -m server install
+	.venv-dev/bin/python -m pytest -m drill -s --timeout=1800 $(DRILLS)
 
 lint: $(DEVELOPMENT) ## ruff and mypy
 	.venv-dev/bin/ruff check .

@@ -5,9 +5,10 @@
 FROM python:3.12-slim AS dependencies
 WORKDIR /build
 COPY pyproject.toml constraints.txt ./
-# The pinned dependencies of the project itself, without the extras for training and
-# development; a layer of their own, so that a change of the code installs nothing anew.
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+# The pinned dependencies of the project itself and those for traces, without the extras for
+# training and development; a layer of their own, so that a change of the code installs nothing anew.
+RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+        print(*project['dependencies'], *project['optional-dependencies']['tracing'], sep='\n')" \
         > requirements.txt \
     && python -m venv /opt/gateway \
     && /opt/gateway/bin/pip install --no-cache-dir --only-binary=:all: \

@@ -1,9 +1,8 @@
-"""The gRPC channel to Triton, or to several: balancing, ejection, retries and TLS, by gRPC's own means.
+"""The gRPC channel to Triton, or to several: balancing, ejection and TLS, by gRPC's own means.
 
 Calls go to all addresses in turn. An address whose connection is gone is left out at once,
 and comes back by itself; one whose calls fail or time out, as those of a Triton that hangs,
-is left out for some seconds (gRFC A50). A call that Triton turns away is sent once more,
-to the next address, unless many are turned away (gRFC A6).
+is left out for some seconds (gRFC A50).
 """
 
 import json
@@ -13,7 +12,7 @@ from typing import Final
 import grpc
 import grpc.aio
 
-from gateway.settings import Settings
+from gateway.settings import Settings, ip_version
 
 _OPTIONS: Final = (
     # A host that vanished without closing its connections is noticed within 15 s. gRPC
@@ -39,24 +38,7 @@ _BALANCING: Final = {
         "childPolicy": [{"round_robin": {}}],
     }
 }
-_RETRIES: Final = {
-    "name": [{"service": "inference.GRPCInferenceService"}],
-    "retryPolicy": {
-        "maxAttempts": 2,
-        "initialBackoff": "0.01s",
-        "maxBackoff": "0.05s",
-        "backoffMultiplier": 2,
-        # NOT_FOUND: one Triton has not loaded a version yet that another has.
-        "retryableStatusCodes": ["UNAVAILABLE", "NOT_FOUND"],
-    },
-}
-_SERVICE: Final = {
-    "loadBalancingConfig": [_BALANCING],
-    "methodConfig": [_RETRIES],
-    # A failure takes a token and a success brings one: one of two Tritons may turn all its
-    # calls away, but when both do, as with full queues, nothing is sent twice.
-    "retryThrottling": {"maxTokens": 100, "tokenRatio": 1},
-}
+_SERVICE: Final = {"loadBalancingConfig": [_BALANCING]}
 
 
 def open_channel(settings: Settings) -> grpc.aio.Channel:
@@ -75,6 +57,11 @@ def open_channel(settings: Settings) -> grpc.aio.Channel:
         certificate_chain=_read(settings.triton_tls_certificate),
     )
     return grpc.aio.secure_channel(target, credentials, options=options)
+
+
+def has_several(addresses: str) -> bool:
+    """Whether there may be several Tritons: a list, or a name, which may have several addresses."""
+    return "," in addresses or ip_version(addresses) is None
 
 
 def _target(addresses: str) -> str:

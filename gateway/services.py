@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gateway.batching import Batcher
 from gateway.catalogue import Catalogue
-from gateway.channel import open_channel
+from gateway.channel import has_several, open_channel
 from gateway.inference import Inference
 from gateway.intake import Admission
 from gateway.metrics import Metrics
@@ -37,7 +37,7 @@ class Services:
 @contextlib.asynccontextmanager
 async def running_services(settings: Settings, metrics: Metrics, tracing: Tracing) -> AsyncIterator[Services]:
     """Connect to Triton and watch it; a Triton that isn't there yet is waited for."""
-    triton = Triton(open_channel(settings), settings.triton_address)
+    triton = Triton(open_channel(settings), settings.triton_address, several=has_several(settings.triton_address))
     catalogue = Catalogue(triton, VersionReader(settings.model_repository))
     readiness = Readiness(triton, catalogue, settings.default_model, settings.refresh_interval, metrics)
     batcher = Batcher(triton, settings.triton_calls, metrics, tracing)

@@ -73,9 +73,9 @@ class Settings(BaseSettings):
             match = _ADDRESS.match(part)
             if match is None or not 0 < int(match[2]) <= _HIGHEST_PORT:
                 raise ValueError("must be host:port, such as 127.0.0.1:8001")
-        if len(parts) > 1 and len({_ip_version(part) for part in parts} - {None}) != 1:
+        if len(parts) > 1 and len({ip_version(part) for part in parts} - {None}) != 1:
             raise ValueError("several addresses must all be IPv4 or all IPv6; a name must stand alone")
-        if len(parts) > 1 and None in {_ip_version(part) for part in parts}:
+        if len(parts) > 1 and None in {ip_version(part) for part in parts}:
             raise ValueError("several addresses must be IP addresses; a name must stand alone")
         return addresses
 
@@ -155,7 +155,8 @@ def _split(values: str) -> list[str]:
     return [value for part in values.split(",") if (value := part.strip())]
 
 
-def _ip_version(address: str) -> int | None:
+def ip_version(address: str) -> int | None:
+    """4 or 6, of an address with its port; None for a name."""
     try:
         return ipaddress.ip_address(address.rpartition(":")[0].strip("[]")).version
     except ValueError:

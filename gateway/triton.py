@@ -5,9 +5,10 @@ every tensor once more and know nothing of cancelling.
 """
 
 import array
+import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import grpc
 import grpc.aio
@@ -20,6 +21,8 @@ from gateway.failures import TritonError
 from gateway.tracing import Metadata
 
 _FLOAT_BYTES: Final = 4
+_TRIES_OF_SEVERAL: Final = 5
+"""Calls go to all in turn, but with others in between, so the next may be the same one again."""
 
 Answer = TypeVar("Answer")
 
@@ -44,13 +47,15 @@ class ModelLimits:
 class Triton:
     """A connection to Triton, or to several. Make and close it within one event loop."""
 
-    def __init__(self, channel: grpc.aio.Channel, address: str) -> None:
+    def __init__(self, channel: grpc.aio.Channel, address: str, *, several: bool) -> None:
         """Nothing is sent before the first call.
 
         Args:
             channel: from `gateway.channel`; this closes it.
             address: for sentences about Triton.
+            several: whether there may be more than one Triton at it.
         """
+        self._tries = _TRIES_OF_SEVERAL if several else 1
         self.address = address
         self._channel = channel
         self._stub = GRPCInferenceServiceStub(channel)
@@ -134,7 +139,7 @@ class Triton:
             outputs=[messages.ModelInferRequest.InferRequestedOutputTensor(name=PROBABILITIES)],
             raw_input_contents=(ids.tobytes(),),
         )
-        answer = await _call(self._stub.ModelInfer(request, timeout=timeout, metadata=metadata))
+        answer = await self._infer(request, timeout, metadata)
         raw = answer.raw_output_contents[0] if answer.raw_output_contents else b""
         width = len(EMOTIONS)
         if len(raw) != len(rows) * width * _FLOAT_BYTES:
@@ -145,6 +150,21 @@ class Triton:
             )
         values = array.array("f", raw).tolist()
         return [values[start : start + width] for start in range(0, len(values), width)]
+
+    async def _infer(self, request: Any, timeout: float, metadata: Metadata) -> Any:
+        deadline = time.monotonic() + timeout
+        tries = self._tries
+        while True:
+            tries -= 1
+            try:
+                return await _call(self._stub.ModelInfer(request, timeout=timeout, metadata=metadata))
+            except TritonError as error:
+                # One that starts, stops or has not loaded the version yet turns calls away,
+                # while the next in turn answers; asking again is safe, since an answer
+                # changes nothing. gRPC's own retries end with Triton's first metadata.
+                timeout = deadline - time.monotonic()
+                if not error.may_be_unloaded or not tries or timeout <= 0:
+                    raise
 
 
 async def _call(call: Awaitable[Answer]) -> Answer:

@@ -440,7 +440,7 @@ def test_the_image_has_every_room_that_the_gateway_imports(tmp_path: Path) -> No
     assert files == {room: str(tmp_path / room / "__init__.py") for room in ("contract", "gateway")}
 
 
-def test_the_image_installs_the_projects_own_pins_and_no_extra() -> None:
+def test_the_image_installs_the_projects_own_pins_and_those_for_traces() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     (install,) = [rest for name, rest in instructions() if name == "RUN"]
     assert "--constraint constraints.txt" in install
@@ -449,7 +449,8 @@ def test_the_image_installs_the_projects_own_pins_and_no_extra() -> None:
     printed = subprocess.run(
         [sys.executable, "-c", script[1]], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
-    assert printed.stdout.splitlines() == project["project"]["dependencies"]
+    tracing = project["project"]["optional-dependencies"]["tracing"]
+    assert printed.stdout.splitlines() == [*project["project"]["dependencies"], *tracing]
     assert all(re.fullmatch(r"[\w\[\]-]+==[\w.]+", line) for line in printed.stdout.splitlines()), "pin them"
 
 
@@ -469,7 +470,8 @@ def test_the_image_runs_the_gateway_as_nobody_special() -> None:
     assert "--triton-address" in shown.stdout
 
 
-def test_the_gateway_in_the_container_may_write_nothing(gateway: Service) -> None:
+def test_the_gateway_in_the_container_may_write_nothing_but_a_temporary_file(gateway: Service) -> None:
     assert gateway["read_only"] is True
+    assert gateway["tmpfs"] == ["/tmp"]  # noqa: S108
     assert gateway["cap_drop"] == ["ALL"]
     assert gateway["security_opt"] == ["no-new-privileges:true"]
