@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from contract.labels import EMOTIONS
 from gateway.query import Query
@@ -66,10 +66,17 @@ class PredictRequest(_Strict):
         return Query(texts, "#/inputs/{}/0" if nested else "#/inputs/{}", truncate=self.truncate)
 
 
+def _whole(value: Any) -> Any:
+    # To JSON, 3.0 is a whole number like 3.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class Parameters(_Strict):
     """What the Inference API's task lets a client choose."""
 
-    top_k: int | None = Field(default=None, ge=1, description="labels to answer, of the six; all if left out")
+    top_k: Annotated[int | None, BeforeValidator(_whole)] = Field(
+        default=None, ge=1, description="labels to answer, of the six; all if left out"
+    )
     function_to_apply: Literal["sigmoid", "softmax", "none"] | None = Field(
         default=None,
         description="what makes scores of logits: sigmoid, as in training, unless given",
