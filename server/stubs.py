@@ -2,8 +2,8 @@
 
 NVIDIA's Python backend runs each instance in a stub process. When one is killed or crashes,
 tritonserver stays ready and answers that instance's share of all requests with errors, for
-ever. It waits for a stub that it has stopped itself, but not for one that died: that one
-remains a zombie.
+ever (triton-inference-server/server issues 7230 and 8604). It waits for a stub that it has
+stopped itself, but not for one that died: that one remains a zombie.
 """
 
 import os

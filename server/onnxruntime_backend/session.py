@@ -28,6 +28,7 @@ KNOWN_PARAMETERS: Final = (
     "do_copy_in_default_stream",
     *_CUDA_PARAMETERS,
 )
+_GPU_FAILURES: Final = ("CUDA failure", "CUBLAS failure", "CUDNN failure")
 _TRUE, _FALSE = ("1", "true", "True", "TRUE"), ("0", "false", "False", "FALSE")
 
 
@@ -60,6 +61,8 @@ def open_session(
             str(path), session_options(config, gpu=kind == "GPU"), providers=providers
         )
     except Exception as error:
+        if any(text in str(error) for text in _GPU_FAILURES):
+            raise ConfigurationError(_no_gpu(f"CUDA says: {error}")) from error
         raise ConfigurationError(
             f"model file {path} can't be loaded: it is damaged (cut short?), or not an ONNX "
             f"model for this ONNX Runtime {onnxruntime.__version__}; copy or export it again "
@@ -171,6 +174,7 @@ def _boolean(config: ModelConfiguration, key: str) -> bool:
 
 def _no_gpu(reason: str) -> str:
     return (
-        f"a KIND_GPU instance got no GPU ({reason}): see that nvidia-smi works and that Triton's "
-        f"environment was made with `python -m server install --gpu`, or use KIND_CPU"
+        f"a KIND_GPU instance got no GPU ({reason}): see that nvidia-smi works, that the driver is "
+        f"from the 580 series or newer, and that Triton's environment was made with `python -m "
+        f"server install --gpu`, or use KIND_CPU"
     )

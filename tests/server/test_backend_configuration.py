@@ -1,14 +1,18 @@
 """What a configuration may ask for, and how it must agree with the graph."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import onnx
+import onnxruntime
 import pytest
 
 from server.onnxruntime_backend.autocomplete import batch_size, describe
 from server.onnxruntime_backend.configuration import ConfigurationError, read_configuration
 from server.onnxruntime_backend.contract import check_contract
-from server.onnxruntime_backend.session import cuda_options, session_options, unknown_parameters
+from server.onnxruntime_backend.session import cuda_options, open_session, session_options, unknown_parameters
+from tests.server import graphs
 
 
 @dataclass
@@ -198,3 +202,43 @@ def test_completing_from_a_graph() -> None:
     assert describe(free, batching=False) == described | {"dims": [-1, 3]}
     flat = GraphTensor("x", "tensor(float)", ["b"])
     assert describe(flat, batching=True) == described | {"dims": [1], "reshape": {"shape": []}}
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> Path:
+    onnx.save(graphs.add_constant(1.0), tmp_path / "model.onnx")
+    return tmp_path
+
+
+def test_a_gpu_with_onnxruntime_for_the_cpu(version: Path) -> None:
+    assert open_session(parameters(), version, "CPU", 0).get_providers() == ["CPUExecutionProvider"]
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("onnxruntime here is the GPU's")
+    with pytest.raises(ConfigurationError, match=r"got no GPU \(onnxruntime in its environment is the CPU's\)"):
+        open_session(parameters(), version, "GPU", 0)
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (None, "could not start its CUDA provider"),
+        (RuntimeError("CUDA failure 35: driver version is insufficient"), "CUDA says: CUDA failure 35"),
+        (RuntimeError("Protobuf parsing failed"), "is damaged"),
+    ],
+)
+def test_a_gpu_that_does_not_start(
+    version: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception | None, message: str
+) -> None:
+    """ONNX Runtime for GPUs, which can't be here, is faked: it warns and falls back to the CPU, or raises."""
+    real = onnxruntime.InferenceSession
+
+    def fake(path: str, options: Any, providers: list[Any]) -> Any:
+        assert providers[0] == ("CUDAExecutionProvider", {"device_id": "0"})
+        if failure:
+            raise failure
+        return real(path, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fake)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    with pytest.raises(ConfigurationError, match=message):
+        open_session(parameters(), version, "GPU", 0)
