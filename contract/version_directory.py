@@ -5,8 +5,9 @@ the graphs in it, the gateway reads the tokenizer and the card.
 """
 
 import hashlib
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -16,6 +17,7 @@ CPU_GRAPH: Final = "model.cpu.onnx"
 GPU_GRAPH: Final = "model.gpu.onnx"
 TOKENIZER: Final = "tokenizer.json"
 CARD: Final = "card.json"
+GPU_RECORD: Final = "model.gpu.json"
 
 INPUT_IDS: Final = "input_ids"
 ITEM_SHAPE: Final = "item_shape"
@@ -30,6 +32,9 @@ class CardError(ValueError):
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_Kind = TypeVar("_Kind", bound=_Strict)
 
 
 class ThresholdCost(_Strict):
@@ -67,12 +72,16 @@ class Card(_Strict):
     """`card.json`: what a version is, how to feed it and how good it is.
 
     `max_length` counts tokens, special ones included. `metrics` maps the name of a data
-    split to the figures measured on it; `files` maps each other file of the directory to
-    its SHA-256, the graph for GPU included only where it was published with the rest.
+    split to the figures measured on it; `files` maps each file that a version must have
+    beside its card to its SHA-256. The graph for GPUs is not among them: it may be made later,
+    from the CPU graph, and has a record of its own. `repeats` is the version whose files these
+    are, where a rollback published them again.
     """
 
     model: str
     base_model: str
+    published: datetime | None = None
+    repeats: str | None = None
     architecture: dict[str, int | float]
     labels: list[Label]
     max_length: int = Field(ge=8, le=256)
@@ -97,22 +106,52 @@ class Card(_Strict):
         return self
 
 
+class GpuGraph(_Strict):
+    """`model.gpu.json`: which file `model.gpu.onnx` is, written by whatever wrote that file.
+
+    `made_from` says of which weights; `cpu_graph` is the SHA-256 of the CPU graph it belongs to;
+    the differences are between the two graphs' probabilities, on `compared_on`.
+    """
+
+    sha256: str
+    made_from: str
+    cpu_graph: str
+    mean_difference: float
+    largest_difference: float
+    compared_on: str
+    tools: dict[str, str]
+
+
 def read_card(version_directory: Path) -> Card:
     """Read and check `card.json`.
 
     Raises:
         CardError: says which file is wrong and how.
     """
-    path = version_directory / CARD
+    return _read(Card, version_directory / CARD, "publish the version again")
+
+
+def read_gpu_record(version_directory: Path) -> GpuGraph:
+    """Read and check `model.gpu.json`.
+
+    Raises:
+        CardError: says which file is wrong and how.
+    """
+    return _read(GpuGraph, version_directory / GPU_RECORD, "nothing says what the GPU graph is")
+
+
+def _read(kind: type[_Kind], path: Path, if_missing: str) -> _Kind:
     try:
-        return Card.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
-        raise CardError(f"{path} does not exist: publish the version again") from error
+        raise CardError(f"{path} does not exist: {if_missing}") from error
     except ValidationError as error:
         first, more = error.errors()[0], error.error_count() - 1
         where = ".".join(map(str, first["loc"])) or "the whole"
         rest = f" (and {more} more)" if more else ""
-        raise CardError(f"{path} is not a valid card: {where}: {first['msg']}{rest}") from error
+        raise CardError(
+            f"{path} is not a valid {'card' if kind is Card else 'record'}: {where}: {first['msg']}{rest}"
+        ) from error
 
 
 def sha256(path: Path) -> str:

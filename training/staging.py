@@ -17,8 +17,13 @@ from typing import Final
 from training.command import TrainingError
 
 _PREFIX: Final = ".unfinished-"
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_CLOSED: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
+_ADVICE: Final = (
+    ((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room there (or under your quota) and run the command again"),
+    ((errno.EROFS, errno.EACCES, errno.EPERM), "it must be writable for whoever runs this command"),
+    ((errno.EXDEV,), "a directory and the one it lies in must be on one file system, in one mount"),
+)
+# Callers have an answer of their own to these.
+_ANSWERED: Final = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT)
 
 
 @contextlib.contextmanager
@@ -115,17 +120,13 @@ def explained(where: Path) -> Iterator[None]:
 
     Raises:
         TrainingError: instead of an OSError.
+        OSError: something is there already, or nothing is there.
     """
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
-            advice = "make room on that disk (or under its quota) and run the command again"
-        elif error.errno in _CLOSED:
-            advice = "it must be writable for whoever runs this command"
-        elif error.errno == errno.EXDEV:
-            advice = "a directory and the one it lies in must be on one file system"
-        else:
+        if error.errno in _ANSWERED:
             raise
         place = error.filename2 or error.filename or where
+        advice = next((advice for numbers, advice in _ADVICE if error.errno in numbers), "see what is wrong with it")
         raise TrainingError(f"could not write {place}: {error.strerror}; {advice}") from error

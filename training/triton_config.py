@@ -8,6 +8,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 
 from contract.labels import EMOTIONS
 from contract.version_directory import CPU_GRAPH, GPU_GRAPH, INPUT_IDS, ITEM_SHAPE, PROBABILITIES
+from training.staging import explained, write_file
 
 MAX_BATCH_SIZE: Final = 64
 CPU_INSTANCES: Final = 2
@@ -73,10 +74,11 @@ def model_config(name: str, device: Literal["cpu", "gpu"]) -> pb.ModelConfig:
 
 def write_model_directory(directory: Path, name: str) -> None:
     """Write `config.pbtxt`, `configs/cpu.pbtxt` and `labels.txt` into a model's directory."""
-    (directory / "configs").mkdir(parents=True, exist_ok=True)
+    with explained(directory):
+        (directory / "configs").mkdir(parents=True, exist_ok=True)
     head = "# Written by training/triton_config.py: change it there.\n"
     for path, device in (("config.pbtxt", "gpu"), ("configs/cpu.pbtxt", "cpu")):
         config = model_config(name, "gpu" if device == "gpu" else "cpu")
         text = text_format.MessageToString(config)
-        (directory / path).write_text(head + text, encoding="utf-8")
-    (directory / "labels.txt").write_text("\n".join(EMOTIONS) + "\n", encoding="utf-8")
+        write_file(directory / path, (head + text).encode())
+    write_file(directory / "labels.txt", ("\n".join(EMOTIONS) + "\n").encode())

@@ -162,18 +162,65 @@ def test_quantise_by_hand() -> None:
     assert not zeros.any()
 
 
-def test_what_cannot_be_exported_is_said() -> None:
-    config = transformers.DistilBertConfig(vocab_size=50, dim=8, hidden_dim=8, n_layers=1, n_heads=1)
-    other = transformers.DistilBertForSequenceClassification(config)
-    with pytest.raises(TrainingError, match="'distilbert'; these can be: bert, roberta, xlm-roberta"):
-        from_checkpoint(other, MAX_LENGTH, 0, 1)
-    with pytest.raises(TrainingError, match="cannot export activation 'relu'; only gelu"):
-        classifier("bert", hidden_act="relu")
-    with pytest.raises(TrainingError, match="has 39 positions, fewer than 40"):
-        classifier("bert", max_position_embeddings=MAX_LENGTH - 1)
-    # Two of XLM-RoBERTa's positions are never a token's.
-    with pytest.raises(TrainingError, match="has 39 positions, fewer than 40"):
-        classifier("xlm-roberta", max_position_embeddings=MAX_LENGTH + 1)
+SMALL: dict[str, Any] = {
+    "vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+    "intermediate_size": 16, "max_position_embeddings": MAX_LENGTH + 2, "num_labels": 6, "pad_token_id": 1,
+}  # fmt: skip
+
+
+def other(kind: str, **changes: Any) -> Any:
+    config = getattr(transformers, f"{kind}Config")(**{**SMALL, **changes})
+    return getattr(transformers, f"{kind}ForSequenceClassification")(config).eval()
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (
+            lambda: other("DistilBert"),
+            "'distilbert': it has no distilbert.embeddings.token_type_emb.*BERT, RoBERTa",
+        ),
+        (lambda: other("Electra", embedding_size=8), r"word_embeddings.weight: its shape is \(150, 8\), not \(150, 16"),
+        (lambda: other("RobertaPreLayerNorm"), "'roberta-prelayernorm': .* no roberta_prelayernorm.encoder.layer.0"),
+        (lambda: other("MPNet"), "'mpnet': it has no mpnet.embeddings.token_type_embeddings"),
+        (lambda: other("Bert", hidden_act="relu"), "cannot export hidden_act 'relu'; only 'gelu'"),
+        (lambda: other("Bert", position_embedding_type="relative_key"), "position_embedding_type 'relative_key'; only"),
+        (lambda: other("Bert", is_decoder=True), "cannot export is_decoder True; only False"),
+        (lambda: other("Bert", num_labels=3), r"classifier.weight: its shape is \(3, 16\), not \(6, 16\)"),
+        (lambda: other("Bert", max_position_embeddings=MAX_LENGTH - 1), "has 39 positions, fewer than 40"),
+        # Two of XLM-RoBERTa's positions are never a token's.
+        (lambda: other("XLMRoberta", max_position_embeddings=MAX_LENGTH + 1), "has 39 positions, fewer than 40"),
+    ],
+)
+def test_what_cannot_be_exported_is_said(model: Callable[[], Any], reason: str) -> None:
+    with pytest.raises(TrainingError, match=reason):
+        from_checkpoint(model(), MAX_LENGTH, 1, 3)
+
+
+def test_a_weight_that_the_graphs_have_no_place_for_is_said() -> None:
+    model = other("Bert")
+    model.bert.encoder.layer[0].attention.self.distance_embedding = torch.nn.Embedding(9, 8)
+    with pytest.raises(TrainingError, match=r"no place for bert\.encoder.layer.0.attention.self.distance_embedding"):
+        from_checkpoint(model, MAX_LENGTH, 1, 3)
+    with pytest.raises(TrainingError, match="unknown id 150 must be below the vocabulary's 150"):
+        from_checkpoint(other("Bert"), MAX_LENGTH, 1, VOCABULARY)
+
+
+@pytest.mark.parametrize(("kind", "equal"), [("Camembert", True), ("Ernie", True), ("Electra", False)])
+def test_a_model_built_alike_is_judged_by_its_answers(kind: str, equal: bool) -> None:
+    """ELECTRA's weights have RoBERTa's names, and its head another activation."""
+    model = other(kind, embedding_size=16)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    rows = classifier("bert").rows
+    made = Classifier(model, from_checkpoint(model, MAX_LENGTH, 1, 3), rows)
+    answers = run(session(build_cpu_graph(made.weights, "fp32")), rows)
+    if equal:
+        gate.check_parity("CPU graph", answers, made.answers(rows), 1e-4)
+    else:
+        with pytest.raises(TrainingError, match="differs from PyTorch by"):
+            gate.check_parity("CPU graph", answers, made.answers(rows), 1e-4)
 
 
 class TestGateRefuses:

@@ -1,9 +1,11 @@
 """Publish and make GPU weights as commands; and what a failing publish leaves: nothing."""
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +13,33 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForSequenceClassification
 
 from contract.labels import EMOTIONS
-from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, TOKENIZER, read_card, sha256
+from contract.version_directory import (
+    CARD,
+    CPU_GRAPH,
+    GPU_GRAPH,
+    GPU_RECORD,
+    TOKENIZER,
+    read_card,
+    read_gpu_record,
+    sha256,
+)  # fmt: skip
 from tests.training.training_rows import keyword_rows, write_lines
-from training import publish as publishing
+from tests.training.version_directories import write_version
 from training.classifier import TokenRows, collate, predict
 from training.command import TrainingError
 from training.data import load_source, targets
 from training.export import gate
+from training.export.checkpoint import export_checkpoint
 from training.export.gpu_weights import make_gpu_graph
 from training.export.runtime import run, session
 from training.folds import fold_of_each
+from training.integrity import damage
+from training.publishing.checkpoint import Publication, publish
 from training.tokenizer import load_tokenizer, train_wordpiece
-from training.triton_config import write_model_directory
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,9 +105,8 @@ def arguments(checkpoint: Path, data_dir: Path, repository: Path, **changes: Any
     return [checkpoint, *(part for name, value in flags.items() for part in (f"--{name}", value))]
 
 
-def publish_here(monkeypatch: pytest.MonkeyPatch, *args: Any) -> Path:
-    monkeypatch.setattr(sys, "argv", ["publish", *map(str, args)])
-    return publishing.publish(publishing._arguments())
+def publish_here(checkpoint: Path, data_dir: Path, repository: Path, model: str = "emotion_test") -> Path:
+    return publish(Publication(checkpoint, model, repository, data_dir, None, "Apache-2.0", []))
 
 
 def test_two_versions_and_their_gpu_weights(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
@@ -108,8 +121,14 @@ def test_two_versions_and_their_gpu_weights(checkpoint: Path, data_dir: Path, tm
 
     card = read_card(directory)
     assert (card.limits, card.licence, card.model) == (["Knows six words."], "CC0-1.0", "emotion_test")
-    assert card.files == {name: sha256(directory / name) for name in (CPU_GRAPH, GPU_GRAPH, TOKENIZER)}
-    assert {path.name for path in directory.iterdir()} == {*card.files, CARD}
+    assert card.files == {name: sha256(directory / name) for name in (CPU_GRAPH, TOKENIZER)}
+    assert {path.name for path in directory.iterdir()} == {*card.files, GPU_GRAPH, GPU_RECORD, CARD}
+    assert card.published is not None
+    assert not noisy_numbers(json.loads((directory / CARD).read_text(encoding="utf-8")))
+    record = read_gpu_record(directory)
+    assert (record.sha256, record.made_from) == (sha256(directory / GPU_GRAPH), "the checkpoint")
+    assert record.cpu_graph == card.files[CPU_GRAPH]
+    assert 0 < record.mean_difference < 0.02
     assert directory.stat().st_mode & 0o777 == 0o755
     # What was published answers as its words say, with the card's own thresholds.
     tokenizer, graph = load_tokenizer(str(directory)), session(directory / CPU_GRAPH)
@@ -127,20 +146,38 @@ def test_two_versions_and_their_gpu_weights(checkpoint: Path, data_dir: Path, tm
     again = run(session(directory / GPU_GRAPH), [tokenizer.encode(row["text"]).ids for row in examples])
     assert np.abs(again - answers).max() < 0.05
     gate.check_format(onnx.load(directory / GPU_GRAPH), {"Attention": 2, "BiasGelu": 2, "SkipLayerNormalization": 5})
-    assert {path.name for path in directory.iterdir()} == {*card.files, CARD}
+    assert {path.name for path in directory.iterdir()} == {*card.files, GPU_GRAPH, GPU_RECORD, CARD}
+    record = read_gpu_record(directory)
+    assert (record.sha256, record.made_from) == (sha256(directory / GPU_GRAPH), "the int8 weights of model.cpu.onnx")
+    assert damage(directory) == []
 
-    (directory / GPU_GRAPH).unlink()
-    whole = (directory / CPU_GRAPH).read_bytes()
-    (directory / CPU_GRAPH).write_bytes(whole[:-1])
+    # A graph that its record doesn't describe, such as the one that was there before, is told.
+    (directory / GPU_GRAPH).write_bytes(first)
+    error = fails("training.export.gpu_weights", "--repository", repository)
+    assert f"{directory / GPU_GRAPH} is not the file model.gpu.json describes; remove" in error
+
+
+def test_gpu_weights_are_made_of_whole_versions_only(tmp_path: Path) -> None:
+    write_version(tmp_path, b"no graph")
+    (tmp_path / CPU_GRAPH).write_bytes(b"another")
     with pytest.raises(TrainingError, match="is not the file its card describes"):
-        make_gpu_graph(directory)
-    (directory / CPU_GRAPH).unlink()
-    with pytest.raises(TrainingError, match=r"model\.cpu\.onnx does not exist"):
-        make_gpu_graph(directory)
-    (directory / CARD).unlink()
+        make_gpu_graph(tmp_path)
+    (tmp_path / CPU_GRAPH).unlink()
+    with pytest.raises(TrainingError, match=r"model\.cpu\.onnx is missing"):
+        make_gpu_graph(tmp_path)
+    (tmp_path / CARD).unlink()
     with pytest.raises(TrainingError, match=r"card\.json does not exist"):
-        make_gpu_graph(directory)
-    assert not (directory / GPU_GRAPH).exists()
+        make_gpu_graph(tmp_path)
+    assert not (tmp_path / GPU_GRAPH).exists()
+
+
+def noisy_numbers(card: Any) -> list[float]:
+    """Numbers with more than six significant digits."""
+    if isinstance(card, dict | list):
+        return [
+            number for part in (card.values() if isinstance(card, dict) else card) for number in noisy_numbers(part)
+        ]
+    return [card] if isinstance(card, float) and float(f"{card:.6g}") != card else []
 
 
 @pytest.mark.parametrize(
@@ -159,19 +196,17 @@ def test_the_gate_stops_a_publish_and_nothing_is_left(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(gate, bound, value)
     with pytest.raises(TrainingError, match=reason):
-        publish_here(monkeypatch, *arguments(checkpoint, data_dir, tmp_path / "models"))
+        publish_here(checkpoint, data_dir, tmp_path / "models")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["out_of_fold.npz", "metrics.json", "tokenizer.json", "model.safetensors"])
-def test_a_checkpoint_without_one_of_its_files(
-    checkpoint: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_checkpoint_without_one_of_its_files(checkpoint: Path, data_dir: Path, tmp_path: Path, name: str) -> None:
     damaged = tmp_path / "tuned"
     shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*", name))
     reason = "could not load the checkpoint|no file named" if name.startswith("model") else f"has no {name}"
     with pytest.raises(TrainingError, match=reason):
-        publish_here(monkeypatch, *arguments(damaged, data_dir, tmp_path / "models"))
+        publish_here(damaged, data_dir, tmp_path / "models")
     assert [path.name for path in tmp_path.iterdir()] == ["tuned"]
 
 
@@ -181,29 +216,78 @@ def test_predictions_of_an_earlier_run_are_not_used(checkpoint: Path, data_dir: 
     figures = json.loads((damaged / "metrics.json").read_text())
     del figures["five_folds"]
     (damaged / "metrics.json").write_text(json.dumps(figures))
-    error = fails("training.publish", *arguments(damaged, data_dir, tmp_path / "models"))
-    assert error.endswith("was trained again without --cross-validate: train it with it\n")
+    with pytest.raises(TrainingError, match="was trained again without --cross-validate: train it with it"):
+        publish_here(damaged, data_dir, tmp_path / "models")
 
 
 @pytest.mark.parametrize("name", ["Emotion", "a/b", "../up", "", "1st"])
-def test_model_names(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_model_names(data_dir: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(TrainingError, match="is no model name"):
-        publish_here(monkeypatch, *arguments(tmp_path, data_dir, tmp_path / "models", model=name))
+        publish_here(tmp_path, data_dir, tmp_path / "models", name)
 
 
-def test_versions_count_on_and_leave_others_alone(tmp_path: Path) -> None:
-    model = tmp_path / "model"
-    write_model_directory(model, "model")
-    assert publishing.next_version(model) == 1
-    for taken in ("2", "9", "10", "notes"):
-        (model / taken).mkdir()
-        (model / taken / "file").touch()
-    staged = tmp_path / "staged"
-    staged.mkdir()
-    (staged / "new").touch()
-    assert publishing.move_in(staged, model) == model / "11"
-    assert [path.name for path in (model / "11").iterdir()] == ["new"]
-    assert not staged.exists()
+def test_a_killed_publish_is_cleared_up_by_the_next(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "training.publish", *map(str, arguments(checkpoint, data_dir, tmp_path / "models"))]
+    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob(f".unfinished-*/new/{GPU_GRAPH}")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert [path.name.startswith(".unfinished-") for path in tmp_path.iterdir()] == [True]
+    directory = publish_here(checkpoint, data_dir, tmp_path / "models")
+    assert directory == tmp_path / "models/emotion_test/1"
+    assert damage(directory) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "models"]
+
+
+def test_a_disk_that_takes_no_more_stops_a_publish(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+
+    line = [sys.executable, "-m", "training.publish", *map(str, arguments(checkpoint, data_dir, tmp_path / "models"))]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, preexec_fn=limit)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "model.cpu.onnx: File too large; make room there" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_export_replaces_an_export_and_nothing_else(
+    checkpoint: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "tuned_onnx"
+    exported = export_checkpoint(checkpoint, output, data_dir)
+    assert exported.dev["mean"]["roc_auc"] > 0.9
+    names = {CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER}
+    assert {path.name for path in output.iterdir()} == names
+    before = output.stat().st_ino
+    with monkeypatch.context() as patch:
+        patch.setattr(gate, "F1_LOSS", -1.0)
+        with pytest.raises(TrainingError, match="int8 costs"):
+            export_checkpoint(checkpoint, output, data_dir)
+    assert output.stat().st_ino == before
+    export_checkpoint(checkpoint, output, data_dir)
+    assert output.stat().st_ino != before
+    assert {path.name for path in output.iterdir()} == names
+    assert list(tmp_path.iterdir()) == [output]
+    (output / "thesis.txt").touch()
+    with pytest.raises(TrainingError, match="holds something that is no export: name another directory"):
+        export_checkpoint(checkpoint, output, data_dir)
+
+
+def test_weights_that_are_not_the_configurations(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "tuned"
+    shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*"))
+    weights = load_file(damaged / "model.safetensors")
+    classifier = {name: weights.pop(name) for name in ("classifier.weight", "classifier.bias")}
+    save_file(weights, damaged / "model.safetensors", {"format": "pt"})
+    with pytest.raises(TrainingError, match=r"lacks classifier\.bias, classifier\.weight \(2 in all\): fine-tune it"):
+        publish_here(damaged, data_dir, tmp_path / "models")
+    weights |= {**classifier, "bert.relative": weights["bert.pooler.dense.bias"].clone()}
+    save_file(weights, damaged / "model.safetensors", {"format": "pt"})
+    with pytest.raises(TrainingError, match=r"has no place for, bert\.relative \(1 in all\)"):
+        publish_here(damaged, data_dir, tmp_path / "models")
 
 
 def test_wrong_inputs_are_a_sentence(tmp_path: Path) -> None:

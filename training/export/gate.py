@@ -35,6 +35,11 @@ FULL_BATCH_LOSS: Final = 2
 TOO_LONG: Final = 100_000
 
 
+def rounded(figure: float) -> float:
+    """A figure for the card: three significant digits."""
+    return float(f"{figure:.3g}")
+
+
 def run_in_batches(
     graph: onnxruntime.InferenceSession, rows: Sequence[Ids], size: int, order: npt.NDArray[np.int64]
 ) -> Probabilities:
@@ -76,7 +81,7 @@ def check_parity(name: str, answers: Probabilities, reference: Probabilities, bo
     difference = float(np.abs(answers - reference).max())
     if not difference <= bound:  # Written so that NaN fails too.
         raise TrainingError(f"{name} differs from PyTorch by {difference:.2g}; at most {bound:.0e} is allowed")
-    return difference
+    return rounded(difference)
 
 
 def check_composition(
@@ -93,7 +98,7 @@ def check_composition(
             f"{name}: neighbours move a probability by {difference:.2g} (at most {bound:.0e}) and"
             f" change {changed:.2%} of labels (at most {LABELS_CHANGED:.1%})"
         )
-    return alone, {"largest_difference": difference, "labels_changed": changed}
+    return alone, {"largest_difference": rounded(difference), "labels_changed": rounded(changed)}
 
 
 def cleaned(row: Ids, shape: Shape) -> list[int]:
@@ -171,13 +176,20 @@ def check_worst_batch(graph: Path, shape: Shape, max_batch_size: int) -> dict[st
     return figures
 
 
-def check_quantisation(truth: Any, full: Probabilities, quantised: Probabilities) -> dict[str, Any]:
-    """That int8 costs little; returns the int8 figures on the rows."""
+def check_quantisation(name: str, truth: Any, full: Probabilities, quantised: Probabilities) -> dict[str, Any]:
+    """That int8 weights cost little; returns the figures on the rows with them.
+
+    Args:
+        name: what answered `quantised`, for the error.
+        truth: 0/1, `[rows, 6]`.
+        full: probabilities of the fp32 graph, `[rows, 6]`.
+        quantised: probabilities of the graph with int8 weights, `[rows, 6]`.
+    """
     before, after = evaluate(truth, full), evaluate(truth, quantised)
     auc = before["mean"]["roc_auc"] - after["mean"]["roc_auc"]
     f1 = before["mean"]["f1_macro"] - after["mean"]["f1_macro"]
     if auc > AUC_LOSS or f1 > F1_LOSS:
         raise TrainingError(
-            f"int8 costs {auc:.4f} of mean ROC AUC (at most {AUC_LOSS}) and {f1:.4f} of mean F1 (at most {F1_LOSS})"
+            f"{name} costs {auc:.4f} of mean ROC AUC (at most {AUC_LOSS}) and {f1:.4f} of mean F1 (at most {F1_LOSS})"
         )
     return after

@@ -2,44 +2,49 @@
 
     python -m training.export.gpu_weights --repository model_repository
 
-Needs neither torch nor the data: the int8 weights are dequantised and written as fp16.
+Needs neither torch nor the data: the int8 weights are dequantised and written as fp16. What was made,
+and how far its answers are from the CPU graph's, stands in `model.gpu.json` beside it.
 """
 
+import importlib.metadata
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 
-from contract.version_directory import CPU_GRAPH, GPU_GRAPH, CardError, read_card, sha256
+from contract.version_directory import CPU_GRAPH, GPU_GRAPH, GPU_RECORD, GpuGraph, read_card, sha256
 from training.command import TrainingError, command_parser, run_command
 from training.export.gpu_graph import build_gpu_graph
 from training.export.runtime import run, session
 from training.export.weights import Shape, from_cpu_graph
+from training.integrity import damage
+from training.staging import explained, write_file
 
-# What int8 activations alone, which the GPU graph does not have, may move a probability on average.
-MEAN_DIFFERENCE = 0.02
+MEAN_DIFFERENCE: Final = 0.02
+"""What int8 activations alone, which the GPU graph does not have, may move a probability on average."""
+_TOOLS: Final = ("onnx", "onnxruntime", "numpy")
+
+
+def graph_from_cpu_graph(cpu_graph: Path, shape: Shape) -> onnx.ModelProto:
+    """The fp16 graph that has a published CPU graph's weights."""
+    return build_gpu_graph(from_cpu_graph(cpu_graph, shape), "fp16")
 
 
 def make_gpu_graph(version_directory: Path) -> Path:
-    """Write a version's GPU graph and check it against its CPU graph.
+    """Write a version's GPU graph and its record, and check it against its CPU graph.
 
     Raises:
-        TrainingError: the CPU graph is missing, is not the one on the card, or disagrees.
+        TrainingError: the version is damaged, the graphs disagree, or the directory cannot be written.
     """
     cpu_graph, gpu_graph = version_directory / CPU_GRAPH, version_directory / GPU_GRAPH
-    try:
-        card = read_card(version_directory)
-    except CardError as error:
-        raise TrainingError(str(error)) from error
-    if not cpu_graph.is_file():
-        raise TrainingError(f"{cpu_graph} does not exist: get the repository's files again")
-    if sha256(cpu_graph) != card.files.get(CPU_GRAPH):
-        raise TrainingError(f"{cpu_graph} is not the file its card describes: get it again")
-    architecture: dict[str, Any] = dict(card.architecture)
+    if wrong := damage(version_directory):
+        raise TrainingError(f"{'; '.join(wrong)}: get the repository's files again")
+    architecture: dict[str, Any] = dict(read_card(version_directory).architecture)
     shape = Shape(**architecture)
-    model = build_gpu_graph(from_cpu_graph(cpu_graph, shape), "fp16")
+    model = graph_from_cpu_graph(cpu_graph, shape)
     random = np.random.default_rng(0)
     rows = [[int(token) for token in random.integers(5, shape.vocabulary, length)] for length in range(3, 67)]
     difference = np.abs(run(session(model), rows) - run(session(cpu_graph), rows))
@@ -49,9 +54,36 @@ def make_gpu_graph(version_directory: Path) -> Path:
             f" at most {MEAN_DIFFERENCE} is allowed"
         )
     unfinished = gpu_graph.with_suffix(".unfinished")
-    onnx.save(model, unfinished)
-    os.replace(unfinished, gpu_graph)
+    write_file(unfinished, model.SerializeToString())
+    # The record first: a graph without one is of unknown origin, a record without its graph says nothing.
+    write_record(version_directory, unfinished, f"the int8 weights of {CPU_GRAPH}", difference, "64 rows of random ids")
+    with explained(gpu_graph):
+        os.replace(unfinished, gpu_graph)
     return gpu_graph
+
+
+def write_record(
+    version_directory: Path, gpu_graph: Path, made_from: str, difference: npt.NDArray[Any], compared_on: str
+) -> None:
+    """Write `model.gpu.json` for the version's CPU graph and a GPU graph.
+
+    Args:
+        version_directory: where the CPU graph is and the record goes.
+        gpu_graph: the file, whatever its name still is.
+        made_from: which weights it has.
+        difference: of the two graphs' probabilities, absolute, `[rows, 6]`.
+        compared_on: which rows these are.
+    """
+    record = GpuGraph(
+        sha256=sha256(gpu_graph),
+        made_from=made_from,
+        cpu_graph=sha256(version_directory / CPU_GRAPH),
+        mean_difference=float(f"{difference.mean():.3g}"),
+        largest_difference=float(f"{difference.max():.3g}"),
+        compared_on=compared_on,
+        tools={name: importlib.metadata.version(name) for name in _TOOLS},
+    )
+    write_file(version_directory / GPU_RECORD, (record.model_dump_json(indent=2) + "\n").encode())
 
 
 def main() -> None:
@@ -62,11 +94,13 @@ def main() -> None:
     cards = sorted(repository.glob("*/*/card.json"))
     if not cards:
         raise TrainingError(f"{repository} holds no version directories")
-    for card in cards:
-        if (card.parent / GPU_GRAPH).exists():
-            print(f"{card.parent / GPU_GRAPH} is there already")
+    for directory in (card.parent for card in cards):
+        if not (directory / GPU_GRAPH).exists():
+            print(f"made {make_gpu_graph(directory)}")
+        elif wrong := damage(directory):
+            raise TrainingError("; ".join(wrong))
         else:
-            print(f"made {make_gpu_graph(card.parent)}")
+            print(f"{directory / GPU_GRAPH} is there already")
 
 
 if __name__ == "__main__":

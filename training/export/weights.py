@@ -9,12 +9,15 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
+from contract.labels import EMOTIONS
 from training.command import TrainingError
 
 Array = npt.NDArray[np.float32]
 UNNAMED: Final = "const_"
 """How the names of a graph's constants begin that are no weights."""
-FAMILIES: Final = {"bert": "bert", "roberta": "roberta", "xlm-roberta": "roberta"}
+FAMILIES: Final = "BERT, RoBERTa and XLM-RoBERTa can be exported, and encoders built the same way"
+LARGEST_BYTES: Final = 2 * 1024**3
+"""What one ONNX file can hold."""
 
 
 @dataclass(frozen=True)
@@ -49,51 +52,105 @@ class EncoderWeights:
     arrays: dict[str, Array]
 
 
+class _State:
+    """A checkpoint's tensors by name; what is taken is ticked off."""
+
+    def __init__(self, model: Any) -> None:
+        self._model_type = model.config.model_type
+        self._left: dict[str, Array] = {
+            name: tensor.detach().float().cpu().numpy() for name, tensor in model.state_dict().items()
+        }
+
+    def take(self, name: str, shape: tuple[int, ...] | None = None) -> Array:
+        if name not in self._left:
+            raise TrainingError(f"cannot export model type {self._model_type!r}: it has no {name}. {FAMILIES}")
+        array = self._left.pop(name)
+        if shape is not None and array.shape != shape:
+            raise TrainingError(f"cannot export {name}: its shape is {array.shape}, not {shape}")
+        return array
+
+    def check_nothing_left(self) -> None:
+        if self._left:
+            names = ", ".join(list(self._left)[:3])
+            raise TrainingError(
+                f"cannot export model type {self._model_type!r}: the graphs have no place for {names}"
+                f" ({len(self._left)} in all). {FAMILIES}"
+            )
+
+
+def _check_details(config: Any) -> None:
+    """That nothing in the configuration asks for what the graphs don't do and no weight would show."""
+    for name, wanted in (
+        ("hidden_act", "gelu"),
+        ("position_embedding_type", "absolute"),
+        ("is_decoder", False),
+        ("add_cross_attention", False),
+    ):
+        found = getattr(config, name, wanted)
+        if found != wanted:
+            raise TrainingError(f"cannot export {name} {found!r}; only {wanted!r}")
+
+
 def from_checkpoint(model: Any, max_length: int, pad_id: int, unk_id: int) -> EncoderWeights:
-    """Weights of a BERT or (XLM-)RoBERTa sequence classifier of transformers.
+    """Weights of a BERT or (XLM-)RoBERTa sequence classifier of transformers, or of one built like them.
+
+    Another model type whose weights have the same names is taken too: whether it also computes the same
+    is for the gate's comparison with PyTorch to say.
 
     Raises:
-        TrainingError: another architecture, or a detail of it that the graphs don't have.
+        TrainingError: a weight is missing, has another shape or has no place in the graphs; or a detail of
+            the configuration that the graphs don't have.
     """
-    config = model.config
-    prefix = FAMILIES.get(config.model_type)
-    if prefix is None:
-        raise TrainingError(f"cannot export model type {config.model_type!r}; these can be: {', '.join(FAMILIES)}")
-    if config.hidden_act != "gelu":
-        raise TrainingError(f"cannot export activation {config.hidden_act!r}; only gelu")
-    state = {name: tensor.detach().float().cpu().numpy() for name, tensor in model.state_dict().items()}
-    offset = 0 if config.model_type == "bert" else config.pad_token_id + 1
-    positions = state[f"{prefix}.embeddings.position_embeddings.weight"][offset:]
+    config, prefix = model.config, model.base_model_prefix
+    _check_details(config)
+    state, hidden = _State(model), config.hidden_size
+    words = state.take(f"{prefix}.embeddings.word_embeddings.weight", (config.vocab_size, hidden))
+    if not (0 <= pad_id < len(words) and 0 <= unk_id < len(words)):
+        raise TrainingError(f"pad id {pad_id} and unknown id {unk_id} must be below the vocabulary's {len(words)}")
+    positions = state.take(f"{prefix}.embeddings.position_embeddings.weight")
+    # RoBERTa counts positions from after its pad id, which the table marks as padding; BERT from 0.
+    padding = model.get_submodule(f"{prefix}.embeddings.position_embeddings").padding_idx
+    positions = positions[0 if padding is None else padding + 1 :]
     if len(positions) < max_length:
         raise TrainingError(f"the checkpoint has {len(positions)} positions, fewer than {max_length}")
-    token_type = state[f"{prefix}.embeddings.token_type_embeddings.weight"][0]
+    token_type = state.take(f"{prefix}.embeddings.token_type_embeddings.weight")[0]
     arrays: dict[str, Array] = {
-        "embeddings.word": state[f"{prefix}.embeddings.word_embeddings.weight"],
+        "embeddings.word": words,
         "embeddings.position": positions[:max_length] + token_type,
     }
 
-    def copy(ours: str, theirs: str, transpose: bool = True) -> None:
-        weight = state[f"{theirs}.weight"]
-        arrays[f"{ours}.weight"] = weight.T if transpose else weight
-        arrays[f"{ours}.bias"] = state[f"{theirs}.bias"]
+    def copy(ours: str, theirs: str, inner: int, outer: int) -> None:
+        arrays[f"{ours}.weight"] = state.take(f"{theirs}.weight", (outer, inner)).T
+        arrays[f"{ours}.bias"] = state.take(f"{theirs}.bias", (outer,))
 
-    copy("embeddings.norm", f"{prefix}.embeddings.LayerNorm", transpose=False)
+    def copy_norm(ours: str, theirs: str) -> None:
+        arrays[f"{ours}.weight"] = state.take(f"{theirs}.weight", (hidden,))
+        arrays[f"{ours}.bias"] = state.take(f"{theirs}.bias", (hidden,))
+
+    copy_norm("embeddings.norm", f"{prefix}.embeddings.LayerNorm")
     for layer in range(config.num_hidden_layers):
         ours, theirs = f"layer.{layer}", f"{prefix}.encoder.layer.{layer}"
         parts = [f"{theirs}.attention.self.{part}" for part in ("query", "key", "value")]
-        arrays[f"{ours}.qkv.weight"] = np.hstack([state[f"{part}.weight"].T for part in parts])
-        arrays[f"{ours}.qkv.bias"] = np.hstack([state[f"{part}.bias"] for part in parts])
-        copy(f"{ours}.context", f"{theirs}.attention.output.dense")
-        copy(f"{ours}.norm1", f"{theirs}.attention.output.LayerNorm", transpose=False)
-        copy(f"{ours}.up", f"{theirs}.intermediate.dense")
-        copy(f"{ours}.down", f"{theirs}.output.dense")
-        copy(f"{ours}.norm2", f"{theirs}.output.LayerNorm", transpose=False)
-    is_bert = config.model_type == "bert"
-    copy("head.dense", "bert.pooler.dense" if is_bert else "classifier.dense")
-    copy("head.out", "classifier" if is_bert else "classifier.out_proj")
+        # Pruned heads would show here, as other shapes.
+        weights = [state.take(f"{part}.weight", (hidden, hidden)).T for part in parts]
+        arrays[f"{ours}.qkv.weight"] = np.hstack(weights)
+        arrays[f"{ours}.qkv.bias"] = np.hstack([state.take(f"{part}.bias", (hidden,)) for part in parts])
+        copy(f"{ours}.context", f"{theirs}.attention.output.dense", hidden, hidden)
+        copy_norm(f"{ours}.norm1", f"{theirs}.attention.output.LayerNorm")
+        copy(f"{ours}.up", f"{theirs}.intermediate.dense", hidden, config.intermediate_size)
+        copy(f"{ours}.down", f"{theirs}.output.dense", config.intermediate_size, hidden)
+        copy_norm(f"{ours}.norm2", f"{theirs}.output.LayerNorm")
+    has_pooler = f"{prefix}.pooler.dense.weight" in model.state_dict()
+    copy("head.dense", f"{prefix}.pooler.dense" if has_pooler else "classifier.dense", hidden, hidden)
+    copy("head.out", "classifier" if has_pooler else "classifier.out_proj", hidden, len(EMOTIONS))
+    state.check_nothing_left()
+    if sum(array.nbytes for array in arrays.values()) >= LARGEST_BYTES:
+        raise TrainingError(
+            "the weights take more than 2 GB in fp32, which one ONNX file cannot hold: take a smaller one"
+        )
     shape = Shape(
         layers=config.num_hidden_layers,
-        hidden=config.hidden_size,
+        hidden=hidden,
         heads=config.num_attention_heads,
         intermediate=config.intermediate_size,
         vocabulary=config.vocab_size,

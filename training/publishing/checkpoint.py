@@ -1,0 +1,77 @@
+"""Publishes a checkpoint: its graphs through the gate, its card, its version directory."""
+
+import importlib.metadata
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from contract.labels import LABELS
+from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, Label, sha256
+from training.export.checkpoint import write_graphs
+from training.metrics import table
+from training.publishing.versions import add_version, check_can_add, now, write_card
+from training.run_directory import read_cross_validated
+from training.staging import staged
+from training.thresholds import tune_profiles
+
+TOOLS: Final = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What is published, where, and what its card says beside the figures."""
+
+    checkpoint: Path
+    model: str
+    repository: Path
+    data_dir: Path | None
+    base_model: str | None
+    licence: str
+    limits: list[str]
+
+
+def publish(wanted: Publication) -> Path:
+    """Check a checkpoint and publish it; returns the version directory.
+
+    Raises:
+        TrainingError: the gate refuses, a file of the checkpoint is missing or damaged, or the
+            repository cannot be written. Nothing is left of it then.
+    """
+    check_can_add(wanted.repository, wanted.model)
+    figures, kept = read_cross_validated(wanted.checkpoint)
+    profiles = tune_profiles(kept.truth, kept.probabilities, kept.fold)
+    # Beside the repository, not in it: Triton watches the repository itself.
+    with staged(wanted.repository.resolve().parent) as directory:
+        exported = write_graphs(wanted.checkpoint, directory, wanted.data_dir)
+        print("int8 on the dev split (fold 0 of CEDR):\n" + table(exported.dev))
+        print("gate: " + json.dumps(exported.gate))
+        shape = exported.shape
+        card = Card(
+            model=wanted.model,
+            base_model=wanted.base_model or figures["recipe"]["base_model"],
+            published=now(),
+            architecture=asdict(shape),
+            labels=[Label(en=en, ru=ru) for en, ru in LABELS.items()],
+            max_length=shape.max_length,
+            pad_id=shape.pad_id,
+            unk_id=shape.unk_id,
+            profiles=profiles,
+            metrics={
+                "dev (fold 0 of CEDR train), model.cpu.onnx": exported.dev,
+                "five folds of CEDR train, mean, PyTorch": figures["five_folds"],
+                "gate": exported.gate,
+            },
+            training=figures["recipe"],
+            tools=tool_versions(),
+            files={name: sha256(directory / name) for name in (CPU_GRAPH, TOKENIZER)},
+            licence=wanted.licence,
+            limits=wanted.limits,
+        )
+        write_card(directory, card)
+        return add_version(wanted.repository, wanted.model, directory)
+
+
+def tool_versions() -> dict[str, Any]:
+    """Versions of the packages that make a graph what it is."""
+    return {name: importlib.metadata.version(name) for name in TOOLS}

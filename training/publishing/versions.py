@@ -1,0 +1,177 @@
+"""The version directories of a model: found, checked, added, repeated and removed.
+
+Triton polls the repository while this happens, and others may publish at the same time: whatever
+appears or disappears in it does so with one rename, and no number is ever given twice.
+"""
+
+import errno
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from contract.version_directory import CARD, GPU_GRAPH, GPU_RECORD, Card, read_card
+from training.command import TrainingError
+from training.integrity import damage
+from training.staging import explained, move, staged, write_file
+from training.triton_config import VERSIONS_SERVED, write_model_directory
+
+MODEL_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+_NUMBER: Final = re.compile(r"[1-9][0-9]*")
+_TAKEN: Final = (errno.ENOTEMPTY, errno.EEXIST)
+
+
+def versions_of(model_directory: Path) -> list[Path]:
+    """Version directories, oldest first; none if there is no such model."""
+    if not model_directory.is_dir():
+        return []
+    found = [path for path in model_directory.iterdir() if _NUMBER.fullmatch(path.name) and path.is_dir()]
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def find_version(repository: Path, model: str, version: str) -> Path:
+    """A version's directory.
+
+    Raises:
+        TrainingError: there is none; says which there are.
+    """
+    versions = versions_of(repository / model)
+    if not versions:
+        raise TrainingError(f"{repository} holds no version of a model {model!r}")
+    for directory in versions:
+        if directory.name == version:
+            return directory
+    known = ", ".join(path.name for path in versions)
+    raise TrainingError(f"{model} has no version {version!r}; there are: {known}")
+
+
+def check_can_add(repository: Path, model: str) -> None:
+    """That a version could be added, before the work of making one.
+
+    Raises:
+        TrainingError: the name is no model's, or the repository cannot be written.
+    """
+    if not MODEL_NAME.fullmatch(model):
+        raise TrainingError(f"{model!r} is no model name: use letters, digits and _")
+    place = repository.resolve() / model
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise TrainingError(f"{place} is a file: name another repository or model")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise TrainingError(f"{place} is not writable: publish as a user, and to a disk, that may change it")
+
+
+def add_version(repository: Path, model: str, finished: Path) -> Path:
+    """Move a finished directory in as the model's next version; returns where it is.
+
+    A model that is not there yet comes whole, with its configuration, in the same rename.
+
+    Args:
+        repository: the model repository; made if it is not there.
+        model: the model's name.
+        finished: the version's files, staged beside the repository.
+
+    Raises:
+        TrainingError: the repository cannot be written.
+    """
+    model_directory = repository / model
+    with explained(repository):
+        repository.mkdir(parents=True, exist_ok=True)
+    new = finished.parent / "model"
+    write_model_directory(new, model)
+    if not model_directory.exists():
+        first = new / "1"
+        move(finished, first)
+        try:
+            move(new, model_directory)
+            return model_directory / "1"
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            finished = first  # Another publish made the model meanwhile.
+    elif not (model_directory / "config.pbtxt").exists():
+        _put_configuration(new, model_directory)
+    while True:
+        versions = versions_of(model_directory)
+        target = model_directory / str(int(versions[-1].name) + 1 if versions else 1)
+        try:
+            move(finished, target)
+            return target
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            # Another publish took the number first; take the next.
+
+
+def _put_configuration(new: Path, model_directory: Path) -> None:
+    with explained(model_directory):
+        for path in [path for path in new.rglob("*") if path.is_file()]:
+            target = model_directory / path.relative_to(new)
+            target.parent.mkdir(exist_ok=True)
+            os.replace(path, target)
+
+
+def roll_back(repository: Path, model: str, version: str) -> Path:
+    """Publish an older version's files again, under the next number, with a card that says so.
+
+    Raises:
+        TrainingError: there is no such version, it is damaged or the newest already, or the
+            repository cannot be written.
+    """
+    check_can_add(repository, model)
+    source = find_version(repository, model, version)
+    if source == versions_of(repository / model)[-1]:
+        raise TrainingError(f"{model} {version} is the newest version already")
+    if wrong := damage(source):
+        raise TrainingError(f"{model} {version} is damaged and is not published again: {'; '.join(wrong)}")
+    card = read_card(source)
+    with staged(repository.resolve().parent) as directory:
+        for name in (*card.files, GPU_GRAPH, GPU_RECORD):
+            if (source / name).exists():
+                write_file(directory / name, (source / name).read_bytes())
+        write_card(directory, card.model_copy(update={"repeats": version, "published": now()}))
+        if wrong := damage(directory):
+            raise TrainingError(f"{model} {version} changed while it was read: {'; '.join(wrong)}")
+        return add_version(repository, model, directory)
+
+
+def prune(repository: Path, model: str, keep: int) -> list[Path]:
+    """Remove old versions, and what killed publishes left; returns the directories removed.
+
+    The newest `keep` whole versions stay, and everything newer than the oldest of them: a damaged
+    version never pushes a whole one out.
+
+    Raises:
+        TrainingError: `keep` is less than what Triton serves, there is no such model, or the
+            repository cannot be written.
+    """
+    if keep < VERSIONS_SERVED:
+        raise TrainingError(f"{keep} versions are too few to keep: Triton serves the newest {VERSIONS_SERVED}")
+    check_can_add(repository, model)
+    versions = versions_of(repository / model)
+    if not versions:
+        raise TrainingError(f"{repository} holds no version of a model {model!r}")
+    whole = [directory for directory in versions if not damage(directory)]
+    old_ones = versions[: versions.index(whole[-keep])] if len(whole) >= keep else []
+    removed = []
+    # Entering it also removes the leftovers; moving a version there takes it away at once.
+    with staged(repository.resolve().parent) as directory:
+        for old in old_ones:
+            try:
+                move(old, directory / old.name)
+            except FileNotFoundError:
+                continue  # Another prune was faster.
+            removed.append(old)
+    return removed
+
+
+def write_card(directory: Path, card: Card) -> None:
+    """Write `card.json`."""
+    write_file(directory / CARD, (card.model_dump_json(indent=2, exclude_none=True) + "\n").encode())
+
+
+def now() -> datetime:
+    """The time, to the second, in UTC: a card's `published`."""
+    return datetime.now(UTC).replace(microsecond=0)
