@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnxruntime import InferenceSession
 from safetensors import safe_open
@@ -32,11 +33,13 @@ EXPORTED: Final = (CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER)
 class Exported:
     """What is known of graphs that passed the gate.
 
-    `dev` are the figures of the int8 CPU graph on the dev split (fold 0 of CEDR train), `gate` is what the
-    gate measured.
+    `truth` and `probabilities` `[rows, 6]` are the dev split's (fold 0 of CEDR train) and the int8 CPU
+    graph's answers to it, `dev` the figures of these, `gate` what the gate measured.
     """
 
     shape: Shape
+    truth: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
     dev: dict[str, Any]
     gate: dict[str, Any]
 
@@ -46,8 +49,8 @@ class _Dev:
     """The dev split's rows of token ids, their 0/1 truth and PyTorch's probabilities, `[rows, 6]`."""
 
     rows: list[list[int]]
-    truth: Any
-    reference: Any
+    truth: npt.NDArray[np.float32]
+    reference: npt.NDArray[np.float32]
 
 
 def export_checkpoint(checkpoint: Path, output: Path, data_dir: Path | None) -> Exported:
@@ -99,7 +102,7 @@ def write_graphs(checkpoint: Path, directory: Path, data_dir: Path | None) -> Ex
     full, served, measured = _cpu_graph_through_the_gate(directory, weights, dev)
     figures = gate.check_quantisation("int8", dev.truth, full, served)
     measured |= _gpu_graph_through_the_gate(directory, weights, dev, full, served)
-    return Exported(weights.shape, figures, measured)
+    return Exported(weights.shape, dev.truth, served, figures, measured)
 
 
 def _check_loaded_whole(checkpoint: Path, model: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from contract.labels import LABELS
 from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, Label, sha256
 from training.export.checkpoint import write_graphs
+from training.figures import card_metrics
 from training.metrics import table
 from training.publishing.versions import add_version, check_can_add, now, write_card
 from training.run_directory import read_cross_validated
@@ -57,11 +58,7 @@ def publish(wanted: Publication) -> Path:
             pad_id=shape.pad_id,
             unk_id=shape.unk_id,
             profiles=profiles,
-            metrics={
-                "dev (fold 0 of CEDR train), model.cpu.onnx": exported.dev,
-                "five folds of CEDR train, mean, PyTorch": figures["five_folds"],
-                "gate": exported.gate,
-            },
+            metrics={**card_metrics(CPU_GRAPH, exported.truth, exported.probabilities, kept), "gate": exported.gate},
             training=figures["recipe"],
             tools=tool_versions(),
             files={name: sha256(directory / name) for name in (CPU_GRAPH, TOKENIZER)},
