@@ -40,6 +40,7 @@ from training.figures import (
 from training.folds import held_out_fold
 from training.metrics import table
 from training.out_of_fold import out_of_fold_examples
+from training.report.evaluation import write_report
 from training.run_directory import METRICS, OutOfFold, is_cross_validated, read_cross_validated
 from training.served import ServedModel
 
@@ -191,6 +192,17 @@ def write_evaluation(evaluation: Evaluation, baseline: dict[str, Any], output: P
         "published": PUBLISHED,
     }
     (output / METRICS).write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_report(
+        output / REPORT,
+        evaluation.model,
+        evaluation.rows,
+        evaluation.examples,
+        evaluation.probabilities,
+        evaluation.figures,
+        BASELINE,
+        baseline,
+        PUBLISHED,
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -216,7 +228,7 @@ def evaluate_and_write(
     evaluation = evaluate_model(source, rows, data_dir, model, version)
     print(f"{evaluation.model} on {evaluation.rows}, {evaluation.figures['rows']:,} rows:\n{table(evaluation.figures)}")
     write_evaluation(evaluation, baseline_figures(rows, evaluation.examples, data_dir), output)
-    print(f"wrote {output / METRICS}", flush=True)
+    print(f"wrote {output / METRICS} and {output / REPORT}", flush=True)
     return evaluation
 
 
