@@ -12,59 +12,73 @@ import numpy as np
 import numpy.typing as npt
 
 from contract.labels import EMOTIONS
-from training.metrics import CALIBRATION_BINS, DECISION, RANKING, Decisions, Matrix, check_measurable
+from training.metrics import CALIBRATION_BINS, DECISION, RANKING, Decisions, Matrix
 
 RESAMPLES: Final = 1000
 SEED: Final = 0
-FIGURES: Final = (*RANKING, *DECISION)
 _AT_ONCE: Final = 100  # Resamples held in memory together.
 
 Floats = npt.NDArray[np.float64]
 
 
-def intervals(truth: Matrix, probabilities: Matrix, given: Decisions, resamples: int = RESAMPLES) -> dict[str, Any]:
+def intervals(truth: Matrix, given: Decisions, probabilities: Matrix | None = None) -> dict[str, Any]:
     """The middle 95 % of each figure over resamples of the rows, drawn with a fixed seed.
 
     Args:
         truth: 0/1, `[rows, 6]`.
-        probabilities: `[rows, 6]`.
         given: the labels given, bool `[rows, 6]`.
-        resamples: how many.
+        probabilities: `[rows, 6]`; without them only the figures of `DECISION` are there.
 
     Returns:
         `mean` and one entry per emotion; each figure's `[low, high]`. A resample that lacks
         a class altogether says nothing of it and is left out of its intervals.
     """
-    check_measurable(truth, probabilities)
-    drawn = [resampled(truth, probabilities, given, weights) for weights in draw(len(truth), resamples)]
-    values = np.concatenate(drawn)
-    low, high = np.nanquantile(values, (0.025, 0.975), axis=0)
-    mean_low, mean_high = np.nanquantile(values.mean(axis=1), (0.025, 0.975), axis=0)
-    entries = {"mean": (mean_low, mean_high), **{e: (low[i], high[i]) for i, e in enumerate(EMOTIONS)}}
+    return _quantiles(np.concatenate([resampled(truth, given, probabilities, weights) for weights in draw(len(truth))]))
+
+
+def paired_intervals(truth: Matrix, before: Matrix, after: Matrix, threshold: float = 0.5) -> dict[str, Any]:
+    """The middle 95 % of how much each figure rises from one model to another on the same rows.
+
+    `before` and `after` are probabilities, `[rows, 6]`; otherwise as `intervals`.
+    """
+    rises = [
+        resampled(truth, after >= threshold, after, weights) - resampled(truth, before >= threshold, before, weights)
+        for weights in draw(len(truth))
+    ]
+    return _quantiles(np.concatenate(rises))
+
+
+def _quantiles(values: Floats) -> dict[str, Any]:
+    names = (*RANKING, *DECISION)[-values.shape[2] :]
+    rows = {"mean": values.mean(axis=1), **{emotion: values[:, index] for index, emotion in enumerate(EMOTIONS)}}
+    bounds = {row: np.nanquantile(each, (0.025, 0.975), axis=0).T for row, each in rows.items()}
     return {
-        row: {name: [round(float(a), 4), round(float(b), 4)] for name, a, b in zip(FIGURES, lows, highs, strict=True)}
-        for row, (lows, highs) in entries.items()
+        row: {
+            name: [round(float(low), 4), round(float(high), 4)] for name, (low, high) in zip(names, each, strict=True)
+        }
+        for row, each in bounds.items()
     }
 
 
-def draw(rows: int, resamples: int = RESAMPLES) -> Iterator[Floats]:
-    """Weights of resamples, float64 `[up to 100, rows]` at a time; the same ones every time."""
+def draw(rows: int) -> Iterator[Floats]:
+    """Weights of all resamples, float64 `[100, rows]` at a time; the same ones every time."""
     random = np.random.default_rng(SEED)
-    for start in range(0, resamples, _AT_ONCE):
-        count = min(_AT_ONCE, resamples - start)
-        picked = random.integers(rows, size=(count, rows)) + rows * np.arange(count)[:, None]
-        yield np.bincount(picked.ravel(), minlength=count * rows).reshape(count, rows).astype(np.float64)
+    for _ in range(RESAMPLES // _AT_ONCE):
+        picked = random.integers(rows, size=(_AT_ONCE, rows)) + rows * np.arange(_AT_ONCE)[:, None]
+        yield np.bincount(picked.ravel(), minlength=_AT_ONCE * rows).reshape(_AT_ONCE, rows).astype(np.float64)
 
 
-def resampled(truth: Matrix, probabilities: Matrix, given: Decisions, weights: Floats) -> Floats:
-    """Every figure of every class on weighted rows, `[resamples, 6, figures]` in the order of `FIGURES`.
+def resampled(truth: Matrix, given: Decisions, probabilities: Matrix | None, weights: Floats) -> Floats:
+    """Every figure of every class on weighted rows, `[resamples, 6, figures]`.
 
-    Undefined figures are NaN: those of a class that no row, or every row, of a resample has.
+    The figures are those of `RANKING`, only if there are probabilities, and then of `DECISION`;
+    NaN for a class that no row, or every row, of a resample has.
     """
     by_class = []
-    for index in range(truth.shape[1]):
-        column, answers = truth[:, index].astype(np.float64), probabilities[:, index].astype(np.float64)
-        figures = (*_ranking(column, answers, weights), *_decisions(column, given[:, index], weights))
+    for index, column in enumerate(truth.T.astype(np.float64)):
+        figures = _decisions(column, given[:, index], weights)
+        if probabilities is not None:
+            figures = (*_ranking(column, probabilities[:, index].astype(np.float64), weights), *figures)
         by_class.append(np.stack(figures, axis=1))
     values = np.stack(by_class, axis=1)
     there = weights @ truth.astype(np.float64)

@@ -18,7 +18,7 @@ import numpy as np
 from contract.labels import EMOTIONS
 from training import thresholds as tuning
 from training.bootstrap import intervals
-from training.metrics import DECISION, Decisions, Matrix, evaluate, evaluate_decisions
+from training.metrics import Decisions, Matrix, evaluate, evaluate_decisions
 from training.run_directory import OutOfFold
 from training.thresholds import PURPOSES, PromiseError, Thresholds
 
@@ -50,14 +50,13 @@ def measure(truth: Matrix, probabilities: Matrix, tuned: Tuned | None = None) ->
         TrainingError: a figure is undefined on these rows.
     """
     figures = evaluate(truth, probabilities)
-    figures["intervals_95"] = intervals(truth, probabilities, probabilities >= figures["threshold"])
+    figures["intervals_95"] = intervals(truth, probabilities >= figures["threshold"], probabilities)
     if tuned is not None:
         given = tuned.given["balanced"]
-        bounds = intervals(truth, probabilities, given)
         figures["tuned"] = {
             "tuned_on": tuned.tuned_on,
             **evaluate_decisions(truth, given),
-            "intervals_95": {row: {name: bound[name] for name in DECISION} for row, bound in bounds.items()},
+            "intervals_95": intervals(truth, given),
         }
         figures["profiles"] = {name: _profile(name, truth, tuned) for name in PURPOSES}
     return figures

@@ -3,24 +3,29 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from training.command import TrainingError
-from training.data import Example, targets
-from training.folds import FOLDS, held_out_fold
+from training.data import Example, load_source, targets
+from training.folds import fold_of_each
 from training.run_directory import OutOfFold
 
 
+def cedr_by_fold(data_dir: Path | None) -> tuple[list[Example], npt.NDArray[np.int64]]:
+    """CEDR train's rows, all of fold 0 first, each fold in CEDR's order; and the fold of each."""
+    cedr = load_source("cedr", "train", data_dir)
+    fold = fold_of_each(cedr)
+    order = np.argsort(fold, kind="stable")
+    return [cedr[row] for row in order], fold[order]
+
+
 def out_of_fold_examples(kept: OutOfFold, data_dir: Path | None) -> list[Example]:
-    """CEDR train's rows in the order of the predictions: all of fold 0 first, each in CEDR's order.
+    """The rows that out-of-fold predictions are of, in the same order.
 
     Raises:
         TrainingError: the predictions were made on other data, by their folds or their labels.
     """
-    examples, fold = [], []
-    for number in range(FOLDS):
-        held_out = held_out_fold(number, data_dir)
-        examples += held_out
-        fold += [number] * len(held_out)
+    examples, fold = cedr_by_fold(data_dir)
     if not np.array_equal(kept.fold, fold) or not np.array_equal(kept.truth, targets(examples)):
         raise TrainingError(
             "the run's out-of-fold predictions are not of this CEDR train split: its rows or labels differ."
