@@ -174,15 +174,7 @@ def baseline_figures(rows: str, examples: list[Example], data_dir: Path | None) 
 
 
 def write_evaluation(evaluation: Evaluation, baseline: dict[str, Any], output: Path) -> None:
-    """Write `metrics.json` and `report.html`.
-
-    Raises:
-        TrainingError: `output` is a run, whose own metrics.json must stay.
-    """
-    if (output / METRICS).exists() and "figures" not in json.loads((output / METRICS).read_text(encoding="utf-8")):
-        raise TrainingError(
-            f"{output} holds the metrics.json of a run: name another directory, such as {output}/evaluation"
-        )
+    """Write `metrics.json` and `report.html`."""
     output.mkdir(parents=True, exist_ok=True)
     written = {
         "model": evaluation.model,
@@ -224,7 +216,15 @@ def evaluate_and_write(
     model: str | None = None,
     version: str | None = None,
 ) -> Evaluation:
-    """Measure a model as `evaluate_model` does, print the figures, and write them and the page into `output`."""
+    """Measure a model as `evaluate_model` does, print the figures, and write them and the page into `output`.
+
+    Raises:
+        TrainingError: as there; or `output` is a run, whose own metrics.json must stay.
+    """
+    if (output / METRICS).exists() and "figures" not in json.loads((output / METRICS).read_text(encoding="utf-8")):
+        raise TrainingError(
+            f"{output} holds the metrics.json of a run: name another directory, such as {output}/evaluation"
+        )
     evaluation = evaluate_model(source, rows, data_dir, model, version)
     print(f"{evaluation.model} on {evaluation.rows}, {evaluation.figures['rows']:,} rows:\n{table(evaluation.figures)}")
     write_evaluation(evaluation, baseline_figures(rows, evaluation.examples, data_dir), output)

@@ -123,7 +123,7 @@ def test_undefined_figures_are_a_sentence() -> None:
         answers = probabilities.copy()
         answers[3, 2] = wrong
         with pytest.raises(
-            TrainingError, match="to 1 of 100 rows are no probabilities .*a diverged training gives NaN"
+            TrainingError, match=r"to 1 of 100 rows are no probabilities .*a diverged training gives NaN"
         ):
             evaluate(truth, answers)
     with pytest.raises(TrainingError, match=r"truth \[100, 6\] and probabilities \[99, 6\]"):
