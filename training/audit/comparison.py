@@ -1,0 +1,148 @@
+"""What retraining with corrections changed: figures, the corrected rows, and other answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from training.answers import checkpoint_answers
+from training.audit.witnesses import labels_of
+from training.bootstrap import paired_intervals
+from training.command import TrainingError
+from training.corrections import Correction, apply_corrections, text_key
+from training.data import Example, targets
+from training.metrics import evaluate
+from training.out_of_fold import cedr_by_fold, out_of_fold_examples
+from training.run_directory import is_cross_validated, read_cross_validated
+
+Probabilities = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class CorrectedRow:
+    """A correction, and both models' probabilities of its labels, before and after."""
+
+    text: str
+    given: frozenset[int]
+    corrected: frozenset[int] | None
+    given_probability: tuple[float, float]
+    corrected_probability: tuple[float, float] | None
+    trained_on: bool
+
+
+@dataclass(frozen=True)
+class ChangedRow:
+    """A row without a correction whose labels are others than before."""
+
+    text: str
+    given: frozenset[int]
+    before: frozenset[int]
+    after: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs on the same rows.
+
+    `changes` has figures `as_given` and `as_corrected`: `rows`, `before`, `after` and `rise_95`,
+    the paired 95 % interval of the rise. `changed` is sorted by how far the probabilities moved.
+    """
+
+    rows: str
+    changes: dict[str, Any]
+    corrected: list[CorrectedRow]
+    changed: list[ChangedRow]
+
+
+def compare(before: Path, after: Path, corrections: Sequence[Correction], data_dir: Path | None) -> Comparison:
+    """Compare two runs, out of fold if both are cross-validated, otherwise on dev.
+
+    Raises:
+        TrainingError: a run cannot be loaded, a correction is not about CEDR train, or no figure
+            is defined on the corrected labels.
+    """
+    if not corrections:
+        raise TrainingError("the corrections file corrects nothing: fill in its column `corrected`")
+    examples, fold = cedr_by_fold(data_dir)
+    # Raises where a correction is about no row there.
+    apply_corrections(examples, corrections)
+    if is_cross_validated(before) and is_cross_validated(after):
+        rows, measured = "CEDR train, out of fold", np.ones(len(examples), dtype=np.bool_)
+        answers = [_out_of_fold(run, data_dir) for run in (before, after)]
+    else:
+        rows, measured = "dev (fold 0 of CEDR train)", fold == 0
+        answers = [checkpoint_answers(run, examples) for run in (before, after)]
+    by_key = {(text_key(c.text), c.given): c for c in corrections}
+    found = [by_key.get((text_key(example.text), example.labels)) for example in examples]
+    return Comparison(
+        rows,
+        _changes(examples, measured, found, answers),
+        [_corrected_row(c, not measured[row], [a[row] for a in answers]) for row, c in enumerate(found) if c],
+        _changed_rows(examples, measured, found, answers),
+    )
+
+
+def _out_of_fold(run: Path, data_dir: Path | None) -> Probabilities:
+    _, kept = read_cross_validated(run)
+    out_of_fold_examples(kept, data_dir)
+    return kept.probabilities
+
+
+def _changes(
+    examples: list[Example],
+    measured: npt.NDArray[np.bool_],
+    found: list[Correction | None],
+    answers: list[Probabilities],
+) -> dict[str, Any]:
+    given = targets(examples)
+    corrected = given.copy()
+    kept = measured.copy()
+    for row, correction in enumerate(found):
+        if correction is None:
+            continue
+        if correction.corrected is None:
+            kept[row] = False
+        else:
+            corrected[row] = targets([Example(correction.text, correction.corrected, "")])[0]
+    return {
+        "as_given": _change(given[measured], *(a[measured] for a in answers)),
+        "as_corrected": _change(corrected[kept], *(a[kept] for a in answers)),
+    }
+
+
+def _change(truth: npt.NDArray[np.float32], before: Probabilities, after: Probabilities) -> dict[str, Any]:
+    return {
+        "rows": len(truth),
+        "before": evaluate(truth, before),
+        "after": evaluate(truth, after),
+        "rise_95": paired_intervals(truth, before, after),
+    }
+
+
+def _corrected_row(correction: Correction, trained_on: bool, answers: list[Probabilities]) -> CorrectedRow:
+    def lowest(labels: frozenset[int]) -> tuple[float, float]:
+        before, after = (min(float(answer[label]) for label in labels) for answer in answers)
+        return before, after
+
+    corrected = lowest(correction.corrected) if correction.corrected else None
+    given = lowest(correction.given)
+    return CorrectedRow(correction.text, correction.given, correction.corrected, given, corrected, trained_on)
+
+
+def _changed_rows(
+    examples: list[Example],
+    measured: npt.NDArray[np.bool_],
+    found: list[Correction | None],
+    answers: list[Probabilities],
+) -> list[ChangedRow]:
+    before, after = answers
+    moved = np.abs(after - before).max(axis=1)
+    rows = []
+    for row in np.argsort(-moved, kind="stable"):
+        labels = labels_of(before[row]), labels_of(after[row])
+        if measured[row] and found[row] is None and labels[0] != labels[1]:
+            rows.append(ChangedRow(examples[row].text, examples[row].labels, *labels))
+    return rows
