@@ -26,11 +26,13 @@ DATASETS: Final = tuple(COMBINATIONS)
 class Split:
     """Cleaned rows to train on, held-out rows as they were published, and what was done.
 
-    Unpacks into `train, held_out`.
+    `protected` are all rows that must not be trained on, by what they are called; the held-out
+    ones are among them. Unpacks into `train, held_out`.
     """
 
     train: list[Example]
     held_out: list[Example]
+    protected: Mapping[str, Sequence[Example]]
     steps: list[Step]
 
     def __iter__(self) -> Iterator[list[Example]]:
@@ -108,10 +110,11 @@ def train_and_held_out(
     steps += cleaned.steps
     if not cleaned.examples:
         raise TrainingError("cleaning leaves no rows to train on:\n" + steps_as_text(steps))
+    split = Split(cleaned.examples, held_out, protected, steps)
     if not augmented:
-        return Split(cleaned.examples, held_out, steps)
-    synthetic = _paraphrases(augmented, cleaned.examples, protected)
-    return Split(cleaned.examples + synthetic.examples, held_out, steps + synthetic.steps)
+        return split
+    synthetic = usable_paraphrases(augmented, split)
+    return replace(split, train=split.train + synthetic.examples, steps=steps + synthetic.steps)
 
 
 def _corrected(before: Sequence[Example], after: Sequence[Example]) -> Step:
@@ -127,17 +130,15 @@ def _corrected(before: Sequence[Example], after: Sequence[Example]) -> Step:
     return Step("corrections", "labels corrected, or the row left out, by hand", "changed", tuple(touched))
 
 
-def _paraphrases(
-    augmented: Sequence[Example], train: list[Example], protected: Mapping[str, Sequence[Example]]
-) -> Cleaned:
-    """The synthetic rows that may be added: cleaned, and like no row there is."""
-    origins = {example.text: example for example in train}
+def usable_paraphrases(augmented: Sequence[Example], split: Split) -> Cleaned:
+    """The synthetic rows that may be trained on beside a split's own: made from them, and like no row there is."""
+    origins = {example.text: example for example in split.train}
     made_from = [origins.get(normalised(example.paraphrase_of or "")) for example in augmented]
     pairs = list(zip(augmented, made_from, strict=True))
     foreign = tuple(Touched(row, f"made from {row.paraphrase_of!r}") for row, origin in pairs if origin is None)
     # A correction of a row's labels is one of its paraphrases' too.
     rows = [replace(row, labels=origin.labels) for row, origin in pairs if origin is not None]
-    cleaned = clean(rows, {**protected, "the rows to train on": train})
+    cleaned = clean(rows, {**split.protected, "the rows to train on": split.train})
     steps = [Step("origin", "made from a row that is not trained on", "removed", foreign), *cleaned.steps]
     named = [replace(step, name=f"paraphrases: {step.name}") for step in steps]
     added = tuple(Touched(row, f"made from {row.paraphrase_of!r}") for row in cleaned.examples)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from contract.labels import EMOTIONS
 from training.command import TrainingError
 from training.data.examples import Example
-from training.data.files import json_lines, write_whole
+from training.data.files import json_lines, write_text
 
 
 class _Row(BaseModel):
@@ -66,7 +66,7 @@ def save_augmented(path: Path, examples: Sequence[Example]) -> None:
         )
         for example in examples
     ]
-    write_whole(path, "".join(row.model_dump_json() + "\n" for row in rows))
+    write_text(path, "".join(row.model_dump_json() + "\n" for row in rows))
 
 
 def _index(name: str) -> int:

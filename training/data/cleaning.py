@@ -4,13 +4,13 @@ Only training rows are changed or removed. The rows that a model is measured on 
 `protected`, and stay exactly as they are: training rows that leak into them go instead.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal
 
 from contract.labels import EMOTIONS
-from training.data.duplicates import NearDuplicates, sketches
+from training.data.duplicates import NearDuplicates
 from training.data.examples import Example
 from training.data.texts import key, normalised, spoken
 
@@ -50,6 +50,15 @@ Reasons = list[str | None]
 """For each row why it must go, or None."""
 
 
+@dataclass(frozen=True)
+class Rule:
+    """Which rows a step removes: `name` and `what` as in `Step`."""
+
+    name: str
+    what: str
+    reasons: Callable[[Sequence[Example]], Reasons]
+
+
 def clean(examples: Sequence[Example], protected: Mapping[str, Sequence[Example]]) -> Cleaned:
     """Normalise, limit lengths, and remove leaks, duplicates, contradictions and near-duplicates.
 
@@ -60,28 +69,32 @@ def clean(examples: Sequence[Example], protected: Mapping[str, Sequence[Example]
         protected: rows that must not be trained on, by what they are called in the report.
     """
     rows, normalisation = _normalise(examples)
-    steps = [normalisation]
-    for name, what, rule in _rules(protected):
-        reasons = rule(rows)
-        pairs = list(zip(rows, reasons, strict=True))
-        steps.append(Step(name, what, "removed", tuple(Touched(row, why) for row, why in pairs if why is not None)))
+    cleaned = remove_by(_rules(protected), rows)
+    return Cleaned(cleaned.examples, [normalisation, *cleaned.steps])
+
+
+def remove_by(rules: Iterable[Rule], examples: Sequence[Example]) -> Cleaned:
+    """Remove rows by one rule after another; a row that is gone is not seen by later rules."""
+    rows, steps = list(examples), []
+    for rule in rules:
+        pairs = list(zip(rows, rule.reasons(rows), strict=True))
+        touched = tuple(Touched(row, why) for row, why in pairs if why is not None)
+        steps.append(Step(rule.name, rule.what, "removed", touched))
         rows = [row for row, why in pairs if why is None]
     return Cleaned(rows, steps)
 
 
-def _rules(
-    protected: Mapping[str, Sequence[Example]],
-) -> Iterator[tuple[str, str, Callable[[Sequence[Example]], Reasons]]]:
+def _rules(protected: Mapping[str, Sequence[Example]]) -> Iterator[Rule]:
     limits = f"fewer than {MINIMUM_CHARACTERS} letters or digits, or more than {MAXIMUM_CHARACTERS} characters"
     same = "the same but for case, spaces, ё"
     alike = "a near-duplicate"
-    yield "length", limits, _wrong_length
+    yield Rule("length", limits, _wrong_length)
     for name, kept_out in protected.items():
-        yield f"leaks into {name}", f"{same} or punctuation", partial(_leaks, kept_out)
-        yield f"near-leaks into {name}", alike, partial(_near_leaks, kept_out)
-    yield "duplicates", f"{same} or punctuation, with the same labels", _duplicates
-    yield "contradictions", f"{same}, with other labels", _contradictions
-    yield "near-duplicates", f"{alike} with the same labels", _near_duplicates
+        yield Rule(f"leaks into {name}", f"{same} or punctuation", partial(_leaks, kept_out))
+        yield Rule(f"near-leaks into {name}", alike, partial(_near_leaks, kept_out))
+    yield Rule("duplicates", f"{same} or punctuation, with the same labels", _duplicates)
+    yield Rule("contradictions", f"{same}, with other labels", _contradictions)
+    yield Rule("near-duplicates", f"{alike} with the same labels", _near_duplicates)
 
 
 def _normalise(examples: Sequence[Example]) -> tuple[list[Example], Step]:
@@ -107,10 +120,8 @@ def _leaks(protected: Sequence[Example], rows: Sequence[Example]) -> Reasons:
 
 
 def _near_leaks(protected: Sequence[Example], rows: Sequence[Example]) -> Reasons:
-    index = NearDuplicates()
-    for sketch in sketches([example.text for example in protected]):
-        index.add(sketch)
-    found = (index.matches(sketch) for sketch in sketches([row.text for row in rows]))
+    index = NearDuplicates(example.text for example in protected)
+    found = (index.matches(row.text) for row in rows)
     return [f"like {protected[numbers[0]].text!r}" if numbers else None for numbers in found]
 
 
@@ -130,12 +141,12 @@ def _repeated(rows: Sequence[Example], identity: Callable[[Example], object]) ->
 
 def _near_duplicates(rows: Sequence[Example]) -> Reasons:
     index, kept, reasons = NearDuplicates(), list[Example](), Reasons()
-    for row, sketch in zip(rows, sketches([row.text for row in rows]), strict=True):
+    for row in rows:
         # With other labels the difference ("не страшно") may be the very thing to be learnt.
-        same = [kept[number] for number in index.matches(sketch) if kept[number].labels == row.labels]
+        same = [kept[number] for number in index.matches(row.text) if kept[number].labels == row.labels]
         reasons.append(_as(same[0]) if same else None)
         if not same:
-            index.add(sketch)
+            index.add(row.text)
             kept.append(row)
     return reasons
 

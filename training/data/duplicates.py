@@ -4,8 +4,9 @@ The sketches (datasketch) only find candidates; the similarity that decides is e
 sketch's error can hide a pair but never invent one.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
 
 from datasketch import MinHash, MinHashLSH
 
@@ -24,42 +25,44 @@ _PERMUTATIONS: Final = 64
 _SHINGLE: Final = 4
 
 
-class Sketch(NamedTuple):
-    """A text's set of character 4-grams, and the set's MinHash."""
-
-    shingles: frozenset[bytes]
-    minhash: MinHash
-
-
-def sketches(texts: Sequence[str]) -> Iterator[Sketch]:
-    """Each text's sketch, in their order."""
-    sets = [_shingles(text) for text in texts]
-    return map(Sketch, sets, MinHash.generator(sets, num_perm=_PERMUTATIONS))
-
-
 class NearDuplicates:
     """Texts that can be asked which of them another text is like."""
 
-    def __init__(self) -> None:
+    def __init__(self, texts: Iterable[str] = ()) -> None:
         self._index = MinHashLSH(threshold=_CANDIDATE_SIMILARITY, num_perm=_PERMUTATIONS)
-        self._shingles: list[frozenset[bytes]] = []
+        self._texts: list[str] = []
+        for text in texts:
+            self.add(text)
 
-    def add(self, sketch: Sketch) -> None:
+    def add(self, text: str) -> None:
         """Add a text; it gets the next number, from 0."""
-        self._index.insert(len(self._shingles), sketch.minhash)
-        self._shingles.append(sketch.shingles)
+        self._index.insert(len(self._texts), _minhash(text))
+        self._texts.append(text)
 
-    def matches(self, sketch: Sketch) -> list[int]:
+    def matches(self, text: str) -> list[int]:
         """Numbers of the near-duplicates among the texts added so far, lowest first."""
-        candidates = self._index.query(sketch.minhash)
-        return sorted(n for n in candidates if similarity(sketch.shingles, self._shingles[n]) >= SIMILARITY)
+        candidates = self._index.query(_minhash(text))
+        return sorted(number for number in candidates if similarity(text, self._texts[number]) >= SIMILARITY)
 
 
-def similarity(one: frozenset[bytes], other: frozenset[bytes]) -> float:
-    """Jaccard similarity of two sets."""
-    return len(one & other) / len(one | other)
+def similarity(one: str, other: str) -> float:
+    """Jaccard similarity of two texts' sets of character 4-grams, punctuation and case aside."""
+    ours, theirs = _shingles(one), _shingles(other)
+    return len(ours & theirs) / len(ours | theirs)
 
 
 def _shingles(text: str) -> frozenset[bytes]:
     letters = key(text)
     return frozenset(letters[i : i + _SHINGLE].encode() for i in range(max(len(letters) - _SHINGLE, 0) + 1))
+
+
+# Made once: its permutations are drawn anew, though the same, for every other one.
+_EMPTY: Final = MinHash(num_perm=_PERMUTATIONS)
+
+
+# Two steps ask for every text's sketch, and so does every fold.
+@lru_cache(maxsize=32768)
+def _minhash(text: str) -> MinHash:
+    minhash = _EMPTY.copy()
+    minhash.update_batch(_shingles(text))
+    return minhash

@@ -1,5 +1,6 @@
 """Files of rows: JSON lines read row by row, and results written whole or not at all."""
 
+import contextlib
 import errno
 import json
 import os
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from training.command import TrainingError
+from training.run_directory import write_whole
+from training.staging import explained
 
 
 def json_lines(path: Path, hint: str = "") -> Iterator[tuple[int, Any]]:
@@ -33,23 +36,42 @@ def json_lines(path: Path, hint: str = "") -> Iterator[tuple[int, Any]]:
             yield number, row
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file, or leave what was there as it was.
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole, or leave what was there as it was; makes the directory it lies in.
 
     Raises:
         TrainingError: the disk is full, or the place cannot be written to.
     """
-    unfinished = path.with_name(f"{path.name}.unfinished")
+    with _writing(path):
+        write_whole(path, text.encode("utf-8"))
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file; makes the file, and the directory it lies in.
+
+    Raises:
+        TrainingError: the disk is full, or the place cannot be written to.
+    """
+    with _writing(path), path.open("ab") as file:
+        file.write(f"{line}\n".encode())
+
+
+def cut_half_a_line(path: Path) -> None:
+    """Remove what stands after the last line end: a line whose writing was interrupted."""
+    with _writing(path):
+        if path.exists():
+            whole = path.read_bytes().rpartition(b"\n")
+            os.truncate(path, len(whole[0] + whole[1]))
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            unfinished.write_text(text, encoding="utf-8")
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield
     except OSError as error:
-        advice = ": make room, or name a file on another disk" if no_space_left(error) else ""
-        raise TrainingError(f"could not write {path} ({error.strerror}){advice}") from error
+        raise TrainingError(f"could not write {path}: {error.strerror}") from error
 
 
 def no_space_left(error: BaseException | None) -> bool:

@@ -40,10 +40,13 @@ def key(text: str) -> str:
     "Удивительно!" and "удивительно :(" have one key, though not one meaning, so a key tells
     where a text may leak and not which rows are superfluous. Empty for punctuation alone.
     """
-    letters = (" " if unicodedata.category(c)[0] in "PZC" else c for c in spoken(text) if not _is_mark(c))
-    return " ".join("".join(letters).split())
+    return " ".join("".join(_letter(character) for character in spoken(text)).split())
 
 
-def _is_mark(character: str) -> bool:
-    # й and other letters are whole after NFKC: what is left are stress marks and ornament.
-    return unicodedata.category(character) in ("Mn", "Me")
+def _letter(character: str) -> str:
+    category = unicodedata.category(character)
+    # й and other letters are whole after NFKC: the marks that are left are stress and ornament.
+    if category.startswith("M"):
+        return ""
+    # So: emoji say something of their own. Other symbols (+, ^, $) serve as punctuation.
+    return character if category[0] in "LN" or category == "So" else " "

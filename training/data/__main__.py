@@ -1,0 +1,60 @@
+"""Look at the data, clean it, and enlarge it with paraphrases.
+
+    python -m training.data report --output report.html
+    python -m training.data clean --dataset combo --output cleaned
+    python -m training.data augment --classifier weights/rubert_cedr_10epochs --output paraphrases.jsonl
+
+Training cleans for itself: `clean` shows what it gets, and which rows each step touched.
+"""
+
+import argparse
+from pathlib import Path
+
+from contract.labels import EMOTIONS
+from training.command import command_parser, run_command
+from training.data.combinations import COMBINATIONS, RARE
+from training.data.commands import augment_command, clean_command
+from training.folds import FOLDS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser("training.data", __doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    clean = _command(commands, "clean", "write the rows a training run gets, and those that a step touched")
+    clean.add_argument("--fold", type=int, choices=range(FOLDS), default=0, help="held out (default: 0, the dev split)")
+    clean.add_argument("--augmented", type=Path, help="file that augment has written")
+    clean.add_argument("--output", type=Path, required=True, help="directory for train, held_out and touched.jsonl")
+    clean.set_defaults(run=clean_command)
+
+    augment = _command(commands, "augment", "paraphrase training rows; goes on where it was interrupted")
+    augment.add_argument("--classifier", required=True, help="checkpoint of training.train that must not be surprised")
+    augment.add_argument(
+        "--paraphraser", default="cointegrated/rut5-base-paraphraser", help="seq2seq checkpoint (default: %(default)s)"
+    )
+    augment.add_argument("--per-text", type=int, default=2, help="paraphrases of each text (default: %(default)s)")
+    augment.add_argument(
+        "--emotions", nargs="+", choices=EMOTIONS, default=RARE, help="paraphrase rows with these (default: the rare)"
+    )
+    augment.add_argument("--output", type=Path, required=True, help="file for the synthetic rows")
+    augment.set_defaults(run=augment_command)
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=what, description=what, allow_abbrev=False)
+    command.add_argument("--dataset", choices=COMBINATIONS, default="cedr", help="rows (default: %(default)s)")
+    command.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
+    command.add_argument("--corrections", type=Path, help="file of corrected labels, as training.audit writes it")
+    return command
+
+
+def main() -> None:
+    """Run the command named first."""
+    arguments = _parser().parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,80 @@
+"""What `python -m training.data` can do: clean, augment, report."""
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from contract.labels import EMOTIONS
+from training.command import TrainingError
+from training.corrections import Correction, read_corrections
+from training.data.augmented import load_augmented, save_augmented
+from training.data.cleaning import Step, steps_as_text
+from training.data.examples import Example
+from training.data.files import write_text
+from training.folds import Split, train_and_held_out
+
+
+def clean_command(arguments: argparse.Namespace) -> None:
+    """Write the rows that a training run would get, the held-out rows, and every row that was touched."""
+    split = _split(arguments, load_augmented(arguments.augmented) if arguments.augmented else ())
+    output: Path = arguments.output
+    for name, rows in (("train", split.train), ("held_out", split.held_out)):
+        write_text(output / f"{name}.jsonl", _lines(map(_row, rows)))
+    write_text(output / "touched.jsonl", _lines(row for step in split.steps for row in _touched(step)))
+    print(steps_as_text(split.steps))
+    print(f"{len(split.train):,} rows to train on and {len(split.held_out):,} held out are in {output}")
+
+
+def augment_command(arguments: argparse.Namespace) -> None:
+    """Paraphrase training rows, filter the paraphrases and write them."""
+    # Here: the other commands don't need PyTorch.
+    from training.data.augmentation import kept_paraphrases, load_judge, rows_to_paraphrase
+    from training.data.generated import generate
+    from training.data.paraphrase import Paraphraser
+
+    if arguments.per_text < 1:
+        raise TrainingError(f"--per-text {arguments.per_text}: at least 1")
+    arguments.fold = 0
+    split = _split(arguments, ())
+    rows = rows_to_paraphrase(split, arguments.emotions)
+    judge = load_judge(arguments.classifier)
+    paraphraser = Paraphraser(arguments.paraphraser)
+    print(f"{len(rows):,} rows to paraphrase, {arguments.per_text} times each", flush=True)
+    kept = arguments.output.with_name(f"{arguments.output.name}.generated")
+    answers = generate(
+        [row.text for row in rows],
+        {"paraphraser": arguments.paraphraser, "per_text": arguments.per_text},
+        lambda texts: paraphraser.paraphrases(texts, arguments.per_text),
+        kept,
+    )
+    result = kept_paraphrases(rows, answers, judge, split)
+    made = sum(len(answers[row.text]) for row in rows)
+    print(f"{made:,} paraphrases made\n{steps_as_text(result.steps)}")
+    if not result.examples:
+        raise TrainingError(f"no paraphrase passed the filters: try another --paraphraser ({kept} shows them)")
+    save_augmented(arguments.output, result.examples)
+    kept.unlink()
+    print(f"{len(result.examples):,} synthetic rows are in {arguments.output}")
+
+
+def _split(arguments: argparse.Namespace, augmented: Sequence[Example]) -> Split:
+    corrections: Sequence[Correction] = read_corrections(arguments.corrections) if arguments.corrections else ()
+    return train_and_held_out(
+        arguments.dataset, arguments.fold, arguments.data_dir, corrections=corrections, augmented=augmented
+    )
+
+
+def _row(example: Example) -> dict[str, object]:
+    labels = [EMOTIONS[index] for index in sorted(example.labels)]
+    row: dict[str, object] = {"text": example.text, "labels": labels, "source": example.source}
+    return row | ({"paraphrase_of": example.paraphrase_of} if example.synthetic else {})
+
+
+def _touched(step: Step) -> Iterable[dict[str, object]]:
+    for touched in step.touched:
+        yield {"step": step.name, "effect": step.effect, **_row(touched.example), "because": touched.because}
+
+
+def _lines(rows: Iterable[dict[str, object]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
