@@ -1,18 +1,20 @@
-"""Rows of both data sets, their mapping into the six labels, and the folds."""
+"""Rows of the four data sets and their mapping into the six labels, row by row for every class."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import datasets
 import pytest
-from sklearn.model_selection import StratifiedKFold
 
 from contract.labels import EMOTIONS
 from tests.training.training_rows import write_lines
 from training.command import TrainingError
-from training.data import Example, load_source, targets
-from training.folds import fold_of_each, train_and_held_out
+from training.data import SOURCES, Example, load_rows, load_source, targets
+from training.folds import train_and_held_out
 
 
 def loaded(data_dir: Path, name: str, labels: list[Any]) -> list[set[str]]:
@@ -44,6 +46,61 @@ def test_every_class_of_ru_goemotions(tmp_path: Path, form: str) -> None:
     ]  # fmt: skip
 
 
+# GoEmotions' classes in the order of their ids, and what each becomes.
+GO_EMOTIONS: list[tuple[str, str | None]] = [
+    ("admiration", None), ("amusement", "joy"), ("anger", "anger"), ("annoyance", "anger"), ("approval", None),
+    ("caring", None), ("confusion", None), ("curiosity", None), ("desire", None), ("disappointment", "sadness"),
+    ("disapproval", None), ("disgust", None), ("embarrassment", None), ("excitement", "joy"), ("fear", "fear"),
+    ("gratitude", "joy"), ("grief", "sadness"), ("joy", "joy"), ("love", "joy"), ("nervousness", "fear"),
+    ("optimism", None), ("pride", "joy"), ("realization", None), ("relief", None), ("remorse", None),
+    ("sadness", "sadness"), ("surprise", "surprise"), ("neutral", "no_emotion"),
+]  # fmt: skip
+IZARD: list[tuple[str, str | None]] = [
+    ("neutral", "no_emotion"), ("joy", "joy"), ("sadness", "sadness"), ("anger", "anger"), ("enthusiasm", None),
+    ("surprise", "surprise"), ("disgust", None), ("fear", "fear"), ("guilt", None), ("shame", None),
+]  # fmt: skip
+
+
+def test_every_class_of_ru_go_emotions(tmp_path: Path) -> None:
+    single = loaded(tmp_path, "ru_go_emotions", [[number] for number in range(28)])
+    for (name, emotion), labels in zip(GO_EMOTIONS, single, strict=True):
+        assert labels == ({emotion} if emotion else set()), name
+    assert loaded(tmp_path, "ru_go_emotions", [[2, 3], [0, 14], [27, 4], []]) == [
+        {"anger"}, {"fear"}, {"no_emotion"}, set(),
+    ]  # fmt: skip
+    assert [name for name, _ in GO_EMOTIONS] == list(SOURCES["ru_go_emotions"].classes)
+
+
+def izard_row(number: int, *names: str) -> dict[str, Any]:
+    return {"text": f"текст {number}", **{name: int(name in names) for name, _ in IZARD}}
+
+
+def test_every_column_of_ru_izard_emotions(tmp_path: Path) -> None:
+    rows = [izard_row(number, name) for number, (name, _) in enumerate(IZARD)]
+    rows += [izard_row(10, "joy", "shame", "fear"), izard_row(11)]
+    write_lines(tmp_path, "ru_izard_emotions", "train", rows)
+    examples = load_source("ru_izard_emotions", "train", tmp_path)
+    labels = [{EMOTIONS[index] for index in example.labels} for example in examples]
+    for (name, emotion), given in zip(IZARD, labels[:10], strict=True):
+        assert given == ({emotion} if emotion else set()), name
+    assert labels[10:] == [{"joy", "fear"}, set()]
+    assert [row.classes for row in load_rows("ru_izard_emotions", "train", tmp_path)][10:] == [
+        ("joy", "fear", "shame"), (),
+    ]  # fmt: skip
+
+
+def test_every_class_that_is_dropped_or_renamed_says_why() -> None:
+    for source in SOURCES.values():
+        for name, meaning in source.classes.items():
+            assert meaning.emotion is None or meaning.emotion in EMOTIONS
+            assert meaning.reason or name == meaning.emotion, f"{source.hub_name}: {name}"
+
+
+def test_where_a_text_of_cedr_was_taken_from(tmp_path: Path) -> None:
+    write_lines(tmp_path, "cedr", "train", [{"text": "a", "labels": [], "source": "lj"}, {"text": "б", "labels": [1]}])
+    assert [row.domain for row in load_rows("cedr", "train", tmp_path)] == ["lj", None]
+
+
 def test_targets_are_one_column_an_emotion() -> None:
     rows = [Example("а", frozenset({0}), "cedr"), Example("б", frozenset({1, 5}), "cedr")]
     rows.append(Example("в", frozenset(), "ru_goemotions"))
@@ -70,7 +127,11 @@ def test_targets_are_one_column_an_emotion() -> None:
         ("cedr", {"sentence": "a", "labels": [0]}, "missing: text"),
         ("cedr", {"text": "  \t", "labels": [0]}, "not blank"),
         ("cedr", {"text": None, "labels": [0]}, "not blank"),
+        ("cedr", {}, "found none .missing: text, labels"),
+        ("cedr", {"text": "a", "labels": [0], "source": 3}, "`source` must be a text, not 3"),
         ("cedr", ["a", [0]], "expected a JSON object, found list"),
+        ("ru_go_emotions", {"text": "a", "labels": [28]}, "label id 28 is unknown; the ids are 0 to 27"),
+        ("ru_go_emotions", {"text": "a", "labels": "3"}, "must be a list of ids"),
     ],
 )
 def test_wrong_row_is_named(tmp_path: Path, name: str, row: Any, reason: str) -> None:
@@ -78,6 +139,28 @@ def test_wrong_row_is_named(tmp_path: Path, name: str, row: Any, reason: str) ->
     with pytest.raises(TrainingError, match=reason) as caught:
         load_source(name, "train", tmp_path)
     assert f"{path}, row 2: " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("shame", 2, "`shame` must be 0 or 1, not 2"),
+        ("joy", None, "`joy` must be 0 or 1, not None"),
+        ("joy", "1", "`joy` must be 0 or 1, not '1'"),
+        ("joy", True, "`joy` must be 0 or 1, not True"),
+        ("text", " ", "not blank"),
+    ],
+)
+def test_wrong_column_is_named(tmp_path: Path, column: str, value: Any, reason: str) -> None:
+    rows = [izard_row(0, "joy"), izard_row(1, "fear") | {column: value}]
+    path = write_lines(tmp_path, "ru_izard_emotions", "train", rows)
+    with pytest.raises(TrainingError, match=reason) as caught:
+        load_source("ru_izard_emotions", "train", tmp_path)
+    assert f"{path}, row 2: " in str(caught.value)
+    del rows[1][column]
+    write_lines(tmp_path, "ru_izard_emotions", "train", rows)
+    with pytest.raises(TrainingError, match=f"row 2: expected the fields text, neutral, .*missing: {column}"):
+        load_source("ru_izard_emotions", "train", tmp_path)
 
 
 @pytest.mark.parametrize("tail", [b"{'text'", b"\n", '{"text": "а'.encode()[:-1], b'{"text": "\xff", "labels": []}'])
@@ -110,78 +193,43 @@ def test_missing_and_empty_files(tmp_path: Path) -> None:
 
 
 def test_unknown_names(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="no data set named 'goemotions'; there are: cedr, ru_goemotions"):
+    with pytest.raises(TrainingError, match="no data set named 'goemotions'; there are: cedr, ru_goemotions, ru_go_"):
         load_source("goemotions", "train", tmp_path)
     with pytest.raises(TrainingError, match="cedr has no split 'validation'; it has: train, test"):
         load_source("cedr", "validation", tmp_path)
-    with pytest.raises(TrainingError, match="no data set named 'both'; there are: cedr, combo"):
+    with pytest.raises(TrainingError, match="no data set named 'both'; there are: cedr, combo, "):
         train_and_held_out("both", 0, tmp_path)
 
 
-def cedr_rows() -> list[dict[str, Any]]:
-    random = np.random.default_rng(4)
-    rows = []
-    for number in range(300):
-        count = random.choice([0, 1, 1, 1, 2])
-        labels = [int(label) for label in random.choice(5, count, replace=False, p=[0.4, 0.3, 0.15, 0.1, 0.05])]
-        rows.append({"text": f"{'абвгдежзиклмн'[number % 13] * 9} {number} {number**3}", "labels": labels})
-    return rows
+def in_another_process(code: str, **environment: str) -> str:
+    line = [sys.executable, "-c", f"from training.data import load_source\n{code}"]
+    done = subprocess.run(
+        line, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "TrainingError" in done.stderr
+    return done.stderr.rpartition("TrainingError: ")[2]
 
 
-def test_fold_zero_is_the_first_stratified_fold_on_the_rarest_label(tmp_path: Path) -> None:
-    rows = cedr_rows()
-    write_lines(tmp_path, "cedr", "train", rows)
-    examples = load_source("cedr", "train", tmp_path)
-    # CEDR's own ids; 5 stands for a row without any.
-    own = [row["labels"] or [5] for row in rows]
-    often = [sum(label in labels for labels in own) for label in range(6)]
-    assert len(set(often)) == 6, "no two labels may be equally frequent here"
-    rarest = [min(labels, key=often.__getitem__) for labels in own]
-    folds = fold_of_each(examples)
-    for fold, (_, held_out) in enumerate(StratifiedKFold(5, shuffle=False).split(rows, rarest)):
-        assert np.flatnonzero(folds == fold).tolist() == held_out.tolist()
-    train, dev = train_and_held_out("cedr", 0, tmp_path)
-    first = next(StratifiedKFold(5).split(rows, rarest))
-    assert [example.text for example in dev] == [rows[index]["text"] for index in first[1]]
-    assert [example.text for example in train] == [rows[index]["text"] for index in first[0]]
+def test_the_hub_out_of_reach_or_without_room(tmp_path: Path) -> None:
+    error = in_another_process("load_source('cedr', 'train')", HF_HUB_OFFLINE="1", HF_HOME=f"{tmp_path}")
+    assert "could not load sagteam/cedr_v1 from the Hugging Face hub" in error
+    assert "check the network, or give a local copy with --data-dir" in error
+    # The hub can't be here, nor its files on a full disk: only the library's failure is made up.
+    full = "import datasets\ndef load(*_, **__): raise RuntimeError('cast') from OSError(28, 'No space')\n"
+    error = in_another_process(f"{full}datasets.load_dataset = load\nload_source('cedr', 'train')")
+    assert "no space is left to keep sagteam/cedr_v1: make room, or set HF_HOME" in error
 
 
-def test_too_few_rows_for_folds() -> None:
-    with pytest.raises(TrainingError, match="cannot be split into 5 folds"):
-        fold_of_each([Example(f"{n}", frozenset({0}), "cedr") for n in range(3)])
-
-
-def test_combo_adds_the_rare_classes_of_every_split(tmp_path: Path) -> None:
-    write_lines(tmp_path, "cedr", "train", cedr_rows())
-    for split in ("train", "validation", "test"):
-        rows = [{"text": f"{split} {label}", "labels": str(label)} for label in range(9)]
-        write_lines(tmp_path, "ru_goemotions", split, [*rows, {"text": f"{split} joy and fear", "labels": "0,6"}])
-    alone, dev = train_and_held_out("cedr", 2, tmp_path)
-    combo, combo_dev = train_and_held_out("combo", 2, tmp_path)
-    assert combo_dev == dev
-    assert combo[: len(alone)] == alone
-    # Surprise, anger and fear, and nothing that has none of them.
-    expected = [f"{split} {tail}" for split in ("train", "validation", "test") for tail in (2, 4, 6, "joy and fear")]
-    assert [example.text for example in combo[len(alone) :]] == expected
-
-
-def test_held_out_text_is_never_trained_on(tmp_path: Path) -> None:
-    rows = cedr_rows()
-    write_lines(tmp_path, "cedr", "train", rows)
-    _, dev = train_and_held_out("cedr", 0, tmp_path)
-    leaked = dev[0].text
-    rows[-1]["text"] = f"  {leaked.upper()}\n"  # In the last fold, spelled a little differently.
-    write_lines(tmp_path, "cedr", "train", rows)
-    for split in ("train", "validation", "test"):
-        more = [{"text": leaked.replace(" ", "  "), "labels": "6"}, {"text": f"другое {split}", "labels": "6"}]
-        write_lines(tmp_path, "ru_goemotions", split, more)
-    for fold in range(5):
-        train, held_out = train_and_held_out("combo", fold, tmp_path)
-        spelled = {" ".join(example.text.lower().split()) for example in held_out}
-        assert not [e.text for e in train if " ".join(e.text.lower().split()) in spelled]
-        assert sum(example.text.startswith("другое") for example in train) == 3
-        if fold not in (0, 4):
-            assert any(example.text == leaked for example in train)
+def test_rows_of_the_hub_are_read_as_local_ones_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A real data set of the library, as the hub's would be; only where it comes from is made up.
+    rows = datasets.Dataset.from_list([{"text": "ура", "labels": [0]}, {"text": "эх", "labels": [1, 7]}])
+    asked: list[Any] = []
+    monkeypatch.setattr(datasets, "load_dataset", lambda *name, split: asked.append((*name, split)) or rows)
+    with pytest.raises(TrainingError, match=r"sagteam/cedr_v1 \(train\), row 2: label id 7 is unknown"):
+        load_source("cedr", "train")
+    assert asked == [("sagteam/cedr_v1", "main", "train")]
+    rows = rows.select([0])
+    assert load_source("cedr", "train") == [Example("ура", frozenset({1}), "cedr")]
 
 
 def test_rows_survive_line_separators_inside_a_text(tmp_path: Path) -> None:

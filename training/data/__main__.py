@@ -13,13 +13,18 @@ from pathlib import Path
 from contract.labels import EMOTIONS
 from training.command import command_parser, run_command
 from training.data.combinations import COMBINATIONS, RARE
-from training.data.commands import augment_command, clean_command
+from training.data.commands import augment_command, clean_command, report_command
 from training.folds import FOLDS
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("training.data", __doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    report = _command(commands, "report", "write a page about all data sets and about one made from them")
+    report.add_argument("--augmented", type=Path, help="file that augment has written")
+    report.add_argument("--output", type=Path, required=True, help="the page, one self-contained HTML file")
+    report.set_defaults(run=report_command)
+
     clean = _command(commands, "clean", "write the rows a training run gets, and those that a step touched")
     clean.add_argument("--fold", type=int, choices=range(FOLDS), default=0, help="held out (default: 0, the dev split)")
     clean.add_argument("--augmented", type=Path, help="file that augment has written")

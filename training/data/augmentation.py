@@ -95,14 +95,17 @@ def load_judge(checkpoint: str) -> Judge:
     Raises:
         TrainingError: it cannot be loaded, or does not tell the six emotions apart.
     """
-    tokenizer = load_tokenizer(checkpoint)
-    model = load_classifier(checkpoint)
-    told_apart = AutoConfig.from_pretrained(checkpoint).id2label
-    if tuple(told_apart.values()) != EMOTIONS:
+    try:
+        labels = tuple(AutoConfig.from_pretrained(checkpoint).id2label.values())
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"could not load the classifier {checkpoint}: {error}") from error
+    if labels != EMOTIONS:
         raise TrainingError(
-            f"{checkpoint} is no classifier of {', '.join(EMOTIONS)} (it has {', '.join(told_apart.values())}):"
+            f"{checkpoint} is no classifier of {', '.join(EMOTIONS)} (it has {', '.join(labels)}):"
             " give one that training.train has made"
         )
+    tokenizer = load_tokenizer(checkpoint)
+    model = load_classifier(checkpoint)
     pad_id, _ = special_ids(tokenizer, model.config)
 
     def judge(texts: Sequence[str]) -> list[frozenset[int]]:

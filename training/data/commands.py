@@ -12,6 +12,7 @@ from training.data.augmented import load_augmented, save_augmented
 from training.data.cleaning import Step, steps_as_text
 from training.data.examples import Example
 from training.data.files import write_text
+from training.data.statistics import figures_of, load_all
 from training.folds import Split, train_and_held_out
 
 
@@ -56,6 +57,22 @@ def augment_command(arguments: argparse.Namespace) -> None:
     save_augmented(arguments.output, result.examples)
     kept.unlink()
     print(f"{len(result.examples):,} synthetic rows are in {arguments.output}")
+
+
+def report_command(arguments: argparse.Namespace) -> None:
+    """Write the page about the data, and print its main figures."""
+    # Here: drawing is for this command alone.
+    from training.data.report import splits_as_text, write_data_report
+
+    parts, missing = load_all(arguments.data_dir)
+    arguments.fold = 0
+    split = _split(arguments, load_augmented(arguments.augmented) if arguments.augmented else ())
+    write_data_report(arguments.output, parts, missing, arguments.dataset, split)
+    print(splits_as_text([figures_of(part) for part in parts]))
+    for path in missing:
+        print(f"not there, and not counted: {path}")
+    print(f"\n{arguments.dataset}, dev held out: {len(split.train):,} rows to train on\n{steps_as_text(split.steps)}")
+    print(f"the page is {arguments.output}")
 
 
 def _split(arguments: argparse.Namespace, augmented: Sequence[Example]) -> Split:

@@ -42,7 +42,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         TrainingError: the disk is full, or the place cannot be written to.
     """
-    with _writing(path):
+    with writing(path):
         write_whole(path, text.encode("utf-8"))
 
 
@@ -52,20 +52,25 @@ def append_line(path: Path, line: str) -> None:
     Raises:
         TrainingError: the disk is full, or the place cannot be written to.
     """
-    with _writing(path), path.open("ab") as file:
+    with writing(path), path.open("ab") as file:
         file.write(f"{line}\n".encode())
 
 
 def cut_half_a_line(path: Path) -> None:
     """Remove what stands after the last line end: a line whose writing was interrupted."""
-    with _writing(path):
+    with writing(path):
         if path.exists():
             whole = path.read_bytes().rpartition(b"\n")
             os.truncate(path, len(whole[0] + whole[1]))
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
+    """While a file is written: makes the directory it lies in, and says what went wrong.
+
+    Raises:
+        TrainingError: instead of an OSError.
+    """
     try:
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,9 @@ def _same(*emotions: str) -> dict[str, Meaning]:
 
 
 _NEUTRAL: Final = Meaning("no_emotion", "the same under another name")
-_DISGUST: Final = Meaning(None, "CEDR's annotators had no disgust, and called it neither anger nor anything else")
+_DISGUST: Final = Meaning(
+    None, "CEDR has no disgust; what disgusts is anger, sadness or nothing there, in about equal parts"
+)
 _GUILT: Final = Meaning(None, "guilt often sounds sad, but not always")
 _SHAME: Final = Meaning(None, "shame often sounds sad, but as often amused or startled")
 
@@ -85,7 +87,9 @@ _CEDR: Final = _same("joy", "sadness", "surprise", "fear", "anger")
 
 _RU_GOEMOTIONS: Final = {
     "joy": Meaning("joy"),
-    "interest": Meaning(None, "curiosity and eagerness: neither joy nor surprise as CEDR's annotators used them"),
+    "interest": Meaning(
+        None, "curiosity and eagerness; in CEDR they are surprise, joy or nothing in about equal parts"
+    ),
     "surprise": Meaning("surprise"),
     "sadness": Meaning("sadness"),
     "anger": Meaning("anger"),
@@ -108,7 +112,7 @@ _RU_IZARD: Final = {
 
 _RU_GO_EMOTIONS: Final = {
     "admiration": Meaning(None, "praise of somebody or something: a judgement about as often as gladness"),
-    "amusement": Meaning("joy", "laughter is joy"),
+    "amusement": Meaning("joy", "laughter; CEDR's annotators took it for joy"),
     "anger": Meaning("anger"),
     "annoyance": Meaning("anger", "anger in a milder degree"),
     "approval": Meaning(None, "agreement is an opinion; CEDR has such texts under no emotion"),
@@ -116,22 +120,22 @@ _RU_GO_EMOTIONS: Final = {
     "confusion": Meaning(None, "not understanding is no surprise: nothing unexpected need have happened"),
     "curiosity": Meaning(None, "asking is not being surprised; as interest in ru_goemotions"),
     "desire": Meaning(None, "wanting says nothing of how the want feels: it may be glad or sad"),
-    "disappointment": Meaning("sadness", "sadness over something hoped for"),
+    "disappointment": Meaning("sadness", "sadness over something hoped for; CEDR's annotators mostly took it so"),
     "disapproval": Meaning(None, "a negative opinion, mostly stated calmly; with anger it carries anger beside it"),
     "disgust": _DISGUST,
     "embarrassment": _SHAME,
     "excitement": Meaning("joy", "joy in a higher degree: unlike Izard's enthusiasm, these texts exult"),
     "fear": Meaning("fear"),
-    "gratitude": Meaning("joy", "CEDR's annotators took thanks for joy"),
+    "gratitude": Meaning("joy", "CEDR's annotators mostly took thanks for joy"),
     "grief": Meaning("sadness", "sadness in a higher degree"),
     "joy": Meaning("joy"),
-    "love": Meaning("joy", "what somebody loves gladdens them; CEDR's annotators took it for joy"),
-    "nervousness": Meaning("fear", "fear in a milder degree: worry about what may come"),
-    "optimism": Meaning(None, "hope is no joy yet: much of it is said in trouble"),
+    "love": Meaning("joy", "what somebody loves gladdens them; CEDR's annotators mostly took it for joy"),
+    "nervousness": Meaning("fear", "fear in a milder degree; CEDR's annotators mostly took worry for fear"),
+    "optimism": Meaning(None, "hope is no joy yet; in CEDR it is joy, sadness or nothing in about equal parts"),
     "pride": Meaning("joy", "joy over one's own or another's success"),
     "realization": Meaning(None, "an insight, mostly without a feeling"),
     "relief": Meaning(None, "trouble that has passed: names the trouble as often as the gladness"),
-    "remorse": _GUILT,
+    "remorse": Meaning(None, "half of it is regret, which sounds sad, half an apology out of politeness"),
     "sadness": Meaning("sadness"),
     "surprise": Meaning("surprise"),
     "neutral": _NEUTRAL,
