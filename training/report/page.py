@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from contract.labels import LABELS
 from training.corrections import label_names
+from training.run_directory import write_whole
 
 
 def write_page(path: Path, template: str, **values: Any) -> None:
@@ -26,7 +27,7 @@ def write_page(path: Path, template: str, **values: Any) -> None:
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.4f}"
     environment.filters["percent"] = lambda value: f"{value:.1%}"
     page = environment.get_template(template).render(russian=LABELS, **values)
-    path.write_text(page + "\n", encoding="utf-8")
+    write_whole(path, f"{page}\n".encode())
 
 
 def inline(figure: Figure) -> Markup:
