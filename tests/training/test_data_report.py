@@ -81,7 +81,7 @@ def test_report(data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert f"combo, dev held out: {len(split.train)} rows to train on" in printed
     for step in split.steps:
         assert re.search(rf"{step.name} +{len(step.touched)} {step.effect}", printed)
-        assert re.search(rf'<td>{step.name}\s*<td class="n">{len(step.touched)}\s', page.replace("&#39;", "'"))
+        assert re.search(rf'<td>{step.name}\s*<td class="n">{len(step.touched)}<', page.replace("&#39;", "'"))
     for source in SOURCES.values():
         for name, meaning in source.classes.items():
             row = rf'<tr><td>{name}<td class="n">[\d–]+<td>{meaning.emotion or "dropped, row kept"}<td>'
