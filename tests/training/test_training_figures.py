@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 from sklearn import metrics as sk
 
 from contract.labels import EMOTIONS
@@ -124,6 +124,33 @@ def test_profiles_keep_their_promises_on_noisy_predictions() -> None:
     for name, about in (("moderation", {"anger"}), ("marketing", {"joy", "sadness"})):
         thresholds = profiles[name].thresholds
         assert {emotion for emotion in EMOTIONS if thresholds[emotion] != balanced[emotion]} == about
+
+
+def test_cards_print_clean_decimals() -> None:
+    random = np.random.default_rng(3)
+    truth = (random.random((2000, 6)) < 0.2).astype(np.float32)
+    logits = np.where(truth == 1, 2.5, -2.5) + random.normal(0, 1.2, truth.shape)
+    probabilities = (1 / (1 + np.exp(-logits))).astype(np.float32)
+    profiles = tune_profiles(truth, probabilities, random.integers(0, 5, len(truth)))
+    for profile in profiles.values():
+        dumped = profile.model_dump()
+        assert all(len(repr(value)) <= 8 for value in dumped["thresholds"].values())
+        costs = [value for cost in dumped["costs"].values() for value in cost.values()]
+        assert all(isinstance(value, float) and len(repr(value)) <= 6 for value in costs)
+
+
+def test_what_is_promised_holds_for_nine_tunings_in_ten() -> None:
+    """Where the true figures are known: scores of two normal distributions, classes as frequent as CEDR's."""
+    random = np.random.default_rng(1)
+    for rule, share, distance in ((recall_kept, 0.055, 1.6), (precision_kept, 0.208, 2.45)):
+        kept = []
+        for _ in range(200):
+            truth = (random.random(6000) < share).astype(np.float32)
+            threshold = rule(truth, random.normal(0, 1, 6000) + distance * truth)
+            found, wrong = norm.sf(threshold - distance), norm.sf(threshold)
+            precision = share * found / (share * found + (1 - share) * wrong)
+            kept.append((found if rule is recall_kept else precision) >= 0.9)
+        assert 0.84 < np.mean(kept) < 0.97
 
 
 def test_weak_predictions_promise_nothing() -> None:

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from cleanlab.filter import find_label_issues
 from cleanlab.multilabel_classification import get_label_quality_scores
+from cleanlab.multilabel_classification.filter import find_label_issues
 
 from contract.labels import EMOTIONS
 from training.answers import checkpoint_answers
@@ -56,7 +56,7 @@ def out_of_fold_witness(run: Path, data_dir: Path | None) -> Witness:
         TrainingError: the run is not cross-validated, or on other data.
     """
     kept, examples = _kept(run, data_dir)
-    issues = find_label_issues(_given(examples), kept.probabilities, multi_label=True, n_jobs=1)
+    issues = find_label_issues(_given(examples), kept.probabilities, n_jobs=1)
     return _witness("out-of-fold", examples, np.arange(len(examples)), kept.probabilities, np.asarray(issues, np.bool_))
 
 
