@@ -12,7 +12,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := contract gateway server training deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-page drills lint format gpu-weights clean
+.PHONY: help serve test test-page drills end-to-end lint format gpu-weights clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -35,6 +35,11 @@ DRILLS ?= tests/gateway
 drills: $(SERVING) $(DEVELOPMENT) ## the gateway's long drills, half an hour: hostile clients, overload, failures
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m drill -s --timeout=1800 $(DRILLS)
+
+# On real rows: make end-to-end DATA_DIR=directory of <data set>/<split>.jsonl
+end-to-end: $(SERVING) $(DEVELOPMENT) ## the whole way, minutes: train, evaluate, audit, publish, serve, publish again
+	@.venv/bin/python -m server install
+	DATA_DIR=$(DATA_DIR) .venv-dev/bin/python -m pytest -m drill -s --timeout=3600 tests/end_to_end
 
 lint: $(DEVELOPMENT) ## ruff and mypy
 	.venv-dev/bin/ruff check .
