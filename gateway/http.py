@@ -6,7 +6,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_HEAD_BYTES: Final = 65_536
-HEAD_SECONDS: Final = 10.0
+HEAD_SECONDS: Final = 5.0
 """From the connection, or the head's first byte on a connection in use, to the head's end."""
 
 

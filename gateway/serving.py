@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import tempfile
 from functools import partial
 from typing import Final
@@ -85,6 +86,8 @@ def application(settings: Settings, parent: int) -> ASGIApp:
         set_up_log(settings.log_format)
         # Killed in a way that leaves it no time to stop its workers, it takes them along.
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+        if os.getppid() != parent:
+            sys.exit("the process that started this worker is gone")
     return make_app(settings)
 
 

@@ -1,8 +1,10 @@
 """Every wrong request gets the right status, as problem+json."""
 
 import asyncio
+import contextlib
 import json
 import socket
+import time
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -220,3 +222,27 @@ def test_requests_that_break_off_or_are_malformed_leave_no_trace(gateway: Gatewa
         check(client.get("/nothing", headers={"host": "["}), 404)
         assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200
     assert "Traceback" not in gateway.log()
+
+
+def test_an_endless_head_is_cut_off(gateway: GatewayProcess) -> None:
+    url = httpx.URL(gateway.url)
+    for piece in (b"x-header: " + b"a" * 1000 + b"\r\n", b"a" * 1000):
+        with socket.create_connection((url.host, url.port or 0), timeout=5) as connection:
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: a\r\nx: ")
+            received = b""
+            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+                for _ in range(2000):
+                    connection.sendall(piece)
+                received = connection.recv(1000)
+            assert received == b"" or received.startswith(b"HTTP/1.1 400 ")
+    with gateway.client() as client:
+        assert client.get("/health/live", headers={"x-large": "a" * 50_000}).status_code == 200
+
+
+def test_a_head_that_does_not_come_is_not_awaited_for_ever(gateway: GatewayProcess) -> None:
+    url = httpx.URL(gateway.url)
+    with socket.create_connection((url.host, url.port or 0), timeout=20) as silent:
+        silent.sendall(b"GET /health/live HTTP/1.1\r\nhost: a\r\n")
+        start = time.monotonic()
+        assert silent.recv(1000) == b""
+        assert 4 < time.monotonic() - start < 10
