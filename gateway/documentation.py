@@ -169,6 +169,18 @@ METRICS: Final[dict[str, Any]] = {
 }
 
 
+PAGE: Final[dict[str, Any]] = {
+    "summary": "A page to try a text on",
+    "tags": ["operation"],
+    "operationId": "page",
+    "responses": {
+        "200": {"description": "HTML", "content": {"text/html": {"schema": {"type": "string"}}}},
+        **{str(status): problem for status, problem in _problems(401, 500).items()},
+    },
+}
+"""Of the pages the only one whose path an endpoint has too."""
+
+
 _REQUESTS: Final = (EmotionsRequest, PredictRequest, ClassificationRequest)
 
 
@@ -200,6 +212,7 @@ def openapi(app: FastAPI, settings: Settings, open_paths: Iterable[str]) -> dict
         predict, classification = (definitions["$defs"][kind.__name__] for kind in _REQUESTS[1:])
         for form in (*predict["properties"]["inputs"]["oneOf"], *classification["properties"]["inputs"]["oneOf"]):
             _set_limits(form, settings)
+        document["paths"]["/"]["get"] = PAGE
         components = document["components"]
         components["schemas"].update(definitions["$defs"])
         if settings.api_keys or settings.api_keys_file:

@@ -19,9 +19,12 @@ STATUSES = {
     ("/", "post"): {200, 400, 401, 404, 408, 413, 422, 429, 500, 503, 504},
     ("/v1/models", "get"): {200, 401, 500, 503, 504},
     ("/metrics", "get"): {200, 401, 500},
+    ("/", "get"): {200, 401, 500},
     ("/health/live", "get"): {200, 500},
     ("/health/ready", "get"): {200, 500, 503},
 }
+
+KINDS = {("/metrics", "get"): "text/plain", ("/", "get"): "text/html"}
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +48,9 @@ def test_statuses(document: dict[str, Any]) -> None:
     }
     assert found == STATUSES
     for path, operations in document["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             for status, response in operation["responses"].items():
-                answer = "text/plain" if path == "/metrics" else "application/json"
+                answer = KINDS.get((path, method), "application/json")
                 kind = answer if status == "200" else "application/problem+json"
                 assert list(response["content"]) == [kind]
 

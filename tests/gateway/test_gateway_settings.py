@@ -1,5 +1,6 @@
 """One source for every setting; what can't work stops the start with a sentence."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -102,3 +103,21 @@ def test_a_port_in_use() -> None:
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: can't listen on 127.0.0.1:")
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_the_documentation_has_every_setting() -> None:
+    documented = (ROOT / "docs/gateway.md").read_text("utf-8")
+    rows = [
+        f"| `{variable(name)}` | {'—' if name in VARIABLE_ONLY else f'`{flag(name)}`'} | {default(name)} "
+        f"| {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    table = "\n".join(rows)
+    assert table in documented, f"docs/gateway.md should hold:\n{table}"
+
+
+def test_the_documentation_has_every_metric() -> None:
+    documented = (ROOT / "docs/gateway.md").read_text("utf-8")
+    names = set(re.findall(r'"(emotion_\w+)"', (ROOT / "gateway/metrics.py").read_text("utf-8")))
+    assert len(names) == 10
+    assert not [name for name in names if name not in documented]
