@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Final
 
-from gateway.command_line import SettingsError, read_settings
+from gateway.command_line import SettingsError, read_settings, variable
 from server.child import AWAITED_SIGNALS, describe, exit_status, kill_group, next_signal, start
 from server.readiness import ask
 
@@ -57,7 +57,7 @@ def _say_ready(url: str, grpc_port: int, seconds: float) -> None:
     print(
         f"\nReady after {seconds:.1f} s. Try it:\n\n"
         f"  curl -s {url}/v1/emotions -H 'content-type: application/json' -d {shlex.quote(body)}\n\n"
-        f"API: {url}/docs · Triton's gRPC: 127.0.0.1:{grpc_port} · Ctrl-C stops everything.\n",
+        f"Page: {url}/ · API: {url}/docs · Triton's gRPC: 127.0.0.1:{grpc_port} · Ctrl-C stops everything.\n",
         flush=True,
     )
 
@@ -65,7 +65,8 @@ def _say_ready(url: str, grpc_port: int, seconds: float) -> None:
 def main() -> int:
     """Start both parts, wait, stop both; returns the exit status."""
     arguments, gateway_flags = _arguments()
-    gateway_flags = [f"--triton-address=127.0.0.1:{arguments.grpc_port}", *gateway_flags]
+    for_people = [] if variable("log_format") in os.environ else ["--log-format=text"]
+    gateway_flags = [f"--triton-address=127.0.0.1:{arguments.grpc_port}", *for_people, *gateway_flags]
     try:
         settings = read_settings(gateway_flags)
     except SettingsError as error:

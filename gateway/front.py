@@ -5,6 +5,7 @@ its routing and middleware would cost as much as everything else done here.
 """
 
 import logging
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final
@@ -108,7 +109,6 @@ class Front:
 
     async def _answer(self, request: Request, exchange: Exchange) -> Response:
         try:
-            # Health checks have no keys; a page of another origin may learn nothing from them.
             if exchange.endpoint not in self._open_paths:
                 self._keys.check(request.headers.get("authorization"))
             endpoint = self._endpoints.get((exchange.method, exchange.endpoint))
@@ -124,8 +124,11 @@ class Front:
             return meant.response()
         except ClientGoneError:
             return Response(status_code=CLIENT_GONE)
-        except Exception:
-            logger.exception("a bug", extra={log.REQUEST: _facts(exchange)})
+        except Exception as error:
+            # Where it happened, but not the exception's own words: they may hold the client's.
+            stack = "".join(traceback.format_tb(error.__traceback__))
+            facts = {**_facts(exchange), "stack": stack}
+            logger.error("a bug: %s", type(error).__qualname__, extra={log.REQUEST: facts})
             return problems.bug().response()
 
     def _no_such(self, path: str, exchange: Exchange) -> Problem:

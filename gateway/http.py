@@ -45,8 +45,10 @@ class HeadLimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
+        was_in_head = self._in_head
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        if not (was_in_head and self._in_head) or self.transport.is_closing():
+            # A chunk in which a head only begins may hold another request's end.
             return
         self._head_bytes += len(data)
         if self._head_bytes > MOST_HEAD_BYTES:

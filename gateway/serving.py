@@ -87,7 +87,8 @@ def application(settings: Settings, parent: int) -> ASGIApp:
         # Killed in a way that leaves it no time to stop its workers, it takes them along.
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
         if os.getppid() != parent:
-            sys.exit("the process that started this worker is gone")
+            logger.error("the process that started this worker is gone")
+            sys.exit(1)
     return make_app(settings)
 
 

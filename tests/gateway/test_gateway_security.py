@@ -5,7 +5,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
+from gateway.front import Front
+from gateway.keys import Keys
+from gateway.metrics import Metrics
+from gateway.tracing import Tracing
 from tests.gateway.gateway_process import SECRET, GatewayProcess, running_gateway
 from tests.triton_process import TritonProcess
 
@@ -111,3 +119,29 @@ def test_security_headers(gateway: GatewayProcess, path: str) -> None:
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["content-security-policy"].startswith("default-src 'none'")
     assert "server" not in headers
+
+
+def test_a_bug_is_logged_without_the_clients_words(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(request: Request) -> Response:
+        raise ValueError(f"unexpected: {await request.body()!r}")
+
+    async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+        raise NotImplementedError
+
+    front = Front(
+        {("POST", "/broken"): broken},
+        open_paths=frozenset(),
+        keys=Keys([]),
+        metrics=Metrics(),
+        tracing=Tracing(None),
+        timeout=1,
+        log_requests=False,
+        lifespan=lifespan,
+    )
+    answer = TestClient(front).post("/broken", content=SECRET)
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    first = caplog.records[0]
+    assert first.getMessage() == "a bug: ValueError"
+    assert "in broken" in first.request["stack"]  # type: ignore[attr-defined]
+    assert SECRET not in answer.text + str([vars(record) for record in caplog.records])

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -81,3 +82,27 @@ def test_it_stops_without_triton(repository: Path, number: int) -> None:
     with running_gateway(repository, f"127.0.0.1:{port}") as gateway:
         gateway.process.send_signal(number)
         assert gateway.process.wait(5) == 0
+
+
+def test_a_full_queue(repository: Path) -> None:
+    configuration = repository / "emotion_rubert/configs/cpu.pbtxt"
+    policy = "dynamic_batching { max_queue_delay_microseconds: 300000 default_queue_policy { max_queue_size: 2 } }"
+    text = configuration.read_text("utf-8")
+    assert "dynamic_batching { }" in text
+    configuration.write_text(text.replace("dynamic_batching { }", policy), "utf-8")
+    with (
+        running_triton(repository) as triton,
+        # Single texts in as many calls, or they would fit the queue together.
+        running_gateway(repository, triton.grpc_url, "--triton-calls=32") as gateway,
+        ThreadPoolExecutor(32) as pool,
+        gateway.client() as client,
+    ):
+        gateway.wait_until_ready()
+        asked = [pool.submit(client.post, "/v1/emotions", json={"text": "рад"}) for _ in range(32)]
+        answers = [each.result() for each in asked]
+        statuses = {answer.status_code for answer in answers}
+        assert statuses == {200, 503}
+        refused = next(answer for answer in answers if answer.status_code == 503)
+        assert refused.headers["retry-after"] == "1"
+        assert refused.json()["detail"] == "Triton is not there, or can't take more at the moment: try again."
+        assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200

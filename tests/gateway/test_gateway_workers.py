@@ -1,5 +1,6 @@
 """Several workers share the port, their figures are one, and none outlives its parent."""
 
+import contextlib
 import signal
 import time
 from collections.abc import Iterator
@@ -26,8 +27,13 @@ def several(shared_repository: Path, shared_triton: TritonProcess) -> Iterator[G
 
 def workers(gateway: GatewayProcess) -> list[psutil.Process]:
     family = psutil.Process(gateway.process.pid).children(recursive=True)
-    alive = [process for process in family if process.status() != psutil.STATUS_ZOMBIE]
-    return [process for process in alive if "spawn_main" in " ".join(process.cmdline())]
+    found = []
+    for process in family:
+        # NoSuchProcess: ended meanwhile, or waits to be buried.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "spawn_main" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 def test_their_figures_are_one(several: GatewayProcess) -> None:
