@@ -11,6 +11,8 @@ import io
 import json
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,14 +105,20 @@ def read_cross_validated(run: Path) -> tuple[dict[str, Any], OutOfFold]:
     """The metrics and the out-of-fold predictions of a run in which each fold was held out once.
 
     Raises:
-        TrainingError: a file is missing, or the predictions are of an earlier run.
+        TrainingError: a file is missing or damaged, or the predictions are of an earlier run.
     """
     for name in (METRICS, OUT_OF_FOLD):
         if not (run / name).is_file():
             raise TrainingError(f"{run} has no {name}: train it with --cross-validate")
-    metrics = json.loads((run / METRICS).read_text(encoding="utf-8"))
+    try:
+        metrics = json.loads((run / METRICS).read_text(encoding="utf-8"))
+        with np.load(run / OUT_OF_FOLD) as kept:
+            predictions = OutOfFold(kept["truth"], kept["probabilities"], kept["fold"])
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise TrainingError(
+            f"{METRICS} or {OUT_OF_FOLD} in {run} is damaged ({error}): copy the run again, or train it again"
+        ) from error
     if "five_folds" not in metrics:
         # The predictions there are of an earlier run, not of these weights.
         raise TrainingError(f"{run} was trained again without --cross-validate: train it with it")
-    kept = np.load(run / OUT_OF_FOLD)
-    return metrics, OutOfFold(kept["truth"], kept["probabilities"], kept["fold"])
+    return metrics, predictions

@@ -51,7 +51,10 @@ def test_the_whole_way(tmp_path: Path, family: str) -> None:
         write_lines(data_dir, "cedr", "train", keyword_rows(130))
     run = train(tmp_path, family, data_dir, 5, vocabulary=4000 if real else 300, hidden=96)
     trained = figures_of(run, tmp_path / "evaluated-run", data_dir)
-    command("training.audit", run, "--data-dir", data_dir, "--output", tmp_path / "audit")
+    command(
+        "training.audit", "suspects", "--out-of-fold", run, "--data-dir", data_dir, "--output", tmp_path / "audit"
+    )  # fmt: skip
+    assert (tmp_path / "audit/suspects.csv").stat().st_size > 0
     publish(run, repository, data_dir)
     version = repository / MODEL / "1"
     published = figures_of(version, tmp_path / "evaluated-version", data_dir)

@@ -210,6 +210,31 @@ def test_a_checkpoint_without_one_of_its_files(checkpoint: Path, data_dir: Path,
     assert [path.name for path in tmp_path.iterdir()] == ["tuned"]
 
 
+@pytest.mark.parametrize(
+    "name", ["out_of_fold.npz", "metrics.json", "tokenizer.json", "model.safetensors", "config.json"]
+)
+@pytest.mark.parametrize("share", [0.0, 0.6])
+def test_a_checkpoint_with_a_file_cut_short(
+    checkpoint: Path, data_dir: Path, tmp_path: Path, name: str, share: float
+) -> None:
+    damaged = tmp_path / "tuned"
+    shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*"))
+    whole = (damaged / name).read_bytes()
+    (damaged / name).write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(TrainingError, match=r"damaged|could not load the checkpoint"):
+        publish_here(damaged, data_dir, tmp_path / "models")
+    assert [path.name for path in tmp_path.iterdir()] == ["tuned"]
+
+
+def test_a_run_that_does_not_say_what_it_was_made_from(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "tuned"
+    shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*"))
+    figures = json.loads((damaged / "metrics.json").read_text())
+    (damaged / "metrics.json").write_text(json.dumps({**figures, "recipe": {"seeds": 5}}))
+    with pytest.raises(TrainingError, match="does not say what it was made from: name it with --base-model"):
+        publish_here(damaged, data_dir, tmp_path / "models")
+
+
 def test_predictions_of_an_earlier_run_are_not_used(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "tuned"
     shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*"))

@@ -84,9 +84,7 @@ def write_graphs(checkpoint: Path, directory: Path, data_dir: Path | None) -> Ex
         TrainingError: as `export_checkpoint`.
     """
     held_out = held_out_fold(0, data_dir)
-    model = load_classifier(str(checkpoint))
-    _check_loaded_whole(checkpoint, model)
-    tokenizer = load_tokenizer(str(checkpoint))
+    model, tokenizer = _load(checkpoint)
     pad_id, unk_id = special_ids(tokenizer, model.config)
     if tokenizer.get_vocab_size() > model.config.vocab_size:
         raise TrainingError(
@@ -103,6 +101,18 @@ def write_graphs(checkpoint: Path, directory: Path, data_dir: Path | None) -> Ex
     figures = gate.check_quantisation("int8", dev.truth, full, served)
     measured |= _gpu_graph_through_the_gate(directory, weights, dev, full, served)
     return Exported(weights.shape, dev.truth, served, figures, measured)
+
+
+def _load(checkpoint: Path) -> tuple[Any, Tokenizer]:
+    try:
+        model = load_classifier(str(checkpoint))
+        _check_loaded_whole(checkpoint, model)
+        return model, load_tokenizer(str(checkpoint))
+    except TrainingError:
+        raise
+    except Exception as error:
+        # The libraries' own classes for a file cut short, tokenizers' even a bare Exception.
+        raise TrainingError(f"{checkpoint} is damaged ({error}): copy it again, or train it again") from error
 
 
 def _check_loaded_whole(checkpoint: Path, model: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from contract.labels import LABELS
 from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, Label, sha256
+from training.command import TrainingError
 from training.export.checkpoint import write_graphs
 from training.figures import card_metrics
 from training.metrics import table
@@ -41,6 +42,9 @@ def publish(wanted: Publication) -> Path:
     """
     check_can_add(wanted.repository, wanted.model)
     figures, kept = read_cross_validated(wanted.checkpoint)
+    base_model = wanted.base_model or figures["recipe"].get("base_model")
+    if not base_model:
+        raise TrainingError(f"{wanted.checkpoint} does not say what it was made from: name it with --base-model")
     profiles = tune_profiles(kept.truth, kept.probabilities, kept.fold)
     # Beside the repository, not in it: Triton watches the repository itself.
     with staged(wanted.repository.resolve().parent) as directory:
@@ -50,7 +54,7 @@ def publish(wanted: Publication) -> Path:
         shape = exported.shape
         card = Card(
             model=wanted.model,
-            base_model=wanted.base_model or figures["recipe"]["base_model"],
+            base_model=base_model,
             published=now(),
             architecture=asdict(shape),
             labels=[Label(en=en, ru=ru) for en, ru in LABELS.items()],
