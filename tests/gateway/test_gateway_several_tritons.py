@@ -88,6 +88,16 @@ def test_one_that_hangs_is_left_out(fakes: list[FakeTriton], two: GatewayProcess
     freed.set()
 
 
+def test_a_name_will_do(repository: Path) -> None:
+    with running_fake_triton() as fake:
+        fake.infer = lambda request, _: answer(request)
+        port = fake.address.rpartition(":")[2]
+        with running_gateway(repository, f"localhost:{port}") as gateway:
+            gateway.wait_until_ready()
+            with gateway.client() as client:
+                assert ask(client) == 200
+
+
 def test_one_of_two_real_tritons_dies_and_comes_back(repository: Path) -> None:
     with (
         running_triton(repository) as stays,
