@@ -3,11 +3,14 @@
 `python -m gateway` starts it. Text is tokenized here, with the tokenizer of the version
 directory that Triton serves; everything else about a model is Triton's.
 
-Data flows one way, and each file does one step of it: `routes` (HTTP) → `schemas` (what a
-client may send and gets) → `tokenization` → `grouping` → `triton` (gRPC) → `emotions`
-(probabilities to answers), held together by `inference`, with `catalogue` knowing what is
-served. `problems` and `failures` say what goes wrong, `settings` what can be set.
+Data flows one way, and each file does one step of it: `http` (bytes) → `front` (who asks, which
+endpoint) → `routes` → `intake` and `parsing` (a body to a `query`, by `schemas` or `protocols`) →
+`inference`: `tokenization` → `batching` → `triton` (gRPC over a `channel`) → `emotions` or
+`protocols` (probabilities to answers). `catalogue`, `versions` and `readiness` know what is served;
+`problems` and `failures` say what goes wrong; `exchange`, `metrics`, `log` and `tracing` tell what
+happened; `settings` and `command_line` say what can be set, `serving` runs it, `pages` is what a
+browser gets, `documentation` the OpenAPI document.
 
-May import: `contract`, FastAPI, pydantic, uvicorn, tokenizers, grpc, Triton's generated
-protobuf classes. Never torch, transformers or `training`.
+May import: `contract`, FastAPI, Starlette, pydantic, uvicorn, tokenizers, grpc, Triton's generated
+protobuf classes, prometheus_client, OpenTelemetry. Never torch, transformers or `training`.
 """
