@@ -14,6 +14,7 @@ from contract.labels import EMOTIONS
 from tests.training.training_rows import write_lines
 from training.command import TrainingError
 from training.data import SOURCES, Example, load_rows, load_source, targets
+from training.data.combinations import COMBINATIONS
 from training.folds import train_and_held_out
 
 
@@ -94,6 +95,19 @@ def test_every_class_that_is_dropped_or_renamed_says_why() -> None:
         for name, meaning in source.classes.items():
             assert meaning.emotion is None or meaning.emotion in EMOTIONS
             assert meaning.reason or name == meaning.emotion, f"{source.hub_name}: {name}"
+
+
+def test_the_documents_show_the_same_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    for name, source in SOURCES.items():
+        section = page.partition(f"\n### {name}\n")[2].partition("\n#")[0]
+        rows = [line for line in section.splitlines() if line.startswith("|")][2:]
+        assert rows == [
+            f"| {own} | {meaning.emotion or 'dropped'} | {meaning.reason} |" for own, meaning in source.classes.items()
+        ]
+        assert f"| `{name}` | `{source.hub_name}` | " in page
+    for name in COMBINATIONS:
+        assert f"| `{name}` | " in page
 
 
 def test_where_a_text_of_cedr_was_taken_from(tmp_path: Path) -> None:
