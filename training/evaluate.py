@@ -13,7 +13,6 @@ the figures.
 """
 
 import argparse
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +40,7 @@ from training.folds import held_out_fold
 from training.metrics import table
 from training.out_of_fold import out_of_fold_examples
 from training.report.evaluation import write_report
+from training.report.output import as_json, check_output, write_result
 from training.run_directory import METRICS, OutOfFold, is_cross_validated, read_cross_validated
 from training.served import ServedModel
 
@@ -175,7 +175,6 @@ def baseline_figures(rows: str, examples: list[Example], data_dir: Path | None) 
 
 def write_evaluation(evaluation: Evaluation, baseline: dict[str, Any], output: Path) -> None:
     """Write `metrics.json` and `report.html`."""
-    output.mkdir(parents=True, exist_ok=True)
     written = {
         "model": evaluation.model,
         "rows": evaluation.rows,
@@ -183,7 +182,6 @@ def write_evaluation(evaluation: Evaluation, baseline: dict[str, Any], output: P
         "baseline": {"model": BASELINE, "figures": baseline},
         "published": PUBLISHED,
     }
-    (output / METRICS).write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     write_report(
         output / REPORT,
         evaluation.model,
@@ -195,6 +193,7 @@ def write_evaluation(evaluation: Evaluation, baseline: dict[str, Any], output: P
         baseline,
         PUBLISHED,
     )
+    write_result(output, METRICS, as_json(written))
 
 
 def _arguments() -> argparse.Namespace:
@@ -219,12 +218,9 @@ def evaluate_and_write(
     """Measure a model as `evaluate_model` does, print the figures, and write them and the page into `output`.
 
     Raises:
-        TrainingError: as there; or `output` is a run, whose own metrics.json must stay.
+        TrainingError: as there; or nothing may be written into `output`.
     """
-    if (output / METRICS).exists() and "figures" not in json.loads((output / METRICS).read_text(encoding="utf-8")):
-        raise TrainingError(
-            f"{output} holds the metrics.json of a run: name another directory, such as {output}/evaluation"
-        )
+    check_output(output)
     evaluation = evaluate_model(source, rows, data_dir, model, version)
     print(f"{evaluation.model} on {evaluation.rows}, {evaluation.figures['rows']:,} rows:\n{table(evaluation.figures)}")
     write_evaluation(evaluation, baseline_figures(rows, evaluation.examples, data_dir), output)

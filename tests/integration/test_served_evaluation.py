@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.gateway.gateway_process import running_gateway
 from tests.integration.conftest import Serving
 from tests.training.small_run import write_cedr
-from tests.triton_process import ROOT
+from tests.triton_process import ROOT, free_ports
 from training.answers import checked_card, version_answers
 from training.command import TrainingError
 from training.evaluate import evaluate_model
@@ -47,3 +48,19 @@ def test_what_a_gateway_does_not_serve_is_a_sentence(serving: Serving, data_dir:
         evaluate_model(f"{serving.url}/elsewhere", "dev", data_dir)
     with pytest.raises(TrainingError, match="is no gateway"):
         evaluate_model(f"http://127.0.0.1:{serving.ports[2]}", "dev", data_dir)
+
+
+def test_a_gateway_that_wants_a_key_and_has_no_triton(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys").write_text("open-sesame-0123456789\n")
+    (port,) = free_ports(1)
+    flags = [f"127.0.0.1:{port}", f"--api-keys-file={tmp_path / 'keys'}"]
+    with running_gateway(ROOT / "model_repository", *flags) as gateway:
+        monkeypatch.setenv("GATEWAY_API_KEY", "wrong")
+        with pytest.raises(TrainingError, match="answered 401"):
+            evaluate_model(gateway.url, "dev", data_dir)
+        monkeypatch.setenv("GATEWAY_API_KEY", "open-sesame-0123456789")
+        # Asked again for as long as the gateway asks for patience, and then told what it said.
+        with pytest.raises(TrainingError, match=r"answered 503: .*Triton"):
+            evaluate_model(gateway.url, "dev", data_dir)

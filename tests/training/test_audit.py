@@ -74,6 +74,12 @@ def test_planted_mistakes_are_found_corrected_and_the_change_shown(
         writer.writerows(rows)
     corrections = read_corrections(corrections_path)
     assert len(corrections) >= 6
+    (tmp_path / "edited").mkdir()
+    shutil.copy(corrections_path, tmp_path / "edited/suspects.csv")
+    again = ["--larger", run, "--data-dir", data_dir, "--output", tmp_path / "edited"]
+    assert "suspects.csv has corrections in it: save it under another name" in fails(
+        "training.audit", "suspects", *again
+    )
     retrained = tmp_path / "retrained"
     train, _ = train_and_held_out("cedr", 0, data_dir, corrections=corrections)
     train_classifier(retrained, train, steps=60)

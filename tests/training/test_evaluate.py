@@ -25,6 +25,7 @@ from training.evaluate import evaluate_and_write, evaluate_model
 from training.figures import card_metrics, measure, tuned_across_folds, tuned_without_dev
 from training.folds import held_out_fold
 from training.out_of_fold import out_of_fold_examples
+from training.report.output import write_result
 from training.run_directory import OutOfFold, read_cross_validated
 from training.thresholds import decide, tune
 
@@ -209,6 +210,10 @@ def test_wrong_sources_are_a_sentence(run: Path, data_dir: Path, tmp_path: Path)
     refused("is no classifier of no_emotion, .*, anger, but of LABEL_0, LABEL_1: fine-tune it", other)
     with pytest.raises(TrainingError, match=r"holds the metrics\.json of a run: name another"):
         evaluate_and_write(str(run), "dev", data_dir, run)
+    with pytest.raises(TrainingError, match=r"train\.jsonl is a file: name a directory with --output"):
+        evaluate_and_write(str(run), "dev", data_dir, data_dir / "cedr/train.jsonl")
+    with pytest.raises(TrainingError, match=r"could not write .*train\.jsonl/deeper"):
+        write_result(data_dir / "cedr/train.jsonl/deeper", "metrics.json", b"{}")
 
 
 def test_the_command(run: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

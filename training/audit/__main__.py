@@ -11,20 +11,19 @@ and train with --corrections. `compare` writes comparison.json and comparison.ht
 """
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from training.audit.comparison import compare
 from training.audit.suspects import CSV_NAME, find_suspects, suspects_csv
 from training.audit.witnesses import larger_witness, out_of_fold_witness, over_fitted_witness
 from training.command import TrainingError, command_parser, run_command
-from training.corrections import label_names, read_corrections
+from training.corrections import read_corrections
 from training.out_of_fold import cedr_by_fold
 from training.report.evaluation import TITLES
+from training.report.output import as_json, check_output, write_result
 from training.report.page import write_page
-from training.run_directory import write_whole
 
 _SHOWN: Final = 300
 _CHANGED_SHOWN: Final = 50
@@ -59,31 +58,29 @@ def _suspects(arguments: argparse.Namespace) -> None:
     runs = {name: run for name, (run, _) in makers.items() if run is not None}
     if not runs:
         raise TrainingError("no model to ask: give at least one of --out-of-fold, --over-fitted and --larger")
+    earlier = arguments.output / CSV_NAME
+    if earlier.exists() and read_corrections(earlier):
+        raise TrainingError(f"{earlier} has corrections in it: save it under another name first")
     examples, _ = cedr_by_fold(arguments.data_dir)
     witnesses = [makers[name][1](run, arguments.data_dir) for name, run in runs.items()]
     suspects = find_suspects(examples, witnesses)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    write_whole(arguments.output / CSV_NAME, suspects_csv(suspects, list(runs)))
-    page = arguments.output / "suspects.html"
     counts = {witness.name: int(witness.doubts.sum()) for witness in witnesses}
+    csv = write_result(arguments.output, CSV_NAME, suspects_csv(suspects, list(runs)))
+    path = arguments.output / "suspects.html"
     write_page(
-        page, "audit.html.j2", suspects=suspects, shown=suspects[:_SHOWN], rows=len(examples), runs=runs,
+        path, "audit.html.j2", suspects=suspects, shown=suspects[:_SHOWN], rows=len(examples), runs=runs,
         counts=counts, csv_name=CSV_NAME,
     )  # fmt: skip
     print(f"{len(suspects):,} of {len(examples):,} rows are doubted; {counts}")
-    print(f"wrote {arguments.output / CSV_NAME} and {page}")
+    print(f"wrote {csv} and {path}")
 
 
 def _compare(arguments: argparse.Namespace) -> None:
     corrections = read_corrections(arguments.corrections)
     comparison = compare(arguments.before, arguments.after, corrections, arguments.data_dir)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    written = {"before": str(arguments.before), "after": str(arguments.after), **asdict(comparison)}
-    content = json.dumps(written, indent=2, ensure_ascii=False, default=_labels)
-    write_whole(arguments.output / "comparison.json", content.encode())
-    page = arguments.output / "comparison.html"
+    path = arguments.output / "comparison.html"
     write_page(
-        page, "comparison.html.j2", before=arguments.before, after=arguments.after, rows=comparison.rows,
+        path, "comparison.html.j2", before=arguments.before, after=arguments.after, rows=comparison.rows,
         changes=comparison.changes, figures=_COMPARED, titles=TITLES, corrected=comparison.corrected,
         trained_on=any(row.trained_on for row in comparison.corrected),
         changed=comparison.changed[:_CHANGED_SHOWN], changed_count=len(comparison.changed),
@@ -94,18 +91,15 @@ def _compare(arguments: argparse.Namespace) -> None:
             before, after = (change[when]["mean"][name] for when in ("before", "after"))
             low, high = change["rise_95"]["mean"][name]
             print(f"  mean {name}: {before:.4f} → {after:.4f} (95 %: {low:+.4f} to {high:+.4f})")
-    print(f"wrote {arguments.output / 'comparison.json'} and {page}")
-
-
-def _labels(value: Any) -> str:
-    if isinstance(value, frozenset):
-        return label_names(value)
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+    written = {"before": str(arguments.before), "after": str(arguments.after), **asdict(comparison)}
+    figures = write_result(arguments.output, "comparison.json", as_json(written))
+    print(f"wrote {figures} and {path}")
 
 
 def main() -> None:
     """Do what the command says."""
     arguments = _arguments()
+    check_output(arguments.output)
     {"suspects": _suspects, "compare": _compare}[arguments.command](arguments)
 
 

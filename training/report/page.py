@@ -11,11 +11,15 @@ from matplotlib.figure import Figure
 
 from contract.labels import LABELS
 from training.corrections import label_names
-from training.run_directory import write_whole
+from training.report.output import write_result
 
 
 def write_page(path: Path, template: str, **values: Any) -> None:
-    """Fill in `template`, a file beside this module, and write the page; text is escaped."""
+    """Fill in `template`, a file beside this module, and write the page; text is escaped.
+
+    Raises:
+        TrainingError: the disk is full or not writable.
+    """
     environment = Environment(
         loader=PackageLoader("training.report", "."),
         autoescape=True,
@@ -27,7 +31,7 @@ def write_page(path: Path, template: str, **values: Any) -> None:
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.4f}"
     environment.filters["percent"] = lambda value: f"{value:.1%}"
     page = environment.get_template(template).render(russian=LABELS, **values)
-    write_whole(path, f"{page}\n".encode())
+    write_result(path.parent, path.name, f"{page}\n".encode())
 
 
 def inline(figure: Figure) -> Markup:
