@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from training.data import __main__ as command
 from training.data.sources import SOURCES
 from training.data.statistics import co_occurrence, emotions_by_domain, figures_of, load_all, overlaps
 from training.folds import train_and_held_out
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -139,3 +143,14 @@ def test_places_that_cannot_be_written_or_read(data_dir: Path, monkeypatch: pyte
     for wrong in (["clean", "--fold", "5"], ["clean", "--data", "x"], ["tidy"], ["report", "--dataset", "both"]):
         with pytest.raises(SystemExit, match="2"):
             run(monkeypatch, *wrong, "--output", data_dir / "o")
+
+
+def test_an_error_is_a_sentence_on_the_command_line(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "training.data", "clean", "--data-dir", tmp_path, "--output", tmp_path / "o"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path}/cedr/train.jsonl does not exist: name the right directory")
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    code = "import sys, training.data.commands\nassert not {'torch', 'transformers', 'datasets'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)

@@ -32,7 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     clean.set_defaults(run=clean_command)
 
     augment = _command(commands, "augment", "paraphrase training rows; goes on where it was interrupted")
-    augment.add_argument("--classifier", required=True, help="checkpoint of training.train that must not be surprised")
+    augment.add_argument(
+        "--classifier", required=True, help="checkpoint of training.train whose prediction a paraphrase must not change"
+    )
     augment.add_argument(
         "--paraphraser", default="cointegrated/rut5-base-paraphraser", help="seq2seq checkpoint (default: %(default)s)"
     )
