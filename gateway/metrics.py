@@ -5,10 +5,11 @@ several requests), and the whole. Triton's own metrics tell queue and computatio
 """
 
 import os
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from contract.labels import EMOTIONS
 
@@ -25,6 +26,7 @@ class Metrics:
     """One process's figures; made once."""
 
     def __init__(self) -> None:
+        _forget_dead_workers()
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "emotion_requests", "Requests answered", ("endpoint", *_VERSION, "status"), registry=self._registry
@@ -129,3 +131,13 @@ class Metrics:
         if found is None:
             found = self._counters[labels] = counter.labels(*labels)
         return found
+
+
+def _forget_dead_workers() -> None:
+    """What a worker was doing when it died, it does no more; what it has counted stays."""
+    if MULTIPROCESS not in os.environ:
+        return
+    for file in Path(os.environ[MULTIPROCESS]).glob("gauge_live*_*.db"):
+        worker = int(file.stem.rpartition("_")[2])
+        if not Path("/proc", str(worker)).exists():
+            mark_process_dead(worker)  # type: ignore[no-untyped-call]

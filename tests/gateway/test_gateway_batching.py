@@ -1,5 +1,6 @@
 """Texts that wait at the same moment travel together, and share nothing but the way."""
 
+import asyncio
 import struct
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import httpx
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 
+from gateway.triton import Triton
 from tests.gateway.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.gateway_process import GatewayProcess, running_gateway
 
@@ -150,3 +152,15 @@ def test_a_failed_call_fails_all_it_carried_and_no_other(
     assert [each.result().status_code for each in asked] == [200, 503, 503]
     fake.infer = lambda request, _: answer(request)
     assert ask(gateway, 1).status_code == 200
+
+
+def test_no_rows_are_never_sent() -> None:
+    async def send_none() -> None:
+        triton = Triton(grpc.aio.insecure_channel("127.0.0.1:1"), "nowhere", several=False)
+        try:
+            await triton.infer("emotion_rubert", "1", [], pad_id=0, timeout=1)
+        finally:
+            await triton.close()
+
+    with pytest.raises(ValueError, match="rows must not be empty"):
+        asyncio.run(send_none())

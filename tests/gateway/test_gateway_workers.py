@@ -58,6 +58,13 @@ def test_a_worker_that_dies_is_replaced(several: GatewayProcess) -> None:
         assert time.monotonic() < deadline, several.log()
         time.sleep(0.1)
     several.wait_until_ready()
+    alive = {worker.pid for worker in workers(several)}
+    home = Path(workers(several)[0].environ()["PROMETHEUS_MULTIPROC_DIR"])
+    pids = {int(file.stem.rpartition("_")[2]) for file in home.glob("gauge_live*.db")}
+    while pids != alive:
+        assert time.monotonic() < deadline, (pids, alive)
+        time.sleep(0.1)
+        pids = {int(file.stem.rpartition("_")[2]) for file in home.glob("gauge_live*.db")}
     for _ in range(10):
         with several.client() as client:
             assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200
