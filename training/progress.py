@@ -68,12 +68,11 @@ class Progress(TrainerCallback):
         """Write the epoch's line."""
         loss = sum(mean * steps for mean, steps in self._losses) / sum(steps for _, steps in self._losses)
         self._losses.clear()
-        figures = kwargs["metrics"]
-        score = figures["eval_roc_auc"]
+        score, f1, dev_loss = (kwargs["metrics"][f"eval_{name}"] for name in ("roc_auc", "f1_macro", "cross_entropy"))
         if state.is_world_process_zero:
             self._bar.write(
                 f"epoch {round(state.epoch or 0):3}/{args.num_train_epochs:.0f}  loss {loss:.4f}"
-                f"  dev: loss {figures['eval_loss']:.4f}  ROC AUC {score:.4f}  F1 {figures['eval_f1_macro']:.4f}"
+                f"  dev: loss {dev_loss:.4f}  ROC AUC {score:.4f}  F1 {f1:.4f}"
                 + ("  best so far" if score > self._best else "")
             )
         self._best = max(self._best, score)

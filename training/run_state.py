@@ -136,7 +136,7 @@ def check_disk(run: Path, model: torch.nn.Module) -> None:
     free = shutil.disk_usage(run).free
     if free < needed:
         raise TrainingError(
-            f"training needs {needed / 1e9:.1f} GB for checkpoints in {run}, and {free / 1e9:.1f} GB are free:"
+            f"training needs {needed / 1e6:,.0f} MB for checkpoints in {run}, and {free / 1e6:,.0f} MB are free:"
             " free some, or name another --weights-dir"
         )
 

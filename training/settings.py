@@ -13,7 +13,7 @@ from training.command import TrainingError, command_parser
 
 # What to do and where; all other settings shape the model, and a resumed run must keep them.
 _ACTIONS: Final = {
-    "train_model", "evaluate_devset", "evaluate_testset", "cross_validate", "resume", "extra_info",
+    "train_model", "evaluate_devset", "evaluate_testset", "create_onnx", "cross_validate", "resume", "extra_info",
     "weights_dir", "data_dir", "device",
 }  # fmt: skip
 
@@ -32,6 +32,7 @@ class Settings(BaseModel):
     train_model: bool = Field(False, description="train, and leave the run in the folder")
     evaluate_devset: bool = Field(False, description="evaluate the run on the dev split, fold 0 of CEDR train")
     evaluate_testset: bool = Field(False, description="evaluate the run on CEDR's test split")
+    create_onnx: bool = Field(False, description="export both graphs through the gate, into the folder's _onnx twin")
     extra_info: str = Field("", description="appended to the folder's name, after _")
     weights_dir: Path = Field(Path("weights"), description="where the folder of the run is")
     data_dir: Path | None = Field(None, description="directory of <data set>/<split>.jsonl instead of the hub")
@@ -73,8 +74,10 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if not (self.train_model or self.evaluate_devset or self.evaluate_testset):
-            raise ValueError("nothing to do: give --train-model, --evaluate-devset or --evaluate-testset")
+        if not (self.train_model or self.evaluate_devset or self.evaluate_testset or self.create_onnx):
+            raise ValueError(
+                "nothing to do: give --train-model, --evaluate-devset, --evaluate-testset or --create-onnx"
+            )
         for name in ("cross_validate", "resume"):
             if getattr(self, name) and not self.train_model:
                 raise ValueError(f"{flag(name)} is about training: give --train-model too")

@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 from training.classifier import TokenRows, load_classifier, predict
 from training.command import TrainingError, run_command
 from training.data import Example, load_source, targets
+from training.export.checkpoint import export_checkpoint
 from training.fine_tuning import fine_tune
 from training.folds import FOLDS, train_and_held_out
 from training.hardware import Hardware, choose_hardware, main_process
@@ -79,8 +80,6 @@ def _write_figures(settings: Settings, hardware: Hardware, run: Path) -> None:
 
 
 def _evaluate(run: Path, name: str, rows: list[Example]) -> None:
-    if not (run / "model.safetensors").is_file():
-        raise TrainingError(f"{run} holds no checkpoint: train it with --train-model")
     model, tokenizer = load_classifier(str(run)), load_tokenizer(str(run))
     pad_id, _ = special_ids(tokenizer, model.config)
     figures = evaluate(targets(rows), predict(model, TokenRows(rows, tokenizer), pad_id))
@@ -88,7 +87,7 @@ def _evaluate(run: Path, name: str, rows: list[Example]) -> None:
 
 
 def main() -> None:
-    """Do what the flags say: train, evaluate."""
+    """Do what the flags say: train, evaluate, export."""
     # The fork warning is about our own threads.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -100,11 +99,17 @@ def main() -> None:
         torch.distributed.destroy_process_group()
     if not main_process():
         return
+    if not (settings.folder / "model.safetensors").is_file():
+        raise TrainingError(f"{settings.folder} holds no checkpoint: give --train-model too")
     if settings.evaluate_devset:
         _, held_out = train_and_held_out(settings.dataset, 0, settings.data_dir)
         _evaluate(settings.folder, "dev split (fold 0 of CEDR)", held_out)
     if settings.evaluate_testset:
         _evaluate(settings.folder, "test split of CEDR", load_source("cedr", "test", settings.data_dir))
+    if settings.create_onnx:
+        graphs = settings.folder.with_name(f"{settings.folder.name}_onnx")
+        export_checkpoint(settings.folder, graphs, settings.data_dir)
+        print(f"the graphs are in {graphs}")
 
 
 if __name__ == "__main__":
