@@ -13,8 +13,9 @@ from contract.labels import EMOTIONS
 from contract.version_directory import TOKENIZER
 from training.classifier import MAX_LENGTH, TokenRows, load_classifier, predict
 from training.command import TrainingError
-from training.data import Example, targets
-from training.folds import train_and_held_out
+from training.corrections import read_corrections
+from training.data import load_augmented, targets
+from training.folds import Split, train_and_held_out
 from training.hardware import Hardware, main_process
 from training.progress import Progress
 from training.run_directory import copy_whole, write_fold
@@ -24,17 +25,43 @@ from training.tokenizer import load_tokenizer, special_ids
 from training.trainer import make_trainer
 
 
-def fine_tune(settings: Settings, hardware: Hardware, fold: int, run: Path) -> None:
+def read_rows(settings: Settings, fold: int) -> Split:
+    """The rows to train on when `fold` of CEDR is held out, corrected and cleaned, and the held-out rows.
+
+    Raises:
+        TrainingError: a file or a data set cannot be read, or leaves too few rows.
+    """
+    split = train_and_held_out(
+        settings.dataset,
+        fold,
+        settings.data_dir,
+        corrections=read_corrections(settings.corrections) if settings.corrections else (),
+        augmented=load_augmented(settings.augmented) if settings.augmented else (),
+    )
+    if len(split.train) < settings.batch_size:
+        raise TrainingError(
+            f"{len(split.train)} rows don't fill one batch of {settings.batch_size}: lower --batch-size"
+        )
+    for which, rows in (("to train on", split.train), ("held out", split.held_out)):
+        for emotion, count in zip(EMOTIONS, targets(rows).sum(axis=0), strict=True):
+            if not 0 < count < len(rows):
+                raise TrainingError(
+                    f"of {len(rows)} rows {which}, {count:.0f} are labelled {emotion}: there must be some that are,"
+                    " and some that aren't"
+                )
+    return split
+
+
+def fine_tune(settings: Settings, hardware: Hardware, fold: int, rows: Split, run: Path) -> None:
     """Train with one fold of CEDR held out, and predict that fold's rows.
 
     Leaves the predictions in the run's folder, and of fold 0 the checkpoint too. An interrupted
     training goes on from its last whole checkpoint, to the same parameters.
 
     Raises:
-        TrainingError: data, base model, disk or GPU don't allow it, or training diverges.
+        TrainingError: base model, disk or GPU don't allow it, or training diverges.
     """
-    train, held_out = train_and_held_out(settings.dataset, fold, settings.data_dir)
-    _check_rows(settings, train, held_out)
+    train, held_out = rows
     set_seed(settings.seed)
     tokenizer = load_tokenizer(settings.checkpoint)
     model = load_classifier(settings.checkpoint, new_head=True)
@@ -61,18 +88,6 @@ def fine_tune(settings: Settings, hardware: Hardware, fold: int, run: Path) -> N
             write_fold(run, fold, held_out_rows.targets, probabilities)
             shutil.rmtree(checkpoints)
     trainer.accelerator.wait_for_everyone()
-
-
-def _check_rows(settings: Settings, train: list[Example], held_out: list[Example]) -> None:
-    if len(train) < settings.batch_size:
-        raise TrainingError(f"{len(train)} rows don't fill one batch of {settings.batch_size}: lower --batch-size")
-    for which, rows in (("to train on", train), ("held out", held_out)):
-        for emotion, count in zip(EMOTIONS, targets(rows).sum(axis=0), strict=True):
-            if not 0 < count < len(rows):
-                raise TrainingError(
-                    f"of {len(rows)} rows {which}, {count:.0f} are labelled {emotion}: there must be some that are,"
-                    " and some that aren't"
-                )
 
 
 def _check_fits(tokenizer: Tokenizer, model: Any) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from training.classifier import BASE_MODELS
 from training.command import TrainingError, command_parser
+from training.folds import DATASETS
 
 # What to do and where; all other settings shape the model, and a resumed run must keep them.
 _ACTIONS: Final = {
@@ -24,7 +25,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     base_model: str = Field("rubert", min_length=1, description="rubert, xlm, a local checkpoint or a hub name")
-    dataset: str = Field("cedr", min_length=1, description="rows to train on: cedr or combo")
+    dataset: str = Field("cedr", description=f"rows to train on: {', '.join(DATASETS)}")
     epochs: int = Field(10, ge=1, description="passes over the rows, at most")
     batch_size: int = Field(32, ge=1, description="rows of one step, over all processes")
     lr: float = Field(1e-4, gt=0, le=1, description="peak learning rate; 1e-5 to 3e-5 suit xlm")
@@ -36,6 +37,8 @@ class Settings(BaseModel):
     extra_info: str = Field("", description="appended to the folder's name, after _")
     weights_dir: Path = Field(Path("weights"), description="where the folder of the run is")
     data_dir: Path | None = Field(None, description="directory of <data set>/<split>.jsonl instead of the hub")
+    corrections: Path | None = Field(None, description="corrections file, as training.audit makes it, to apply first")
+    augmented: Path | None = Field(None, description="file of synthetic rows to train on as well")
     cross_validate: bool = Field(False, description="hold out each of the 5 folds once; publishing needs it")
     resume: bool = Field(False, description="go on with what is in the folder, if anything is")
     patience: int = Field(5, ge=0, description="epochs without a better dev mean ROC AUC before stopping; 0: never")
@@ -50,6 +53,13 @@ class Settings(BaseModel):
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="auto: bf16 or fp16 on a GPU")
     device: Literal["auto", "cpu", "gpu"] = Field("auto", description="auto: a GPU if there is one")
     seed: int = Field(0, ge=0, lt=2**32, description="of head, order and dropout")
+
+    @field_validator("dataset")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in DATASETS:
+            raise ValueError(f"is no data set to train on; there are: {', '.join(DATASETS)}")
+        return name
 
     @field_validator("extra_info")
     @classmethod

@@ -16,35 +16,35 @@ import numpy as np
 import torch
 from transformers.utils import logging as transformers_logging
 
-from training.classifier import TokenRows, load_classifier, predict
 from training.command import TrainingError, run_command
-from training.data import Example, load_source, targets
+from training.data import steps_as_text
+from training.evaluate import evaluate_and_write
 from training.export.checkpoint import export_checkpoint
-from training.fine_tuning import fine_tune
-from training.folds import FOLDS, train_and_held_out
+from training.fine_tuning import fine_tune, read_rows
+from training.folds import FOLDS, Split
 from training.hardware import Hardware, choose_hardware, main_process
 from training.metrics import evaluate, table
 from training.run_directory import OutOfFold, fold_file, read_fold, write_metrics
 from training.run_state import alone, begin
 from training.settings import Settings, read_settings
-from training.tokenizer import load_tokenizer, special_ids
 
 
 def train(settings: Settings) -> None:
     """Train a run to its end and write its figures; what an earlier call has done is not done again.
 
     Raises:
-        TrainingError: see `begin` and `fine_tune`.
+        TrainingError: see `read_rows`, `begin` and `fine_tune`.
     """
     run, hardware = settings.folder, choose_hardware(settings)
+    first = read_rows(settings, 0)
     if not main_process():
-        _fine_tune_folds(settings, hardware, run)
+        _fine_tune_folds(settings, hardware, first, run)
         return
     with alone(run):
-        first, held_out = train_and_held_out(settings.dataset, 0, settings.data_dir)
-        begin(run, settings, hardware, [*first, *held_out])
+        begin(run, settings, hardware, [*first.train, *first.held_out])
+        print(steps_as_text(first.steps), flush=True)
         try:
-            _fine_tune_folds(settings, hardware, run)
+            _fine_tune_folds(settings, hardware, first, run)
         except KeyboardInterrupt:
             print(f"{run} keeps what is done: go on with --resume", file=sys.stderr)
             raise
@@ -55,10 +55,11 @@ def _folds(settings: Settings) -> range:
     return range(FOLDS if settings.cross_validate else 1)
 
 
-def _fine_tune_folds(settings: Settings, hardware: Hardware, run: Path) -> None:
+def _fine_tune_folds(settings: Settings, hardware: Hardware, first: Split, run: Path) -> None:
     for fold in _folds(settings):
         if not fold_file(run, fold).exists():
-            fine_tune(settings, hardware, fold, run)
+            rows = first if fold == 0 else read_rows(settings, fold)
+            fine_tune(settings, hardware, fold, rows, run)
         elif main_process():
             print(f"fold {fold} is done already", flush=True)
 
@@ -79,13 +80,6 @@ def _write_figures(settings: Settings, hardware: Hardware, run: Path) -> None:
     print(f"the run is in {run}")
 
 
-def _evaluate(run: Path, name: str, rows: list[Example]) -> None:
-    model, tokenizer = load_classifier(str(run)), load_tokenizer(str(run))
-    pad_id, _ = special_ids(tokenizer, model.config)
-    figures = evaluate(targets(rows), predict(model, TokenRows(rows, tokenizer), pad_id))
-    print(f"{name}:\n{table(figures)}", flush=True)
-
-
 def main() -> None:
     """Do what the flags say: train, evaluate, export."""
     # The fork warning is about our own threads.
@@ -101,11 +95,9 @@ def main() -> None:
         return
     if not (settings.folder / "model.safetensors").is_file():
         raise TrainingError(f"{settings.folder} holds no checkpoint: give --train-model too")
-    if settings.evaluate_devset:
-        _, held_out = train_and_held_out(settings.dataset, 0, settings.data_dir)
-        _evaluate(settings.folder, "dev split (fold 0 of CEDR)", held_out)
-    if settings.evaluate_testset:
-        _evaluate(settings.folder, "test split of CEDR", load_source("cedr", "test", settings.data_dir))
+    for asked, rows in ((settings.evaluate_devset, "dev"), (settings.evaluate_testset, "test")):
+        if asked:
+            evaluate_and_write(str(settings.folder), rows, settings.data_dir, settings.folder / f"evaluation_{rows}")
     if settings.create_onnx:
         graphs = settings.folder.with_name(f"{settings.folder.name}_onnx")
         export_checkpoint(settings.folder, graphs, settings.data_dir)

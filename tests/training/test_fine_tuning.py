@@ -23,6 +23,10 @@ from tests.training.fine_tuning_runs import ENVIRONMENT, train_command, write_be
 from tests.triton_process import ROOT
 from training.classifier import TokenRows, load_classifier, predict
 from training.command import TrainingError
+from training.corrections import label_names
+from training.data import Example
+from training.data.augmented import save_augmented
+from training.fine_tuning import read_rows
 from training.folds import train_and_held_out
 from training.run_directory import read_fold
 from training.settings import Settings
@@ -247,6 +251,27 @@ def test_class_weights_move_the_answers(data_dir: Path, tmp_path: Path) -> None:
     # Each emotion has one row in six: unweighted the answers start from there, weighted from a half.
     assert read_fold(plain, 0)[1].mean() < 0.3
     assert 0.4 < read_fold(balanced, 0)[1].mean() < 0.6
+
+
+def test_corrections_and_synthetic_rows_are_trained_on(data_dir: Path, tmp_path: Path) -> None:
+    plain = read_rows(Settings(train_model=True, data_dir=data_dir), 0)
+    corrected, dropped = plain.train[0], plain.train[1]
+    corrections, augmented = tmp_path / "corrections.csv", tmp_path / "augmented.jsonl"
+    corrections.write_text(
+        "text,given,corrected\n"
+        f"{corrected.text},{label_names(corrected.labels)},anger fear\n"
+        f"{dropped.text},{label_names(dropped.labels)},drop\n",
+        encoding="utf-8",
+    )
+    origin = plain.train[2]
+    save_augmented(augmented, [Example("Совсем другими словами сказано", origin.labels, "cedr", origin.text)])
+    rows = read_rows(
+        Settings(train_model=True, data_dir=data_dir, corrections=corrections, augmented=augmented), 0
+    ).train
+    assert {row.text: row.labels for row in rows}[corrected.text] == {EMOTIONS.index("anger"), EMOTIONS.index("fear")}
+    assert {row.text for row in plain.train} - {row.text for row in rows} == {dropped.text}
+    assert rows[-1].labels == origin.labels
+    assert len(rows) == len(plain.train)
 
 
 class TestErrors:

@@ -35,7 +35,8 @@ def test_recipe_holds_what_shapes_the_model_and_nothing_else() -> None:
     assert same.recipe == settings().recipe
     assert set(same.recipe) == {
         "base_model", "dataset", "epochs", "batch_size", "lr", "scheduler", "patience", "keep", "warmup",
-        "weight_decay", "max_grad_norm", "gradient_accumulation", "class_weights", "precision", "seed",
+        "weight_decay", "max_grad_norm", "gradient_accumulation", "class_weights", "precision", "seed", "corrections",
+        "augmented",
     }  # fmt: skip
 
 
@@ -55,6 +56,7 @@ def test_recipe_holds_what_shapes_the_model_and_nothing_else() -> None:
         ("--weights-dir README.md", "--weights-dir 'README.md': is a file: name a directory"),
         ("--data-dir nowhere", "--data-dir 'nowhere': is not a directory"),
         ("--epochs 0 --lr 2", "--epochs '0': .*; --lr '2': "),
+        ("--dataset both", "--dataset 'both': is no data set to train on; there are: cedr, combo"),
         ("--keep last", "--keep last goes with --patience 0"),
         ("--batch-size 30 --gradient-accumulation 4", "--batch-size 30 cannot be worked through in"),
         ("--device cpu --precision bf16", "--precision bf16 needs a GPU: leave it out"),
