@@ -1,12 +1,10 @@
 """A classifier of the six emotions: its checkpoint, its rows of tokens, its predictions."""
 
-import re
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
@@ -16,25 +14,23 @@ from training.data import Example, targets
 
 BASE_MODELS: Final = {"rubert": "cointegrated/rubert-tiny2", "xlm": "FacebookAI/xlm-roberta-base"}
 MAX_LENGTH: Final = 128
-# What a classifier has and an encoder pre-trained by masking may lack.
-_HEAD: Final = re.compile(r"(^|\.)(classifier|pooler|score|pre_classifier)\.")
 
 
 class TokenRows(torch.utils.data.Dataset[dict[str, list[float]]]):
-    """Examples as token ids and 0/1 targets, encoded once. `targets` are float32 `[rows, 6]`."""
+    """Examples as token ids and 0/1 targets, encoded once."""
 
     def __init__(self, examples: list[Example], tokenizer: Tokenizer) -> None:
         tokenizer.enable_truncation(MAX_LENGTH)
         encodings = tokenizer.encode_batch([example.text for example in examples])
         tokenizer.no_truncation()
         self._ids = [encoding.ids for encoding in encodings]
-        self.targets = targets(examples)
+        self._targets = targets(examples).tolist()
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def __getitem__(self, index: int) -> dict[str, list[float]]:
-        return {"input_ids": self._ids[index], "labels": self.targets[index].tolist()}
+        return {"input_ids": self._ids[index], "labels": self._targets[index]}
 
 
 def collate(rows: list[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
@@ -50,42 +46,25 @@ def collate(rows: list[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
     }
 
 
-def load_classifier(checkpoint: str, new_head: bool = False) -> Any:
+def load_classifier(base_model: str) -> Any:
     """A checkpoint, local or from the hub, as a six-label classifier.
 
-    Args:
-        checkpoint: a directory or a hub name.
-        new_head: the checkpoint is an encoder to fine-tune: a head that is missing, or made for other
-            labels, begins at random. Otherwise it must have every weight.
-
     Raises:
-        TrainingError: it cannot be loaded, or lacks weights.
+        TrainingError: it cannot be loaded.
     """
     try:
-        config = AutoConfig.from_pretrained(checkpoint)
+        config = AutoConfig.from_pretrained(base_model)
         config.problem_type = "multi_label_classification"
         config.id2label = dict(enumerate(EMOTIONS))
         config.label2id = {emotion: index for index, emotion in enumerate(EMOTIONS)}
-        model, found = AutoModelForSequenceClassification.from_pretrained(
-            checkpoint,
-            config=config,
-            attn_implementation="eager",
-            ignore_mismatched_sizes=new_head,
-            output_loading_info=True,
+        return AutoModelForSequenceClassification.from_pretrained(
+            base_model, config=config, attn_implementation="eager"
         )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise TrainingError(
-            f"could not load the checkpoint {checkpoint}: {error}\nGive a local directory or the"
+            f"could not load the checkpoint {base_model}: {error}\nGive a local directory or the"
             " name of a checkpoint on the Hugging Face hub (which needs a network)"
         ) from error
-    random = sorted(found["missing_keys"]) + sorted(name for name, *_ in found["mismatched_keys"])
-    lost = [name for name in random if not (new_head and _HEAD.search(name))]
-    if lost:
-        raise TrainingError(
-            f"{checkpoint} lacks {len(lost)} weights of its {type(model).__name__}, such as {lost[0]}:"
-            " it is no whole checkpoint of that architecture"
-        )
-    return model
 
 
 def predict(model: Any, rows: TokenRows, pad_id: int) -> npt.NDArray[np.float32]:

@@ -11,7 +11,8 @@ from transformers.integrations.integration_utils import TensorBoardCallback
 
 from contract.labels import EMOTIONS
 from contract.version_directory import TOKENIZER
-from training.classifier import MAX_LENGTH, TokenRows, load_classifier, predict
+from training.base_model import load_base_model
+from training.classifier import TokenRows, load_classifier, predict
 from training.command import TrainingError
 from training.corrections import read_corrections
 from training.data import load_augmented, targets
@@ -21,8 +22,7 @@ from training.progress import Progress
 from training.run_directory import copy_whole, write_fold
 from training.run_state import check_disk, failures_explained, last_checkpoint, remove_unfinished, step_of
 from training.settings import Settings
-from training.tokenizer import load_tokenizer, special_ids
-from training.trainer import make_trainer
+from training.trainer import make_trainer, positive_weights
 
 
 def read_rows(settings: Settings, fold: int) -> Split:
@@ -63,10 +63,7 @@ def fine_tune(settings: Settings, hardware: Hardware, fold: int, rows: Split, ru
     """
     train, held_out = rows
     set_seed(settings.seed)
-    tokenizer = load_tokenizer(settings.checkpoint)
-    model = load_classifier(settings.checkpoint, new_head=True)
-    pad_id, _ = special_ids(tokenizer, model.config)
-    _check_fits(tokenizer, model)
+    model, tokenizer, pad_id = load_base_model(settings.checkpoint)
     held_out_rows = TokenRows(held_out, tokenizer)
     checkpoints = run / f"checkpoints_fold{fold}"
     if main_process():
@@ -75,7 +72,10 @@ def fine_tune(settings: Settings, hardware: Hardware, fold: int, rows: Split, ru
             f" {len(train) // settings.batch_size} steps an epoch; {hardware}",
             flush=True,
         )
-    trainer = make_trainer(settings, hardware, model, pad_id, TokenRows(train, tokenizer), held_out_rows, checkpoints)
+    weights = positive_weights(targets(train), settings.class_weights)
+    trainer = make_trainer(
+        settings, hardware, model, pad_id, TokenRows(train, tokenizer), held_out_rows, weights, checkpoints
+    )
     trainer.add_callback(Progress(f"fold {fold}"))
     with failures_explained(run):
         _train(trainer, checkpoints, run / "tensorboard" / f"fold{fold}", hardware.processes)
@@ -85,22 +85,9 @@ def fine_tune(settings: Settings, hardware: Hardware, fold: int, rows: Split, ru
             probabilities = predict(load_classifier(str(kept)).to(trainer.args.device), held_out_rows, pad_id)
             if fold == 0:
                 _keep(kept, tokenizer, run)
-            write_fold(run, fold, held_out_rows.targets, probabilities)
+            write_fold(run, fold, targets(held_out), probabilities)
             shutil.rmtree(checkpoints)
     trainer.accelerator.wait_for_everyone()
-
-
-def _check_fits(tokenizer: Tokenizer, model: Any) -> None:
-    config = model.config
-    # RoBERTa's family counts positions from the one after the pad id.
-    first = config.pad_token_id + 1 if "roberta" in config.model_type else 0
-    if config.max_position_embeddings - first < MAX_LENGTH:
-        raise TrainingError(f"the base model has fewer than {MAX_LENGTH} positions, the length of the longest row")
-    if tokenizer.get_vocab_size() > config.vocab_size:
-        raise TrainingError(
-            f"the base model has {config.vocab_size} embeddings and its {TOKENIZER} {tokenizer.get_vocab_size()}"
-            " tokens: they don't belong together"
-        )
 
 
 def _train(trainer: Any, checkpoints: Path, log: Path, processes: int) -> None:

@@ -27,6 +27,7 @@ def make_trainer(
     pad_id: int,
     train: TokenRows,
     held_out: TokenRows,
+    class_weights: torch.Tensor,
     checkpoints: Path,
 ) -> Trainer:
     """A trainer that evaluates on the held-out rows and writes a checkpoint after every epoch.
@@ -40,7 +41,7 @@ def make_trainer(
         eval_dataset=held_out,
         data_collator=lambda rows: collate(rows, pad_id),
         compute_metrics=_dev_figures,
-        compute_loss_func=_Loss(positive_weights(train.targets, settings.class_weights)),
+        compute_loss_func=_Loss(class_weights),
     )
     trainer.remove_callback(PrinterCallback)
     if settings.patience:

@@ -24,7 +24,7 @@ from tests.triton_process import ROOT
 from training.classifier import TokenRows, load_classifier, predict
 from training.command import TrainingError
 from training.corrections import label_names
-from training.data import Example
+from training.data import Example, targets
 from training.data.augmented import save_augmented
 from training.fine_tuning import read_rows
 from training.folds import train_and_held_out
@@ -97,7 +97,24 @@ def test_either_family_learns_and_its_saved_form_gives_the_predictions(
     truth, probabilities = read_fold(folder, 0)
     again = predict(model, TokenRows(held_out, tokenizer), model.config.pad_token_id)
     assert np.abs(again - probabilities).max() < 1e-6
-    assert (truth == TokenRows(held_out, tokenizer).targets).all()
+    assert (truth == targets(held_out)).all()
+
+
+def test_evaluates_and_exports_what_it_trained(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = trained(data_dir, tmp_path, **LEARNS)
+    flags = ["--epochs", "6", "--base-model", str(data_dir / "bert"), "--data-dir", str(data_dir)]
+    monkeypatch.setattr(
+        sys, "argv", ["train", *flags, "--weights-dir", str(tmp_path), "--evaluate-devset", "--create-onnx"]
+    )
+    main()
+    page = folder / "evaluation_dev" / "report.html"
+    figures = json.loads(page.with_name("metrics.json").read_text(encoding="utf-8"))["figures"]
+    assert figures["mean"]["roc_auc"] == pytest.approx(dev_auc(folder), abs=2e-4)
+    assert page.stat().st_size > 10_000
+    graphs = tmp_path / "bert_cedr_6epochs_onnx"
+    assert {path.name for path in graphs.iterdir()} == {
+        "model.cpu.onnx", "model.gpu.onnx", "model.gpu.json", "tokenizer.json",
+    }  # fmt: skip
 
 
 def test_interrupted_and_resumed_it_is_the_same_model(data_dir: Path, tmp_path: Path) -> None:
