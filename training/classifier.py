@@ -46,8 +46,8 @@ def collate(rows: list[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
     }
 
 
-def load_classifier(base_model: str) -> Any:
-    """A checkpoint, local or from the hub, as a six-label classifier.
+def load_classifier(base_model: str, outputs: int = len(EMOTIONS)) -> Any:
+    """A checkpoint, local or from the hub, as a multi-label classifier of the six emotions, or of `outputs` classes.
 
     Raises:
         TrainingError: it cannot be loaded.
@@ -55,8 +55,9 @@ def load_classifier(base_model: str) -> Any:
     try:
         config = AutoConfig.from_pretrained(base_model)
         config.problem_type = "multi_label_classification"
-        config.id2label = dict(enumerate(EMOTIONS))
-        config.label2id = {emotion: index for index, emotion in enumerate(EMOTIONS)}
+        names = EMOTIONS if outputs == len(EMOTIONS) else [str(index) for index in range(outputs)]
+        config.id2label = dict(enumerate(names))
+        config.label2id = {name: index for index, name in enumerate(names)}
         return AutoModelForSequenceClassification.from_pretrained(
             base_model, config=config, attn_implementation="eager"
         )

@@ -10,38 +10,71 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from tokenizers.trainers import WordPieceTrainer
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers.trainers import UnigramTrainer, WordPieceTrainer
 
 from contract.version_directory import TOKENIZER
 from training.command import TrainingError
 
 SPECIAL_TOKENS: Final = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+UNIGRAM_SPECIAL_TOKENS: Final = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+"""In XLM-RoBERTa's order: pad is 1, unknown 3."""
 
 
-def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
-    """Make an uncased WordPiece tokenizer with BERT's special tokens.
+def _normalizer() -> Any:
+    """Lower case, and ё as е: users write neither capitals nor ё with any consistency.
 
-    Lower case, and ё as е: users write neither capitals nor ё with any consistency. й keeps
-    its breve, which BERT's accent stripping would take away.
+    й keeps its breve, which BERT's accent stripping would take away.
     """
-    tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL_TOKENS[1]))
-    tokenizer.normalizer = normalizers.Sequence(
+    return normalizers.Sequence(
         [
             normalizers.NFKC(),
             normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=True),
             normalizers.Replace("ё", "е"),
         ]
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+
+
+def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
+    """Make an uncased WordPiece tokenizer with BERT's special tokens.
+
+    Punctuation is split off as it stands together: ":(" and ")))" have pieces of their own.
+    """
+    tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL_TOKENS[1]))
+    tokenizer.normalizer = _normalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation("contiguous")]
+    )
     tokenizer.decoder = decoders.WordPiece()
     trainer = WordPieceTrainer(vocab_size=vocabulary_size, special_tokens=list(SPECIAL_TOKENS), limit_alphabet=400)
     tokenizer.train_from_iterator(texts, trainer)
-    cls_id, sep_id = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", cls_id), ("[SEP]", sep_id)]
-    )
+    tokenizer.post_processor = _around(tokenizer, "[CLS]", "[SEP]")
     return special_tokens_as_text(tokenizer)
+
+
+def train_unigram(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
+    """Make an uncased Unigram tokenizer as SentencePiece does, with XLM-RoBERTa's special tokens.
+
+    Punctuation is split off as in `train_wordpiece`.
+    """
+    begin, _, end, unknown, _ = UNIGRAM_SPECIAL_TOKENS
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence([_normalizer(), normalizers.Replace(Regex(" {2,}"), " ")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation("contiguous")]
+    )
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = UnigramTrainer(
+        vocab_size=vocabulary_size, special_tokens=list(UNIGRAM_SPECIAL_TOKENS), unk_token=unknown, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = _around(tokenizer, begin, end)
+    return special_tokens_as_text(tokenizer)
+
+
+def _around(tokenizer: Tokenizer, begin: str, end: str) -> Any:
+    tokens = [(token, tokenizer.token_to_id(token)) for token in (begin, end)]
+    return processors.TemplateProcessing(single=f"{begin} $A {end}", special_tokens=tokens)
 
 
 def load_tokenizer(checkpoint: str) -> Tokenizer:

@@ -9,7 +9,7 @@ from tokenizers.trainers import UnigramTrainer
 from transformers import BertConfig
 
 from training.command import TrainingError
-from training.tokenizer import load_tokenizer, special_ids, special_tokens_as_text, train_wordpiece
+from training.tokenizer import load_tokenizer, special_ids, special_tokens_as_text, train_unigram, train_wordpiece
 
 CORPUS = [
     "Как же я рад тебя видеть!", "Мне страшно, мой ёжик убежал.", "Ёлка, ещё ёлка; йод и май.",
@@ -24,6 +24,10 @@ TEXTS = [
 
 def wordpiece() -> Tokenizer:
     return train_wordpiece(CORPUS, 300)
+
+
+def trained_unigram() -> Tokenizer:
+    return train_unigram(CORPUS, 120)
 
 
 def unigram_as_on_the_hub() -> Tokenizer:
@@ -45,7 +49,7 @@ def unigram() -> Tokenizer:
     return special_tokens_as_text(unigram_as_on_the_hub())
 
 
-@pytest.mark.parametrize(("make", "first", "last"), [(wordpiece, 2, 3), (unigram, 0, 2)])
+@pytest.mark.parametrize(("make", "first", "last"), [(wordpiece, 2, 3), (unigram, 0, 2), (trained_unigram, 0, 2)])
 def test_special_tokens_in_a_text_are_text(make: Callable[[], Tokenizer], first: int, last: int) -> None:
     tokenizer = make()
     unk_id = 1 if make is wordpiece else 3
@@ -62,7 +66,7 @@ def test_as_on_the_hub_they_are_not() -> None:
     assert 2 in unigram_as_on_the_hub().encode("до </s> после").ids[1:-1]
 
 
-@pytest.mark.parametrize("make", [wordpiece, unigram])
+@pytest.mark.parametrize("make", [wordpiece, unigram, trained_unigram])
 def test_saved_and_reloaded_ids_are_equal(make: Callable[[], Tokenizer], tmp_path: Path) -> None:
     tokenizer = make()
     tokenizer.save(str(tmp_path / "tokenizer.json"))
@@ -98,9 +102,17 @@ def test_short_i_survives_and_yo_becomes_e() -> None:
     assert "й" in "".join(tokenizer.encode("мой").tokens)
 
 
+@pytest.mark.parametrize("make", [wordpiece, trained_unigram])
+def test_punctuation_stays_together_and_apart_from_words(make: Callable[[], Tokenizer]) -> None:
+    tokenizer = make()
+    pre_tokenized = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str("Рад!!! Или :("))
+    assert [piece.strip("▁") for piece, _ in pre_tokenized if piece != "▁"] == ["рад", "!!!", "или", ":("]
+
+
 def test_special_ids_come_from_configuration_and_model() -> None:
     assert special_ids(wordpiece(), BertConfig(pad_token_id=0)) == (0, 1)
     assert special_ids(unigram(), BertConfig(pad_token_id=1)) == (1, 3)
+    assert special_ids(trained_unigram(), BertConfig(pad_token_id=1)) == (1, 3)
     with pytest.raises(TrainingError, match="names no pad token or no unknown token"):
         special_ids(wordpiece(), BertConfig(pad_token_id=None))
 

@@ -30,6 +30,11 @@ def local_file(name: str, split: str, data_dir: Path) -> Path:
     return data_dir / name / f"{split}.jsonl"
 
 
+def available_splits(name: str, data_dir: Path | None) -> list[str]:
+    """All splits from the hub; of a local copy those that are there."""
+    return [s for s in SOURCES[name].splits if data_dir is None or local_file(name, s, data_dir).exists()]
+
+
 def load_rows(name: str, split: str, data_dir: Path | None = None) -> list[Row]:
     """Load one split of a data set with the data set's own classes.
 

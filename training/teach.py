@@ -1,0 +1,194 @@
+"""Let an ensemble answer for texts, labelled and not, from which a small encoder will learn.
+
+    python -m training.teach --teachers runs/a runs/b --texts DIRECTORY --language-model CHECKPOINT --output runs/taught
+
+Every fold has teachers of its own, which never saw the held-out rows: `--teachers` are run directories of
+`training.multitask --cross-validate`, and a TF-IDF model of the same rows is one more. The output is a run
+directory too, whose out-of-fold predictions are the ensemble's. Next: `training.distill`.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from training.baseline import train_baseline
+from training.classifier import load_classifier
+from training.command import TrainingError, command_parser, run_command
+from training.cross_validation import checkpoint_directory, cross_validate
+from training.data import Example, load_source, targets
+from training.data.texts import key
+from training.fitting import TokenTable, logits_of, sigmoid
+from training.folds import FOLDS, train_and_held_out
+from training.multitask import AUXILIARY, add_run_flags, run_device
+from training.resumable import begin
+from training.soft_targets import SoftTargets
+from training.tokenizer import load_tokenizer, special_ids
+from training.transfer import Variant, dataset_texts, sentences, variants
+
+Floats = npt.NDArray[np.float32]
+_CHUNK: Final = 4_000
+
+
+@dataclass(frozen=True)
+class TeachingRecipe:
+    """The settings of a teaching run; they end up on the card."""
+
+    teachers: tuple[str, ...]
+    tfidf_weight: float
+    sentences: int
+    sentence_pool: int
+    variants: int
+    variant_share: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Texts without labels, the same for all folds; a variant's origin is a row of CEDR train."""
+
+    sentences: list[str]
+    datasets: list[str]
+    variants: list[Variant]
+
+
+def checkpoint_of(run: Path, fold: int) -> Path:
+    """The checkpoint of a cross-validated run that never saw a fold.
+
+    Raises:
+        TrainingError: it is not there.
+    """
+    directory = checkpoint_directory(run, fold)
+    if not (directory / "config.json").is_file():
+        raise TrainingError(f"{directory} holds no checkpoint: train {run} with --cross-validate")
+    return directory
+
+
+def encoder_logits(checkpoint: Path, texts: Sequence[str], device: torch.device) -> Floats:
+    """A checkpoint's logits, float32 `[texts, 6]`."""
+    tokenizer = load_tokenizer(str(checkpoint))
+    model = load_classifier(str(checkpoint)).to(device)
+    pad_id, _ = special_ids(tokenizer, model.config)
+    return logits_of(model, TokenTable.of(texts, tokenizer, pad_id, device))
+
+
+def tfidf_logits(train: list[Example], texts: Sequence[str]) -> Floats:
+    """Logits of a TF-IDF model fitted to the rows, float32 `[texts, 6]`; on all cores."""
+    model = train_baseline(train)
+    chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
+    answers = joblib.Parallel(n_jobs=-1)(joblib.delayed(model.predict_proba)(chunk) for chunk in chunks)
+    probabilities = np.clip(np.concatenate(answers), 1e-5, 1 - 1e-5)
+    return np.asarray(np.log(probabilities / (1 - probabilities)), dtype=np.float32)
+
+
+def choose(texts: Sequence[str], probabilities: Floats, count: int, seed: int) -> list[str]:
+    """A sample in which texts that seem to carry an emotion are far more frequent than among all texts."""
+    # Column 0 is no_emotion. The constant keeps texts in that seem to carry none.
+    interest = 0.05 + probabilities[:, 1:].max(axis=1)
+    # The largest of u^(1/w): a weighted sample without replacement (Efraimidis and Spirakis, 2006).
+    order = np.argsort(-np.log(np.random.default_rng(seed).random(len(texts))) / interest)
+    return [texts[index] for index in order[:count]]
+
+
+class Teachers:
+    """An ensemble for every fold, and the texts it answers for."""
+
+    def __init__(
+        self, recipe: TeachingRecipe, pool: Pool, output: Path, data_dir: Path | None, device: torch.device
+    ) -> None:
+        self._recipe, self._pool, self._output, self._data_dir = recipe, pool, output, data_dir
+        self._device = device
+        self._cedr = [key(example.text) for example in load_source("cedr", "train", data_dir)]
+
+    def teach_fold(self, fold: int) -> Floats:
+        """Answer for a fold's texts and keep the answers; the ensemble's probabilities for the held-out rows."""
+        recipe = self._recipe
+        train, examples = train_and_held_out("cedr", fold, self._data_dir)
+        held_out = [example.text for example in examples]
+        texts = [example.text for example in train] + self._unlabelled(fold, train, {key(text) for text in held_out})
+        asked = texts + held_out
+        checkpoints = [checkpoint_of(Path(run), fold) for run in recipe.teachers]
+        logits = np.mean([encoder_logits(checkpoint, asked, self._device) for checkpoint in checkpoints], axis=0)
+        if recipe.tfidf_weight:
+            logits = (1 - recipe.tfidf_weight) * logits + recipe.tfidf_weight * tfidf_logits(train, asked)
+        probabilities = sigmoid(logits)
+        SoftTargets(texts, probabilities[: len(texts)], targets(train)).save(self._output, fold)
+        return probabilities[len(texts) :]
+
+    def _unlabelled(self, fold: int, train: list[Example], unseen: set[str]) -> list[str]:
+        """Texts that are neither held out nor made from a row that is."""
+        trained = {key(example.text) for example in train}
+        texts = [variant.text for variant in self._pool.variants if self._cedr[variant.origin] in trained]
+        plain = [text for text in self._pool.sentences if key(text) not in unseen]
+        first = encoder_logits(checkpoint_of(Path(self._recipe.teachers[0]), fold), plain, self._device)
+        chosen = choose(plain, sigmoid(first), self._recipe.sentences, self._recipe.seed)
+        return [text for text in texts + self._pool.datasets if key(text) not in unseen] + chosen
+
+
+def gather_pool(arguments: argparse.Namespace, device: torch.device) -> Pool:
+    """The texts without labels, as the flags say."""
+    made: list[Variant] = []
+    if arguments.language_model is not None:
+        cedr = [example.text for example in load_source("cedr", "train", arguments.data_dir)]
+        made = variants(
+            arguments.language_model, cedr, arguments.variants, arguments.variant_share, device, arguments.seed
+        )  # fmt: skip
+    pool = Pool(
+        sentences(arguments.texts, arguments.sentence_pool, arguments.seed),
+        dataset_texts(AUXILIARY, arguments.data_dir), made,
+    )  # fmt: skip
+    print(
+        f"{len(pool.sentences):,} sentences, {len(pool.datasets):,} texts of data sets, {len(made):,} variants",
+        flush=True,
+    )
+    return pool
+
+
+def _arguments() -> argparse.Namespace:
+    parser = command_parser("training.teach", __doc__)
+    parser.add_argument(
+        "--teachers", nargs="+", type=Path, required=True,
+        help="cross-validated run directories; the first chooses the sentences",
+    )  # fmt: skip
+    parser.add_argument("--tfidf-weight", type=float, default=0.2, help="of TF-IDF among the teachers (%(default)s)")
+    parser.add_argument("--texts", type=Path, required=True, help="directory of .txt and .txt.xz, a passage a line")
+    parser.add_argument("--sentences", type=int, default=150_000, help="sentences of them used (default: %(default)s)")
+    parser.add_argument("--sentence-pool", type=int, default=500_000, help="chosen from so many (default: %(default)s)")
+    parser.add_argument(
+        "--language-model", type=Path, help="checkpoint of training.pretrain that makes variants (default: no variants)"
+    )
+    parser.add_argument("--variants", type=int, default=12, help="variants a CEDR row (default: %(default)s)")
+    parser.add_argument("--variant-share", type=float, default=0.3, help="of words replaced (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    add_run_flags(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Ask the teachers, and leave their answers."""
+    arguments = _arguments()
+    if not 0 <= arguments.tfidf_weight < 1 or not 0 < arguments.variant_share < 1:
+        raise TrainingError("--tfidf-weight and --variant-share are shares between 0 and 1")
+    folds = range(FOLDS) if arguments.cross_validate else [0]
+    for run in arguments.teachers:
+        for fold in folds:
+            checkpoint_of(run, fold)
+    recipe = TeachingRecipe(
+        tuple(map(str, arguments.teachers)), arguments.tfidf_weight, arguments.sentences, arguments.sentence_pool,
+        arguments.variants if arguments.language_model else 0, arguments.variant_share, arguments.seed,
+    )  # fmt: skip
+    begin(arguments.output, asdict(recipe), arguments.resume)
+    device = run_device()
+    teachers = Teachers(recipe, gather_pool(arguments, device), arguments.output, arguments.data_dir, device)
+    about: dict[str, Any] = asdict(recipe)
+    cross_validate(teachers.teach_fold, folds, arguments.output, arguments.data_dir, about)
+
+
+if __name__ == "__main__":
+    run_command(main)
