@@ -1,6 +1,7 @@
 """What the flags of fine-tuning say, allow and forbid."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 
 from tests.triton_process import ROOT
 from training.command import TrainingError
-from training.settings import Settings, read_settings
+from training.settings import Settings, flag, read_settings
 
 
 def settings(*arguments: str) -> Settings:
@@ -107,11 +108,17 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         settings("--help")
     assert ended.value.code == 0
     printed = capsys.readouterr().out
-    for flag in (
+    for name in (
         "--base-model", "--dataset", "--epochs", "--batch-size", "--lr", "--scheduler", "--train-model",
         "--evaluate-devset", "--evaluate-testset", "--create-onnx", "--extra-info", "--weights-dir",
     ):  # fmt: skip
-        assert flag in printed
+        assert name in printed
+
+
+def test_the_page_describes_every_flag_and_no_other() -> None:
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    foreign = {"--help", "--nproc-per-node", "--logdir"}
+    assert set(re.findall(r"--[a-z]+(?:-[a-z]+)*", page)) - foreign == {flag(name) for name in Settings.model_fields}
 
 
 def test_replicating_trains_the_three_models() -> None:
