@@ -342,13 +342,13 @@ class TestGateRefuses:
         random = np.random.default_rng(0)
         truth = (random.random((1000, 6)) < 0.3).astype(np.float32)
         full = (0.6 * truth + 0.4 * random.random((1000, 6))).astype(np.float32)
-        assert gate.check_quantisation(truth, full, full)["mean"]["roc_auc"] == 1
+        assert gate.check_quantisation("int8", truth, full, full)["mean"]["roc_auc"] == 1
         # Order kept, all pushed below a half: only F1 sees it. Order lost near a half: only AUC does.
         with pytest.raises(TrainingError, match=r"costs 0\.0000 of mean ROC AUC .* and 0\.[1-9]"):
-            gate.check_quantisation(truth, full, full * 0.5)
+            gate.check_quantisation("int8", truth, full, full * 0.5)
         worse = full.copy()
         for index in range(6):  # Given labels keep to their side of a half, and lose their order on it.
             wrong = np.flatnonzero(truth[:, index] == 0)[:20]
             full[wrong, index], worse[wrong, index] = 0.55, 0.99
         with pytest.raises(TrainingError, match=r"costs 0\.0[1-9]\d* of mean ROC AUC .* and 0\.0000"):
-            gate.check_quantisation(truth, full, worse)
+            gate.check_quantisation("int8", truth, full, worse)
