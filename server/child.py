@@ -1,7 +1,7 @@
 """Child processes that a parent watches, stops, and never leaves behind."""
 
 import contextlib
-import ctypes
+import fcntl
 import os
 import signal
 import subprocess
@@ -9,8 +9,6 @@ from typing import Final
 
 # What a parent waits for, with `sigtimedwait`: nothing happens in signal handlers.
 AWAITED_SIGNALS: Final = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-_PR_SET_PDEATHSIG: Final = 1
 
 
 def start(
@@ -21,17 +19,20 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start a child in a session of its own, so that Ctrl-C reaches only its parent.
 
-    It gets `death_signal` when the parent dies, even if that is killed. `stdout` takes its
-    stderr too, unless it is None. The parent must have no other thread yet.
+    It and whatever shares its process group get `death_signal` when the parent dies, even if
+    that is killed. `stdout` takes its stderr too, unless it is None. The parent must have no
+    other thread yet.
     """
-    libc = ctypes.CDLL(None)
-    parent = os.getpid()
+    # A pipe that only the parent can write to, and never does: its end is the parent's. The
+    # kernel then signals the whole group, which `PR_SET_PDEATHSIG` would not: stubs of a killed
+    # tritonserver may wait for ever for its answer to a line of their log.
+    life_line, _ = os.pipe()
 
     def prepare() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED_SIGNALS)
-        libc.prctl(_PR_SET_PDEATHSIG, death_signal)
-        if os.getppid() != parent:
-            os._exit(1)  # the parent died before prctl
+        fcntl.fcntl(life_line, fcntl.F_SETOWN, -os.getpid())
+        fcntl.fcntl(life_line, fcntl.F_SETSIG, death_signal)
+        fcntl.fcntl(life_line, fcntl.F_SETFL, os.O_ASYNC)
 
     return subprocess.Popen(  # noqa: S603 - our own command
         command,
@@ -39,6 +40,7 @@ def start(
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=None if stdout is None else subprocess.STDOUT,
+        pass_fds=(life_line,),
         start_new_session=True,
         preexec_fn=prepare,
     )

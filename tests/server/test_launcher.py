@@ -72,6 +72,9 @@ def test_a_clean_stop(repository: Path, number: signal.Signals) -> None:
 
 def test_a_killed_launcher_takes_everything_with_it(repository: Path) -> None:
     with running_triton(repository) as triton:
+        for pid in triton.stub_pids:
+            # As one that waits for its dead tritonserver's answer, and would never end by itself.
+            os.kill(pid, signal.SIGSTOP)
         triton.launcher.kill()
         triton.launcher.wait()
     # What it could not clear away any more, the next start does.
