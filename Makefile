@@ -9,10 +9,10 @@ FLAGS ?=
 SERVING := .venv/.ready
 DEVELOPMENT := .venv-dev/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
-SOURCES := contract gateway server training deploy tests
+SOURCES := benchmarks contract gateway server training deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-page drills end-to-end lint format gpu-weights clean
+.PHONY: help serve test test-page drills end-to-end perf lint format gpu-weights clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -41,6 +41,11 @@ end-to-end: $(SERVING) $(DEVELOPMENT) ## the whole way, minutes: train, evaluate
 	@.venv/bin/python -m server install
 	DATA_DIR=$(DATA_DIR) .venv-dev/bin/python -m pytest -m drill -s --timeout=3600 tests/end_to_end
 
+# TEXTS: any file with one text a line. make perf TEXTS=texts.txt FLAGS="--url gpu-box:8001"
+perf: $(SERVING) $(DEVELOPMENT) ## measure Triton with perf_analyzer; TEXTS=file
+	@.venv/bin/python -m server install
+	@.venv-dev/bin/python -m benchmarks.perf $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
+
 lint: $(DEVELOPMENT) ## ruff and mypy
 	.venv-dev/bin/ruff check .
 	.venv-dev/bin/ruff format --check .
@@ -54,8 +59,8 @@ gpu-weights: $(SERVING) ## make the GPU graphs from the committed weights
 	@.venv/bin/python -m pip install $(PIP_FLAGS) --editable '.[export]'
 	.venv/bin/python -m training.export.gpu_weights
 
-clean: ## remove the environments
-	rm -rf .venv .venv-dev .venv-triton .venv-triton-gpu
+clean: ## remove the environments and what benchmarks made
+	rm -rf .venv .venv-dev .venv-triton .venv-triton-gpu build/benchmarks
 
 $(SERVING): pyproject.toml constraints.txt
 	@$(PYTHON) -m server check --host-only

@@ -1,0 +1,7 @@
+"""How fast this is, beside what people would use instead: measured, paired and reported.
+
+Each part (`make perf`, ceilings, HTTP, peers, GPU) is a command of its own; `make bench` runs them
+side by side and writes the report. What is downloaded or made on the way lies in `build/benchmarks/`.
+
+May import: contract, server, gateway's command line, and training.export for graphs. Nothing imports this room.
+"""

@@ -1,0 +1,56 @@
+"""What every benchmark command shares: its parser, and errors shown as a sentence, not a traceback."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from contract.version_directory import CardError
+from server.errors import LauncherError
+from training.command import TrainingError
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+BUILD: Final = ROOT / "build/benchmarks"
+"""Downloads, environments and models that the benchmarks make; not in git."""
+
+
+class BenchmarkError(Exception):
+    """Something the person at the keyboard can put right; the message says what and how."""
+
+
+def run_command(main: Callable[[], None]) -> None:
+    """Run a command's `main`; an explained error or Ctrl-C ends it with one sentence."""
+    try:
+        main()
+    except (BenchmarkError, CardError, LauncherError, TrainingError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def command_parser(module: str, description: str | None) -> argparse.ArgumentParser:
+    """A parser for `python -m module`; abbreviated flags are errors."""
+    return argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=description,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def positive(text: str) -> int:
+    """A whole number above 0, for a flag."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is below 1")
+    return number
+
+
+def add_texts_flag(parser: argparse.ArgumentParser) -> None:
+    """The one flag that every part needs."""
+    parser.add_argument(
+        "--texts", type=Path, required=True, metavar="FILE",
+        help="texts to send: one a line, or JSON lines with a field `text` (.jsonl)",
+    )  # fmt: skip
