@@ -1,0 +1,36 @@
+"""CPU time and memory of programs, with all the processes they have started."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import psutil
+
+from benchmarks.command import BenchmarkError
+
+
+@dataclass(frozen=True)
+class Usage:
+    """CPU seconds spent so far, and memory in use now, shared pages divided among those who share them."""
+
+    cpu_seconds: float
+    memory_megabytes: float
+
+
+def usage(pids: Iterable[int]) -> Usage:
+    """What these processes and their descendants use, together.
+
+    Raises:
+        BenchmarkError: one of them has ended.
+    """
+    cpu, memory = 0.0, 0
+    try:
+        for pid in pids:
+            root = psutil.Process(pid)
+            for process in (root, *root.children(recursive=True)):
+                times = process.cpu_times()
+                # Time of children that have ended is in their parent's; those that live are counted themselves.
+                cpu += times.user + times.system + times.children_user + times.children_system
+                memory += process.memory_full_info().pss
+    except psutil.NoSuchProcess as error:
+        raise BenchmarkError(f"a measured process (pid {error.pid}) ended during the measurement") from None
+    return Usage(cpu, memory / 1e6)
