@@ -1,11 +1,16 @@
 """CPU time and memory of programs, with all the processes they have started."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import psutil
 
 from benchmarks.command import BenchmarkError
+
+_IDLE: Final = 0.05
+_LOOK_SECONDS: Final = 0.3
 
 
 @dataclass(frozen=True)
@@ -34,3 +39,17 @@ def usage(pids: Iterable[int]) -> Usage:
     except psutil.NoSuchProcess as error:
         raise BenchmarkError(f"a measured process (pid {error.pid}) ended during the measurement") from None
     return Usage(cpu, memory / 1e6)
+
+
+def settle(pids: Collection[int], seconds: float = 20.0) -> None:
+    """Wait until these process trees are idle: requests whose client has gone are often computed all the same.
+
+    Gives up after `seconds`: some servers never rest.
+    """
+    deadline, before = time.monotonic() + seconds, usage(pids).cpu_seconds
+    while time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+        now = usage(pids).cpu_seconds
+        if now - before < _IDLE * _LOOK_SECONDS:
+            return
+        before = now

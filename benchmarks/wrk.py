@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.command import BenchmarkError
-from benchmarks.processes import usage
+from benchmarks.processes import settle, usage
 
 _SCRIPT: Final = Path(__file__).with_name("load.lua")
 _FIGURES: Final = re.compile(r"^FIGURES (\{.*\})$", re.MULTILINE)
@@ -53,7 +53,9 @@ def bodies(texts: Sequence[str], texts_per_request: int) -> list[str]:
         return [json.dumps({"text": text}, ensure_ascii=False) for text in texts]
     whole = len(texts) - len(texts) % texts_per_request
     if whole == 0:
-        raise BenchmarkError(f"{len(texts)} texts don't fill one request of {texts_per_request}: give more with --texts")
+        raise BenchmarkError(
+            f"{len(texts)} texts don't fill one request of {texts_per_request}: give more with --texts"
+        )
     groups = [list(texts[start : start + texts_per_request]) for start in range(0, whole, texts_per_request)]
     return [json.dumps({"texts": group}, ensure_ascii=False) for group in groups]
 
@@ -62,7 +64,7 @@ def put_under_load(url: str, requests: Sequence[str], connections: int, seconds:
     """Run wrk with one thread; what it measured, and the CPU seconds it took itself.
 
     Raises:
-        BenchmarkError: it isn't here, fails, or no request was answered.
+        BenchmarkError: it isn't here, or fails.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
         file.write("\n".join(requests) + "\n")
@@ -85,24 +87,31 @@ def read_figures(said: str, complained: str, url: str) -> WrkFigures:
     """The figures in wrk's output.
 
     Raises:
-        BenchmarkError: there are none, or nothing was answered.
+        BenchmarkError: there are none.
     """
     match = _FIGURES.search(said)
     if match is None:
-        raise BenchmarkError(f"wrk on {url} gave no figures: {(complained or said).strip()[-300:] or 'it said nothing'}")
-    figures = WrkFigures.model_validate_json(match[1])
-    if figures.requests == 0:
-        raise BenchmarkError(f"nothing at {url} answered within the time")
-    return figures
+        raise BenchmarkError(
+            f"wrk on {url} gave no figures: {(complained or said).strip()[-300:] or 'it said nothing'}"
+        )
+    return WrkFigures.model_validate_json(match[1])
 
 
 def measure(
     url: str, requests: Sequence[str], texts_per_request: int, connections: int, seconds: int, pids: dict[str, int]
 ) -> dict[str, float]:
-    """Figures of one load: rates, latencies, errors, and of each named process tree CPU a request and memory."""
+    """Figures of one load: rates, latencies, errors, and of each named process tree CPU a request and memory.
+
+    Raises:
+        BenchmarkError: wrk isn't here or fails, a process ends, or no request was answered.
+    """
+    settle(pids.values())
     put_under_load(url, requests, connections, 1)  # warm
+    settle(pids.values())
     before = {name: usage([pid]) for name, pid in pids.items()}
     figures, own_cpu = put_under_load(url, requests, connections, seconds)
+    if figures.requests == 0:
+        raise BenchmarkError(f"nothing at {url} was answered within {seconds} seconds")
     after = {name: usage([pid]) for name, pid in pids.items()}
     spent = {name: after[name].cpu_seconds - before[name].cpu_seconds for name in pids}
     good = figures.requests - figures.refused
