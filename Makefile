@@ -12,7 +12,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := benchmarks contract gateway server training deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-page drills end-to-end perf lint format gpu-weights clean
+.PHONY: help serve test test-page drills end-to-end perf bench bench-gpu lint format gpu-weights clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -45,6 +45,16 @@ end-to-end: $(SERVING) $(DEVELOPMENT) ## the whole way, minutes: train, evaluate
 perf: $(SERVING) $(DEVELOPMENT) ## measure Triton with perf_analyzer; TEXTS=file
 	@.venv/bin/python -m server install
 	@.venv-dev/bin/python -m benchmarks.perf $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
+
+# A part, or some subjects, alone: make bench TEXTS=texts.txt FLAGS="--parts http --subjects int8 project"
+bench: $(SERVING) $(DEVELOPMENT) ## measure everything beside its peers and write benchmarks/REPORT.md; TEXTS=file
+	@.venv/bin/python -m server install
+	@.venv-dev/bin/python -m benchmarks $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
+
+bench-gpu: $(SERVING) $(DEVELOPMENT) ## the same for Triton on a GPU, in benchmarks/gpu/REPORT.md; TEXTS=file
+	@.venv/bin/python -m server install --gpu --environment .venv-triton-gpu
+	@.venv-dev/bin/python -m benchmarks --parts gpu --environment .venv-triton-gpu \
+		--output benchmarks/gpu/REPORT.md $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
 
 lint: $(DEVELOPMENT) ## ruff and mypy
 	.venv-dev/bin/ruff check .

@@ -68,7 +68,7 @@ def _verdict(goal: Goal, found: Summary | None) -> Verdict:
 
 def _triton(rows: int) -> Chosen:
     start = triton_part.case(rows, 0).partition(",")[0]
-    return lambda key: key.part == triton_part.PART and key.case.startswith(f"{start},")
+    return lambda key: key.subject == triton_part.SUBJECT and key.case.startswith(f"{start},")
 
 
 def _graph(case: str) -> Chosen:

@@ -18,7 +18,6 @@ from typing import Final
 from benchmarks import wrk
 from benchmarks.command import BUILD, BenchmarkError
 from benchmarks.environments import peer_python
-from benchmarks.padded import FP32, INT8, padded_export
 from benchmarks.peers.classifier import PeerSettings
 from benchmarks.rounds import Record, Subject
 from benchmarks.serving import HOST, answers, free_ports, running, running_triton
@@ -119,6 +118,8 @@ def _our_own(settings: HttpSettings, workers: int) -> Iterator[Target]:
 
 
 def _peers(version_directory: Path) -> list[tuple[str, Start]]:
+    from benchmarks.padded import FP32, INT8, padded_export  # brings torch, which nothing else here needs
+
     padded = padded_export(version_directory, BUILD / "padded")
     card = read_card(version_directory)
 

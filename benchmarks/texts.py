@@ -91,6 +91,11 @@ def workload(texts: list[str], version_directory: Path, limit: int = 4096) -> Wo
     return Workload(chosen, rows, read_card(version_directory).pad_id)
 
 
+def models(repository: Path) -> list[str]:
+    """The models that have a version."""
+    return sorted({path.parent.parent.name for path in repository.glob("*/[0-9]*/" + TOKENIZER)})
+
+
 def newest_version(repository: Path, model: str) -> Path:
     """The newest version directory of a model.
 

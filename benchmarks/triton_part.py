@@ -14,6 +14,8 @@ from benchmarks.texts import Row, Workload
 
 PART: Final = "triton"
 GROWTH: Final = "growth"
+SUBJECT: Final = "Triton"
+"""How the report calls the model that everything else is compared with, served as its configuration says."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +35,13 @@ class TritonSettings:
     growth_concurrency: int = 16
 
 
-def name(model: str) -> str:
-    """How the report calls a model served as its configuration says."""
-    return f"Triton, {model}"
-
-
 def case(rows: int, concurrency: int) -> str:
     """How the report calls one load."""
     return f"{rows} row{'s' if rows > 1 else ''} a request, {concurrency} at once"
 
 
-def sweep(texts: Workload, settings: TritonSettings) -> list[Subject]:
-    """The model as it is configured, at every load."""
+def sweep(name: str, texts: Workload, settings: TritonSettings) -> list[Subject]:
+    """The model as it is configured, at every load; the report calls it `name`."""
 
     def measure(record: Record) -> None:
         with running_triton(settings.repository, settings.environment) as server:
@@ -52,7 +49,7 @@ def sweep(texts: Workload, settings: TritonSettings) -> list[Subject]:
                 for concurrency in settings.concurrency:
                     record(case(rows, concurrency), _figures(texts, settings, server.url, rows, concurrency))
 
-    return [Subject(PART, name(settings.model), measure)]
+    return [Subject(PART, name, measure)]
 
 
 def growth(texts: Workload, settings: TritonSettings) -> list[Subject]:

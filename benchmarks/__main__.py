@@ -1,0 +1,139 @@
+"""Everything side by side, and its report. `make bench` and `make bench-gpu` call it.
+
+    python -m benchmarks --texts FILE [--parts triton http ceilings growth]
+
+Each part is measured in every round, every other round in reverse order; a full run takes hours. The machine
+must do nothing else meanwhile. What fails is named in the report, and the command then ends with status 1.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import ceilings, gpu, http, triton_part
+from benchmarks.command import BenchmarkError, add_texts_flag, command_parser, positive, run_command
+from benchmarks.machine import this_machine
+from benchmarks.perf_analyzer import PerfAnalyzer, find_perf_analyzer
+from benchmarks.report import REPORT, write_report
+from benchmarks.results import Results
+from benchmarks.rounds import Subject, run_rounds
+from benchmarks.texts import Workload, models, newest_version, read_texts, workload
+from contract.version_directory import read_card
+from server.environment import TritonEnvironment, read_environment
+
+CPU_PARTS = (triton_part.PART, http.PART, ceilings.PART, triton_part.GROWTH)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = command_parser("benchmarks", __doc__)
+    add_texts_flag(parser)
+    parser.add_argument("--parts", nargs="+", choices=(*CPU_PARTS, gpu.PART), default=list(CPU_PARTS),
+                        help="default: all but gpu")  # fmt: skip
+    parser.add_argument("--rounds", type=positive, default=3, help="default: %(default)s")
+    parser.add_argument("--seconds", type=positive, default=5, help="of each load over HTTP (default: %(default)s);"
+                        " Triton gets three windows, and a graph one, of 0.6 of it")  # fmt: skip
+    parser.add_argument("--subjects", nargs="+", metavar="PIECE", help="only those whose name has one of these pieces")
+    parser.add_argument("--model", default="emotion_rubert", help="default: %(default)s")
+    parser.add_argument("--repository", type=Path, default=Path("model_repository"), help="default: %(default)s")
+    parser.add_argument(
+        "--environment", type=Path, default=Path(".venv-triton"), help="Triton's (default: %(default)s)"
+    )
+    parser.add_argument("--perf-analyzer", type=Path, help="a perf_analyzer that is there (default: download 2.48.0's)")
+    parser.add_argument("--output", type=Path, default=REPORT,
+                        help="the report, with report/ beside it (default: %(default)s)")  # fmt: skip
+    gpu.add_flags(parser)
+    return parser.parse_args()
+
+
+def _subjects(arguments: argparse.Namespace, texts: Workload, environment: TritonEnvironment) -> list[Subject]:
+    version = newest_version(arguments.repository, arguments.model)
+    window = int(600 * arguments.seconds)
+    analyzers: list[PerfAnalyzer] = []
+
+    def analyzer() -> PerfAnalyzer:
+        if not analyzers:
+            analyzers.append(find_perf_analyzer(environment, arguments.perf_analyzer))
+        return analyzers[0]
+
+    def triton(model: str = arguments.model) -> triton_part.TritonSettings:
+        return triton_part.TritonSettings(
+            arguments.repository, model, environment.directory, analyzer(), window_ms=window
+        )
+
+    def sweeps() -> list[Subject]:
+        found = triton_part.sweep(triton_part.SUBJECT, texts, triton())
+        for model in sorted(set(models(arguments.repository)) - {arguments.model}):
+            others = workload(texts.texts, newest_version(arguments.repository, model))
+            found += triton_part.sweep(f"{triton_part.SUBJECT}, {model}", others, triton(model))
+        return found
+
+    makers: dict[str, Callable[[], list[Subject]]] = {
+        triton_part.PART: sweeps,
+        http.PART: lambda: http.subjects(
+            texts, version,
+            http.HttpSettings(arguments.repository, arguments.model, environment.directory, arguments.seconds),
+        ),
+        ceilings.PART: lambda: ceilings.subjects(
+            texts, version, ceilings.CeilingSettings(seconds=0.6 * arguments.seconds)
+        ),
+        triton_part.GROWTH: lambda: triton_part.growth(texts, triton()),
+        gpu.PART: lambda: gpu.subjects(
+            texts,
+            gpu.GpuSettings(environment, analyzer(), tuple(arguments.models), arguments.device, window,
+                            tuple(arguments.concurrency), seconds=0.6 * arguments.seconds),
+        ),
+    }  # fmt: skip
+    found = [subject for part in arguments.parts for subject in makers[part]()]
+    pieces = arguments.subjects or [""]
+    chosen = [one for one in found if any(piece in one.name for piece in pieces)]
+    if not chosen:
+        raise BenchmarkError(f"no subject has {' or '.join(pieces)} in its name; there are: "
+                             f"{', '.join(dict.fromkeys(one.name for one in found))}")  # fmt: skip
+    return chosen
+
+
+def _model(arguments: argparse.Namespace) -> dict[str, Any]:
+    version = newest_version(arguments.repository, arguments.model)
+    card = read_card(version)
+    return {arguments.model: f"version {version.name}", **card.architecture}
+
+
+def main() -> None:
+    """Measure, keep the raw figures, write the report."""
+    arguments = _arguments()
+    started = datetime.now(UTC)
+    output = arguments.output.resolve()
+    texts = workload(read_texts(arguments.texts), newest_version(arguments.repository, arguments.model))
+    environment = read_environment(arguments.environment)
+    machine = this_machine(environment)
+    measured = run_rounds(
+        _subjects(arguments, texts, environment), arguments.rounds, lambda said: print(said, flush=True)
+    )
+    on_gpu = gpu.PART in arguments.parts
+    results = Results(
+        title="Benchmarks on a GPU" if on_gpu else "Benchmarks",
+        started=started,
+        command=shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+        machine=machine,
+        model=_model(arguments),
+        tokens=texts.lengths(),
+        rounds=arguments.rounds,
+        remarks=[gpu.REMARK] if on_gpu else [],
+        measurements=measured.measurements,
+        failures=measured.failures,
+    )
+    images = output.parent / "report"
+    images.mkdir(parents=True, exist_ok=True)
+    results.save(images / "results.json")
+    write_report(results, output, images)
+    print(f"wrote {output}")
+    if results.failures:
+        raise BenchmarkError(f"{len(results.failures)} measurements failed; the report names them")
+
+
+if __name__ == "__main__":
+    run_command(main)

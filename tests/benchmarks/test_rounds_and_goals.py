@@ -1,0 +1,118 @@
+"""Rounds alternate, ratios are paired by round, and a verdict needs every round."""
+
+import pytest
+
+from benchmarks import http
+from benchmarks.command import BenchmarkError
+from benchmarks.goals import GOALS, Goal, judge
+from benchmarks.results import Key, Summary, best, paired_ratio, summary
+from benchmarks.rounds import Measurement, Record, Subject, run_rounds
+
+OURS, THEIRS = Key("http", "ours", "load"), Key("http", "theirs", "load")
+
+
+def measured(key: Key, *values: float, figure: str = "rate") -> list[Measurement]:
+    return [
+        Measurement(part=key.part, subject=key.subject, case=key.case, round=number, figures={figure: value})
+        for number, value in enumerate(values, start=1)
+    ]
+
+
+def test_every_other_round_is_reversed() -> None:
+    order: list[str] = []
+
+    def subject(name: str) -> Subject:
+        def measure(record: Record) -> None:
+            order.append(name)
+            record("load", {"rate": float(len(order))})
+
+        return Subject("http", name, measure)
+
+    found = run_rounds([subject("a"), subject("b"), subject("c")], 3, lambda _: None)
+    assert "".join(order) == "abc" + "cba" + "abc"
+    assert [(one.subject, one.round) for one in found.measurements[2:4]] == [("c", 1), ("c", 2)]
+    assert [one.figures["rate"] for one in found.measurements] == list(range(1, 10))
+
+
+def test_a_failure_is_kept_and_the_others_go_on() -> None:
+    def fails(record: Record) -> None:
+        record("load", {"rate": 1.0})
+        raise BenchmarkError("it did not start")
+
+    subjects = [Subject("http", "bad", fails), Subject("http", "good", lambda record: record("load", {"rate": 2.0}))]
+    found = run_rounds(subjects, 2, lambda _: None)
+    assert [(one.subject, one.round, one.reason) for one in found.failures] == [
+        ("bad", 1, "it did not start"),
+        ("bad", 2, "it did not start"),
+    ]
+    assert sum(one.subject == "good" for one in found.measurements) == 2
+
+
+def test_what_is_no_explained_error_is_not_swallowed() -> None:
+    def broken(_: Record) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_rounds([Subject("http", "broken", broken)], 1, lambda _: None)
+
+
+def test_median_range_and_spread() -> None:
+    found = summary(measured(OURS, 90.0, 130.0, 100.0), OURS, "rate")
+    assert found == Summary(median=100.0, lowest=90.0, highest=130.0, rounds=3)
+    assert found is not None
+    assert found.spread == pytest.approx(0.4)
+    assert summary(measured(OURS, 1.0), THEIRS, "rate") is None
+    assert summary(measured(OURS, 1.0), OURS, "p99_ms") is None
+
+
+def test_ratios_are_of_the_same_round() -> None:
+    # The machine doubled its speed between the rounds: the ratio did not move.
+    rows = measured(OURS, 120.0, 240.0) + measured(THEIRS, 100.0, 200.0, 300.0)
+    assert paired_ratio(rows, OURS, THEIRS, "rate") == Summary(1.2, 1.2, 1.2, 2)
+    assert paired_ratio(measured(OURS, 1.0), OURS, THEIRS, "rate") is None
+
+
+def test_the_best_is_by_median() -> None:
+    rows = measured(OURS, 10.0, 500.0, 20.0) + measured(THEIRS, 30.0, 30.0, 30.0)
+    assert best(rows, [OURS, THEIRS], "rate") == THEIRS
+    assert best(rows, [OURS, THEIRS], "rate", highest=False) == OURS
+    assert best(rows, [OURS], "p99_ms") is None
+
+
+@pytest.mark.parametrize(
+    ("ratios", "at_least", "verdict"),
+    [
+        ((1.3, 1.25, 1.2), True, "reached"),
+        ((1.3, 1.1, 1.4), True, "can't be said"),
+        ((1.1, 1.0, 1.19), True, "not reached"),
+        ((1.3,), True, "can't be said"),
+        ((0.8, 1.1), False, "reached"),
+        ((1.3, 1.4), False, "not reached"),
+        ((), True, "not measured"),
+    ],
+)
+def test_verdicts(ratios: tuple[float, ...], at_least: bool, verdict: str) -> None:
+    rows = measured(OURS, *ratios) + measured(THEIRS, *[1.0] * len(ratios))
+    goal = Goal("faster", "rate", lambda key: key == OURS, lambda key: key == THEIRS, 1.2, at_least)
+    assert judge(goal, rows).verdict == verdict
+
+
+def test_a_goal_without_another_side_is_about_the_figure() -> None:
+    goal = Goal("cheap", "rate", lambda key: key == OURS, None, 0.35, at_least=False)
+    assert judge(goal, measured(OURS, 0.3, 0.34)).verdict == "reached"
+    assert judge(goal, measured(OURS, 0.36, 0.4)).verdict == "not reached"
+
+
+def test_the_goals_over_http_find_what_http_measures() -> None:
+    """The names that the parts record are those that the goals look for."""
+    key = Key(http.PART, http.ours(1), http.case(1, 64))
+    bar = Key(http.PART, http.fastapi("int8", 2), http.case(1, 64))
+    rows = [
+        Measurement(part=one.part, subject=one.subject, case=one.case, round=number, figures={
+            "requests_per_second": rate, "p99_ms": 1000 / rate, "gateway_cpu_ms": 0.3})
+        for one, rate in ((key, 1300.0), (bar, 1000.0)) for number in (1, 2)
+    ]  # fmt: skip
+    verdicts = {judged.goal.text: judged for goal in GOALS if (judged := judge(goal, rows)).found}
+    assert {judged.verdict for judged in verdicts.values()} == {"reached"}
+    assert len(verdicts) == 3
+    assert all(judged.ours == key and judged.theirs in (bar, None) for judged in verdicts.values())
