@@ -26,7 +26,7 @@ def checkpoint_directory(run: Path, fold: int) -> Path:
 def cross_validate(
     train_fold: TrainFold, folds: Sequence[int], run: Path, data_dir: Path | None, recipe: dict[str, Any]
 ) -> None:
-    """Run `train_fold` for every fold that is not done yet, print the figures and write the run directory.
+    """Run `train_fold` for every fold that is not done yet; when the folds asked for and fold 0 are, write the figures.
 
     Args:
         train_fold: what to do.
@@ -40,7 +40,12 @@ def cross_validate(
             print(f"fold {fold} is done already", flush=True)
         else:
             write_fold(run, fold, targets(held_out_fold(fold, data_dir)), train_fold(fold))
-    write_figures(run, recipe, [read_fold(run, fold) for fold in folds])
+    done = [fold for fold in range(FOLDS) if fold_file(run, fold).exists()]
+    if done == list(range(FOLDS)) or list(folds) == [0]:
+        write_figures(run, recipe, [read_fold(run, fold) for fold in (done if len(done) == FOLDS else [0])])
+    else:
+        missing = ", ".join(str(fold) for fold in range(FOLDS) if fold not in done)
+        print(f"folds {missing} are not done yet; the last one writes the figures", flush=True)
 
 
 def write_figures(

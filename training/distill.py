@@ -19,9 +19,8 @@ from contract.labels import EMOTIONS
 from training.command import TrainingError, command_parser, run_command
 from training.cross_validation import checkpoint_directory, cross_validate
 from training.fitting import FitSettings, Trainee, probabilities_of, save_checkpoint
-from training.folds import FOLDS, held_out_fold
-from training.multitask import add_fit_flags, add_run_flags, fit_settings, run_device
-from training.resumable import begin
+from training.folds import held_out_fold
+from training.multitask import add_fit_flags, add_run_flags, begun_folds, fit_settings, run_device
 from training.run_directory import METRICS
 from training.soft_targets import SoftTargets
 
@@ -87,9 +86,8 @@ def main() -> None:
     recipe = DistillationRecipe(
         arguments.base_model, taught, arguments.cedr_repeats, arguments.hard_share, fit_settings(arguments)
     )  # fmt: skip
-    begin(arguments.output, asdict(recipe), arguments.resume)
+    folds = begun_folds(arguments, asdict(recipe))
     student = Student(recipe, arguments.taught, arguments.output, arguments.data_dir, run_device())
-    folds = range(FOLDS) if arguments.cross_validate else [0]
     cross_validate(student.train_fold, folds, arguments.output, arguments.data_dir, asdict(recipe))
 
 

@@ -23,7 +23,7 @@ from training.data.loading import available_splits
 from training.data.texts import key
 from training.fitting import FitSettings, Trainee, probabilities_of, save_checkpoint
 from training.folds import FOLDS, train_and_held_out
-from training.resumable import begin
+from training.resumable import SETTINGS, begin
 
 AUXILIARY: Final = ("ru_izard_emotions", "ru_go_emotions")
 
@@ -146,9 +146,29 @@ def add_fit_flags(parser: argparse.ArgumentParser, **defaults: Any) -> None:
 def add_run_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of every command that leaves a run directory."""
     parser.add_argument("--cross-validate", action="store_true", help=f"hold out each of the {FOLDS} folds once")
+    parser.add_argument(
+        "--fold", type=int, choices=range(FOLDS),
+        help="hold out this fold alone; processes with a fold each may work on one run at once",
+    )  # fmt: skip
     parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
     parser.add_argument("--output", type=Path, required=True, help="the run directory")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run, fold by fold")
+
+
+def begun_folds(arguments: argparse.Namespace, recipe: dict[str, Any]) -> list[int]:
+    """Begin or resume the run as the flags say; the folds to hold out.
+
+    Raises:
+        TrainingError: another run is there, or two flags contradict each other.
+    """
+    if arguments.fold is None:
+        begin(arguments.output, recipe, arguments.resume)
+        return list(range(FOLDS)) if arguments.cross_validate else [0]
+    if arguments.cross_validate:
+        raise TrainingError("--fold holds out one fold, --cross-validate all of them: give one of the two")
+    # Another process may have begun the same run a moment ago.
+    begin(arguments.output, recipe, resume=(arguments.output / SETTINGS).exists())
+    return [arguments.fold]
 
 
 def fit_settings(arguments: argparse.Namespace) -> FitSettings:
@@ -194,9 +214,8 @@ def main() -> None:
         arguments.base_model, tuple(arguments.datasets), arguments.cedr_repeats, arguments.auxiliary_weight,
         fit_settings(arguments),
     )  # fmt: skip
-    begin(arguments.output, asdict(recipe), arguments.resume)
+    folds = begun_folds(arguments, asdict(recipe))
     multitask = Multitask(recipe, arguments.output, arguments.data_dir, run_device())
-    folds = range(FOLDS) if arguments.cross_validate else [0]
     cross_validate(multitask.train_fold, folds, arguments.output, arguments.data_dir, asdict(recipe))
 
 

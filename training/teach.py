@@ -26,8 +26,7 @@ from training.data import Example, load_source, targets
 from training.data.texts import key
 from training.fitting import TokenTable, logits_of, sigmoid
 from training.folds import FOLDS, train_and_held_out
-from training.multitask import AUXILIARY, add_run_flags, run_device
-from training.resumable import begin
+from training.multitask import AUXILIARY, add_run_flags, begun_folds, run_device
 from training.soft_targets import SoftTargets
 from training.tokenizer import load_tokenizer, special_ids
 from training.transfer import Variant, dataset_texts, sentences, variants
@@ -175,15 +174,14 @@ def main() -> None:
     arguments = _arguments()
     if not 0 <= arguments.tfidf_weight < 1 or not 0 < arguments.variant_share < 1:
         raise TrainingError("--tfidf-weight and --variant-share are shares between 0 and 1")
-    folds = range(FOLDS) if arguments.cross_validate else [0]
     for run in arguments.teachers:
-        for fold in folds:
+        for fold in range(FOLDS) if arguments.cross_validate else [arguments.fold or 0]:
             checkpoint_of(run, fold)
     recipe = TeachingRecipe(
         tuple(map(str, arguments.teachers)), arguments.tfidf_weight, arguments.sentences, arguments.sentence_pool,
         arguments.variants if arguments.language_model else 0, arguments.variant_share, arguments.seed,
     )  # fmt: skip
-    begin(arguments.output, asdict(recipe), arguments.resume)
+    folds = begun_folds(arguments, asdict(recipe))
     device = run_device()
     teachers = Teachers(recipe, gather_pool(arguments, device), arguments.output, arguments.data_dir, device)
     about: dict[str, Any] = asdict(recipe)

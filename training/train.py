@@ -10,21 +10,19 @@ Several GPUs: torchrun --nproc-per-node 4 -m training.train … with the same fl
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from transformers.utils import logging as transformers_logging
 
 from training.command import TrainingError, run_command
+from training.cross_validation import write_figures
 from training.data import steps_as_text
 from training.evaluate import evaluate_and_write
 from training.export.checkpoint import export_checkpoint
 from training.fine_tuning import fine_tune, read_rows
 from training.folds import FOLDS, Split
 from training.hardware import Hardware, choose_hardware, main_process
-from training.metrics import evaluate, table
-from training.run_directory import OutOfFold, fold_file, read_fold, write_metrics
+from training.run_directory import fold_file, read_fold
 from training.run_state import alone, begin
 from training.settings import Settings, read_settings
 
@@ -48,7 +46,9 @@ def train(settings: Settings) -> None:
         except KeyboardInterrupt:
             print(f"{run} keeps what is done: go on with --resume", file=sys.stderr)
             raise
-        _write_figures(settings, hardware, run)
+        write_figures(
+            run, {**settings.recipe, "hardware": str(hardware)}, [read_fold(run, fold) for fold in _folds(settings)]
+        )
 
 
 def _folds(settings: Settings) -> range:
@@ -62,22 +62,6 @@ def _fine_tune_folds(settings: Settings, hardware: Hardware, first: Split, run: 
             fine_tune(settings, hardware, fold, rows, run)
         elif main_process():
             print(f"fold {fold} is done already", flush=True)
-
-
-def _write_figures(settings: Settings, hardware: Hardware, run: Path) -> None:
-    predictions = [read_fold(run, fold) for fold in _folds(settings)]
-    figures = [evaluate(truth, probabilities) for truth, probabilities in predictions]
-    print("dev split (fold 0 of CEDR):\n" + table(figures[0]), flush=True)
-    recipe = {**settings.recipe, "hardware": str(hardware)}
-    written: dict[str, Any] = {"recipe": recipe, "dev": figures[0]}
-    if settings.cross_validate:
-        written["five_folds"] = {
-            name: round(float(np.mean([fold["mean"][name] for fold in figures])), 4) for name in figures[0]["mean"]
-        }
-        print(f"five folds, mean: {written['five_folds']}")
-        OutOfFold.joined([truth for truth, _ in predictions], [answers for _, answers in predictions]).save(run)
-    write_metrics(run, written)
-    print(f"the run is in {run}")
 
 
 def main() -> None:

@@ -1,10 +1,13 @@
 """From several data sets and plain text to a distilled student, on words that a tiny encoder learns in seconds."""
 
+import contextlib
+import importlib
+import io
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -26,7 +29,6 @@ from training.teach import Pool, Teachers, TeachingRecipe, choose
 from training.tokenizer import load_tokenizer, train_wordpiece
 from training.transfer import Variant, sentences, variants
 
-ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 
 
@@ -66,12 +68,19 @@ def base(data_dir: Path) -> Path:
     return directory
 
 
-def command(module: str, *arguments: Any, status: int = 0) -> str:
-    line = [sys.executable, "-m", module, *map(str, arguments)]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
-    assert done.returncode == status, done.stderr[-3000:]
-    assert status == 0 or "Traceback" not in done.stderr
-    return done.stdout if status == 0 else done.stderr
+def command(module: str, *arguments: Any) -> str:
+    """What `python -m module` prints; in this process, because PyTorch takes seconds to load."""
+    printed = io.StringIO()
+    line = [module, *map(str, arguments)]
+    with mock.patch.object(sys, "argv", line), contextlib.redirect_stdout(printed):
+        importlib.import_module(module).main()
+    return printed.getvalue()
+
+
+def error_of(module: str, *arguments: Any) -> str:
+    with pytest.raises(TrainingError) as error:
+        command(module, *arguments)
+    return str(error.value)
 
 
 @pytest.fixture(scope="module")
@@ -204,8 +213,8 @@ def test_a_student_learns_from_the_answers(data_dir: Path, base: Path, taught: P
     metrics, _ = read_cross_validated(run)
     assert metrics["five_folds"]["roc_auc"] > 0.9
     assert metrics["recipe"]["taught"]["teachers"] == [str(data_dir / "teacher")]
-    assert "holds a run already" in command("training.distill", *flags, status=1)
-    assert "epochs" in command("training.distill", *flags[:-5], 5, *flags[-4:], "--resume", status=1)
+    assert "holds a run already" in error_of("training.distill", *flags)
+    assert "epochs" in error_of("training.distill", *flags[:-5], 5, *flags[-4:], "--resume")
     (run / "folds" / "4.npz").unlink()
     (run / "fold4" / "model.safetensors").unlink()
     printed = command("training.distill", *flags, "--resume")
@@ -214,14 +223,25 @@ def test_a_student_learns_from_the_answers(data_dir: Path, base: Path, taught: P
     assert read_cross_validated(run)[0] == metrics
 
 
+def test_folds_in_processes_of_their_own(data_dir: Path, base: Path, taught: Path, tmp_path: Path) -> None:
+    run = tmp_path / "student"
+    flags = ["--base-model", base, "--taught", taught, "--data-dir", data_dir, "--output", run, "--epochs", 0.1]
+    for fold in (3, 4):
+        assert "not done yet" in command("training.distill", *flags, "--fold", fold)
+    assert not (run / "metrics.json").exists()
+    assert "dev split" in command("training.distill", *flags, "--fold", 0)
+    assert "not done yet" in command("training.distill", *flags, "--fold", 1)
+    assert "five folds" in command("training.distill", *flags, "--fold", 2)
+    assert len(read_cross_validated(run)[1].fold) == 240
+    assert "give one of the two" in error_of("training.distill", *flags, "--fold", 2, "--cross-validate")
+
+
 def test_what_is_missing_is_named(data_dir: Path, base: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     flags = ["--texts", data_dir / "texts", "--data-dir", data_dir, "--output", tmp_path / "out"]
-    error = command("training.teach", "--teachers", tmp_path / "run", *flags, status=1)
+    error = error_of("training.teach", "--teachers", tmp_path / "run", *flags)
     assert f"{tmp_path / 'run'} holds no checkpoint" in error
-    error = command(
-        "training.distill", "--base-model", base, "--taught", tmp_path / "run", "--output", tmp_path / "s", status=1
-    )
+    error = error_of("training.distill", "--base-model", base, "--taught", tmp_path / "run", "--output", tmp_path / "s")
     assert "is no finished directory of training.teach" in error
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "s").exists()
