@@ -8,11 +8,12 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig
 
 from contract.labels import EMOTIONS
-from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, CardError, read_card, sha256
+from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, CardError, read_card
 from training.classifier import TokenRows, load_classifier, predict
 from training.command import TrainingError
 from training.data import Example
 from training.export.runtime import run, session
+from training.integrity import cpu_damage
 from training.tokenizer import load_tokenizer, special_ids
 
 Probabilities = npt.NDArray[np.float32]
@@ -50,11 +51,8 @@ def checked_card(version: Path) -> Card:
         card = read_card(version)
     except CardError as error:
         raise TrainingError(str(error)) from error
-    for name in (CPU_GRAPH, TOKENIZER):
-        if not (version / name).is_file():
-            raise TrainingError(f"{version / name} does not exist: publish the version again")
-        if sha256(version / name) != card.files.get(name):
-            raise TrainingError(f"{version / name} is not the file its card describes: publish the version again")
+    if found := cpu_damage(version, card):
+        raise TrainingError(f"{'; '.join(found)}: publish the version again")
     return card
 
 

@@ -21,6 +21,11 @@ def damage(directory: Path) -> list[str]:
         card = read_card(directory)
     except CardError as error:
         return [str(error)]
+    return cpu_damage(directory, card) + gpu_damage(directory, card)
+
+
+def cpu_damage(directory: Path, card: Card) -> list[str]:
+    """The same for the files that every version has: the CPU graph, the tokenizer and what else the card names."""
     found = []
     for name in sorted({CPU_GRAPH, TOKENIZER, *card.files} - {GPU_GRAPH}):
         path, expected = directory / name, card.files.get(name)
@@ -30,7 +35,7 @@ def damage(directory: Path) -> list[str]:
             found.append(f"{path} is not on the card")
         elif sha256(path) != expected:
             found.append(f"{path} is not the file its card describes")
-    return found + gpu_damage(directory, card)
+    return found
 
 
 def gpu_damage(directory: Path, card: Card) -> list[str]:
