@@ -2,8 +2,9 @@
 
     python -m benchmarks --texts FILE [--parts triton http ceilings growth]
 
-Each part is measured in every round, every other round in reverse order; a full run takes hours. The machine
-must do nothing else meanwhile. What fails is named in the report, and the command then ends with status 1.
+Each part is measured in every round, every other round in reverse order; a full run takes more than an
+hour, in which the machine must do nothing else. What fails is named in the report, and the command then ends
+with status 1.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from benchmarks.command import BenchmarkError, add_texts_flag, command_parser, p
 from benchmarks.machine import this_machine
 from benchmarks.perf_analyzer import PerfAnalyzer, find_perf_analyzer
 from benchmarks.report import REPORT, write_report
+from benchmarks.repositories import SHAPES
 from benchmarks.results import Results
 from benchmarks.rounds import Subject, run_rounds
 from benchmarks.texts import Workload, models, newest_version, read_texts, workload
@@ -96,9 +98,18 @@ def _subjects(arguments: argparse.Namespace, texts: Workload, environment: Trito
     return chosen
 
 
+def _command(texts: Path) -> str:
+    """The command as typed, with no more of the texts' path than their file's name."""
+    typed = [argument.replace(str(texts), texts.name) for argument in sys.argv[1:]]
+    return shlex.join(["python", "-m", "benchmarks", *typed])
+
+
 def _model(arguments: argparse.Namespace) -> dict[str, Any]:
     version = newest_version(arguments.repository, arguments.model)
     card = read_card(version)
+    if gpu.PART in arguments.parts:
+        return {name: f"{shape.layers} layers of {shape.hidden}, {shape.vocabulary:,} tokens"
+                for name, shape in SHAPES.items() if name in arguments.models}  # fmt: skip
     return {arguments.model: f"version {version.name}", **card.architecture}
 
 
@@ -117,7 +128,7 @@ def main() -> None:
     results = Results(
         title="Benchmarks on a GPU" if on_gpu else "Benchmarks",
         started=started,
-        command=shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+        command=_command(arguments.texts),
         machine=machine,
         model=_model(arguments),
         tokens=texts.lengths(),

@@ -1,6 +1,7 @@
 """What every benchmark command shares: its parser, and errors shown as a sentence, not a traceback."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ class BenchmarkError(Exception):
 
 def run_command(main: Callable[[], None]) -> None:
     """Run a command's `main`; an explained error or Ctrl-C ends it with one sentence."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped on the way out
     try:
         main()
     except (BenchmarkError, CardError, LauncherError, TrainingError) as error:

@@ -24,10 +24,12 @@ from benchmarks.repositories import SHAPES, with_random_weights
 from benchmarks.rounds import Record, Subject
 from benchmarks.serving import Device, running_triton
 from benchmarks.texts import Workload
+from benchmarks.triton_part import case
 from contract.version_directory import CPU_GRAPH, GPU_GRAPH
 from server.environment import TritonEnvironment
 
 PART: Final = "gpu"
+_IN_PROCESS_SECONDS: Final = 300
 REMARK: Final = (
     "The encoders on the GPU have the real shapes of rubert-tiny2 and xlm-roberta-base and random weights; their"
     " token ids are random too, and their lengths those of the texts by this project's own tokenizer."
@@ -53,10 +55,20 @@ def subjects(texts: Workload, settings: GpuSettings) -> list[Subject]:
     found = []
     for model in settings.models:
         found += [
-            Subject(PART, f"Triton, {model}", _served(model, _rows(texts, model), settings)),
-            Subject(PART, f"in process, {model}", _in_process(model, _rows(texts, model), settings)),
+            Subject(PART, served(model), _served(model, _rows(texts, model), settings)),
+            Subject(PART, in_process(model), _in_process(model, _rows(texts, model), settings)),
         ]
     return found
+
+
+def served(model: str) -> str:
+    """How the report calls a model in Triton."""
+    return f"Triton, {model}"
+
+
+def in_process(model: str) -> str:
+    """How the report calls its graph without Triton."""
+    return f"in process, {model}"
 
 
 def _rows(texts: Workload, model: str) -> Workload:
@@ -76,7 +88,7 @@ def _served(model: str, texts: Workload, settings: GpuSettings) -> Callable[[Rec
             for concurrency in settings.concurrency:
                 load = Load(concurrency, window_ms=settings.window_ms)
                 point = measure_point(settings.analyzer, server.url, model, texts, load)
-                record(f"1 row a request, {concurrency} at once", point.figures())
+                record(case(1, concurrency), point.figures())
 
     return measure
 
@@ -94,7 +106,12 @@ def _in_process(model: str, texts: Workload, settings: GpuSettings) -> Callable[
                 *(str(settings.environment.directory / "bin/python"), "-m", "benchmarks.in_process"),
                 *(str(version), graph, settings.device, str(settings.seconds), file.name, *map(str, settings.batches)),
             ]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+            try:
+                done = subprocess.run(  # noqa: S603 - our own command
+                    command, capture_output=True, text=True, check=False, timeout=_IN_PROCESS_SECONDS
+                )
+            except subprocess.TimeoutExpired:
+                raise BenchmarkError(f"{model} did not end in process in {_IN_PROCESS_SECONDS} seconds") from None
         if done.returncode != 0:
             said = done.stderr.strip().splitlines()
             raise BenchmarkError(f"{model} does not run in process: {said[-1] if said else 'it said nothing'}")

@@ -39,12 +39,17 @@ def _kinds(results: Results, part: str) -> list[str]:
 
 
 def _draw(results: Results, part: str, kind: str, rate: str, path: Path) -> None:
+    lines = _lines(results, part, kind)
     figure, panels = pyplot.subplots(1, 2, figsize=(13, 4.8))
     for panel, name, label in zip(panels, (rate, "p99_ms"), ("texts per second", "p99, ms"), strict=True):
-        drawn = [_line(panel, results, *line, name) for line in _lines(results, part, kind).items()]
+        drawn = [_line(panel, results, *line, name) for line in lines.items()]
         if name == "p99_ms" and any(drawn):
             panel.set_yscale("log")
-        panel.set(xscale="log", xlabel="requests at once", ylabel=label, title=f"{kind}: {label}")
+        panel.set_xscale("log")
+        places = sorted({x for points in lines.values() for x, _ in points})
+        panel.set_xticks(places, map(str, places))
+        panel.minorticks_off()
+        panel.set(xlabel="requests at once", ylabel=label, title=f"{kind}: {label}")
         panel.grid(alpha=0.3)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(

@@ -9,7 +9,8 @@ import psutil
 
 from benchmarks.command import BenchmarkError
 
-_IDLE: Final = 0.05
+_IDLE: Final = 0.5
+"""Cores. Some servers never rest: LitServe's polling alone takes a fifth of one."""
 _LOOK_SECONDS: Final = 0.3
 
 
@@ -44,7 +45,7 @@ def usage(pids: Iterable[int]) -> Usage:
 def settle(pids: Collection[int], seconds: float = 20.0) -> None:
     """Wait until these process trees are idle: requests whose client has gone are often computed all the same.
 
-    Gives up after `seconds`: some servers never rest.
+    Gives up after `seconds`.
     """
     deadline, before = time.monotonic() + seconds, usage(pids).cpu_seconds
     while time.monotonic() < deadline:

@@ -32,7 +32,7 @@ _TABLES: Final = (
     }),
     (ceilings.PART, "Without a server", {"texts_per_second": "texts/s", "tokens_per_second": "tokens/s"}),
     (triton_part.GROWTH, "How it grows", _PERF),
-    (gpu.PART, "On the GPU", _PERF | {"share": "share of in process"}),
+    (gpu.PART, "On the GPU", _PERF),
 )  # fmt: skip
 
 
@@ -97,8 +97,8 @@ def _wide(results: Results) -> tuple[int, int]:
 
 
 def _goals(results: Results) -> list[str]:
-    judged = [judge(goal, results.measurements) for goal in GOALS]
-    if all(one.found is None for one in judged):
+    judged = [one for goal in GOALS if (one := judge(goal, results.measurements)).ours is not None]
+    if not judged:
         return []
     lines = ["## Goals", "", "Ratios are of the same round, and the range is over the rounds.", ""]
     lines += _rows(("goal", "bound", "median", "range", "verdict", "compared"), [_judged(one) for one in judged])
@@ -106,12 +106,12 @@ def _goals(results: Results) -> list[str]:
 
 
 def _judged(one: Judged) -> list[str]:
-    bound = f"{'≥' if one.goal.at_least else '≤'} {one.goal.bound:g}"
+    bound = "" if one.goal.bound is None else f"{'≥' if one.goal.at_least else '≤'} {one.goal.bound:,g}"
     names = " / ".join(f"{key.subject}, {key.case}" for key in (one.ours, one.theirs) if key is not None)
     if one.found is None:
         return [one.goal.text, bound, "", "", one.verdict, names]
     return [
-        one.goal.text, bound, f"{one.found.median:.2f}", f"{one.found.lowest:.2f} to {one.found.highest:.2f}",
+        one.goal.text, bound, f"{one.found.median:,.2f}", f"{one.found.lowest:,.2f} to {one.found.highest:,.2f}",
         f"**{one.verdict}**", names,
     ]  # fmt: skip
 

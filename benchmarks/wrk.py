@@ -16,6 +16,7 @@ from benchmarks.command import BenchmarkError
 from benchmarks.processes import settle, usage
 
 _SCRIPT: Final = Path(__file__).with_name("load.lua")
+_GRACE_SECONDS: Final = 60
 _FIGURES: Final = re.compile(r"^FIGURES (\{.*\})$", re.MULTILINE)
 
 
@@ -74,9 +75,12 @@ def put_under_load(url: str, requests: Sequence[str], connections: int, seconds:
             *("-s", str(_SCRIPT), url, "--", file.name),
         ]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(  # noqa: S603 - our own command
-            command, capture_output=True, text=True, check=False, timeout=seconds + 60
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - our own command
+                command, capture_output=True, text=True, check=False, timeout=seconds + _GRACE_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            raise BenchmarkError(f"wrk on {url} did not end {_GRACE_SECONDS} seconds after its time") from None
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return read_figures(done.stdout, done.stderr, url), (
         after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import http
+from benchmarks import gpu, http
 from benchmarks.command import BenchmarkError
 from benchmarks.goals import GOALS, Goal, judge
 from benchmarks.results import Key, Summary, best, paired_ratio, summary
@@ -116,3 +116,27 @@ def test_the_goals_over_http_find_what_http_measures() -> None:
     assert {judged.verdict for judged in verdicts.values()} == {"reached"}
     assert len(verdicts) == 3
     assert all(judged.ours == key and judged.theirs in (bar, None) for judged in verdicts.values())
+
+
+def test_a_rate_with_too_high_a_latency_does_not_count() -> None:
+    fast, slow = Key("gpu", "Triton", "8 at once"), Key("gpu", "Triton", "512 at once")
+    rows = [
+        Measurement(part=key.part, subject=key.subject, case=key.case, round=number,
+                    figures={"texts_per_second": rate, "p99_ms": p99})
+        for key, rate, p99 in ((fast, 20_000.0, 5.0), (slow, 30_000.0, 60.0)) for number in (1, 2)
+    ]  # fmt: skip
+    goal = Goal("fast", "texts_per_second", lambda key: key.part == "gpu", None, 25_000, p99_below=50.0)
+    assert (judge(goal, rows).ours, judge(goal, rows).verdict) == (fast, "not reached")
+    without_limit = Goal("fast", "texts_per_second", lambda key: key.part == "gpu", None, 25_000)
+    assert (judge(without_limit, rows).ours, judge(without_limit, rows).verdict) == (slow, "reached")
+
+
+def test_the_goals_on_a_gpu_find_what_that_part_measures() -> None:
+    rows = [
+        Measurement(part=gpu.PART, subject=subject, case="a load", round=number,
+                    figures={"texts_per_second": rate, "p99_ms": 10.0})
+        for subject, rate in ((gpu.served("rubert_tiny2"), 30_000.0), (gpu.in_process("rubert_tiny2"), 60_000.0))
+        for number in (1, 2)
+    ]  # fmt: skip
+    judged = [one for goal in GOALS if (one := judge(goal, rows)).found is not None]
+    assert [(one.verdict, one.found.median) for one in judged if one.found] == [("reached", 30_000), ("no bound", 0.5)]
