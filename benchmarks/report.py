@@ -72,7 +72,7 @@ def _circumstances(results: Results) -> list[str]:
         f"- Model: {', '.join(f'{name} {value}' for name, value in results.model.items())}.",
         f"- Texts: {tokens['texts']:,.0f}, of {tokens['mean']} tokens on average, median {tokens['p50']:.0f},"
         f" 95th percentile {tokens['p95']:.0f}, longest {tokens['longest']:.0f}.",
-        f"- {results.rounds} rounds, every other one in reverse order. Figures are medians over the rounds;"
+        f"- Rounds: {results.rounds}, every other one in reverse order. Figures are medians over the rounds;"
         f" {_MARK.strip()} marks those whose rounds lie more than {WIDE:.0%} of the median apart.",
     ]
 
