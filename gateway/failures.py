@@ -40,7 +40,7 @@ class TritonError(Exception):
 _GONE: Final = "Triton has just unloaded this model version: try again."
 _BUSY: Final = "Triton is not there, or can't take more at the moment: try again."
 _REFUSED: Final = "Triton does not let the gateway in: its operator has to look at the settings."
-_NOT_TRITON: Final = "What answers at Triton's address is no Triton that serves models."
+_UNABLE: Final = "What answers at Triton's address can't serve this model in the way the gateway asks."
 
 FAILURES: Final[Mapping[grpc.StatusCode, tuple[int, str]]] = MappingProxyType(
     {
@@ -56,7 +56,7 @@ FAILURES: Final[Mapping[grpc.StatusCode, tuple[int, str]]] = MappingProxyType(
         grpc.StatusCode.FAILED_PRECONDITION: (503, _BUSY),
         grpc.StatusCode.ABORTED: (503, _BUSY),
         grpc.StatusCode.OUT_OF_RANGE: (500, ""),
-        grpc.StatusCode.UNIMPLEMENTED: (503, _NOT_TRITON),
+        grpc.StatusCode.UNIMPLEMENTED: (503, _UNABLE),
         grpc.StatusCode.INTERNAL: (500, ""),
         grpc.StatusCode.UNAVAILABLE: (503, _BUSY),
         grpc.StatusCode.DATA_LOSS: (503, _BUSY),
