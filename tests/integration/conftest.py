@@ -1,7 +1,6 @@
 """`make serve`, as a person types it, on free ports."""
 
 import contextlib
-import os
 import signal
 import subprocess
 import time
@@ -13,6 +12,8 @@ import httpx
 import psutil
 import pytest
 
+from deploy.local import TEXT
+from tests.gateway.gateway_process import assert_tells_nothing, environment
 from tests.triton_process import ROOT, free_ports, hear_ctrl_c, is_listening
 
 
@@ -53,15 +54,15 @@ class Serving:
 
 
 @contextlib.contextmanager
-def make_serve(directory: Path, ports: list[int], *gateway_flags: str) -> Iterator[Serving]:
-    """Type `make serve`; whatever happens, nothing of it is left afterwards."""
+def make_serve(directory: Path, ports: list[int], *gateway_flags: str, **variables: str) -> Iterator[Serving]:
+    """Type `make serve`; nothing of it is left afterwards, and whatever happens, its log holds no text and no key."""
     flags = f"--http-port {ports[0]} --grpc-port {ports[1]} --metrics-port {ports[2]} -- --port {ports[3]}"
     log_path = directory / "serve.log"
-    variables = {key: value for key, value in os.environ.items() if not key.startswith(("EMOTION_", "MAKE"))}
+    inherited = {key: value for key, value in environment(**variables).items() if not key.startswith("MAKE")}
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             ["make", "serve", f"FLAGS={flags} {' '.join(gateway_flags)}"],
-            cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=variables, start_new_session=True,
+            cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=inherited, start_new_session=True,
             preexec_fn=hear_ctrl_c,
         )  # fmt: skip
     serving = Serving(process, ports, log_path)
@@ -72,6 +73,8 @@ def make_serve(directory: Path, ports: list[int], *gateway_flags: str) -> Iterat
             with contextlib.suppress(StopIteration, psutil.NoSuchProcess):
                 serving.supervisor().send_signal(signal.SIGINT)
             process.wait(40)
+    # The example that it shows is its own.
+    assert_tells_nothing(serving.log().replace(TEXT, ""))
 
 
 def assert_nothing_left(family: list[psutil.Process], ports: list[int]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.gateway.gateway_process import SECRET
 from tests.integration.conftest import assert_nothing_left, make_serve
 from tests.triton_process import ROOT, free_ports
 
@@ -17,9 +18,17 @@ def repository_copy(directory: Path) -> Path:
 
 
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    with make_serve(tmp_path, free_ports(4)) as serving:
+    with make_serve(tmp_path, free_ports(4), "--log-requests=true", EMOTION_API_KEYS=SECRET) as serving:
         serving.wait_until_ready(60)
         family = serving.family()
+        # What is asked and with which key shows in no line of the log: see make_serve.
+        for key, status in ((SECRET, 200), (f"not-{SECRET}", 401)):
+            headers = {"authorization": f"Bearer {key}"}
+            answer = httpx.post(
+                f"{serving.url}/v1/emotions", json={"text": "Мне страшно."}, headers=headers, timeout=10
+            )
+            assert answer.status_code == status
+            assert f"status {status}" in serving.log()
         serving.supervisor().send_signal(signal.SIGINT)
         assert serving.process.wait(40) == 0
         assert_nothing_left(family, serving.ports)
