@@ -63,7 +63,7 @@ class Front:
         """Prepare to answer.
 
         Args:
-            endpoints: by method and path.
+            endpoints: by method and path; HEAD is answered wherever GET is.
             open_paths: that need no key.
             keys: that are let in.
             metrics: told of every request.
@@ -72,7 +72,9 @@ class Front:
             log_requests: whether each is logged, or only those that fail.
             lifespan: handles the application's start and end.
         """
-        self._endpoints = endpoints
+        # uvicorn sends what answers HEAD without its body.
+        heads = {("HEAD", path): endpoint for (method, path), endpoint in endpoints.items() if method == "GET"}
+        self._endpoints = {**endpoints, **heads}
         self._open_paths = open_paths
         self._keys = keys
         self._metrics = metrics
@@ -81,7 +83,7 @@ class Front:
         self._log_requests = log_requests
         self._lifespan = lifespan
         self._methods: dict[str, list[str]] = {}
-        for method, path in sorted(endpoints):
+        for method, path in sorted(self._endpoints):
             self._methods.setdefault(path, []).append(method)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -166,3 +166,16 @@ def test_what_is_left_out_is_logged_once(gateway: GatewayProcess, client: httpx.
 def test_health(client: httpx.Client) -> None:
     for path in ("/health/live", "/health/ready"):
         assert client.get(path).json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/v1/models", "/metrics", "/health/ready"])
+def test_head_is_get_without_the_body(client: httpx.Client, path: str) -> None:
+    head, get = client.head(path), client.get(path)
+    assert head.status_code == 200
+    assert head.content == b""
+    changing = ("x-request-id", "server-timing", "date", *(["content-length"] if path == "/metrics" else []))
+    assert [h for h in head.headers.items() if h[0] not in changing] == [
+        h for h in get.headers.items() if h[0] not in changing
+    ]
+    # The connection is not left with bytes of a body.
+    assert client.get("/health/live").status_code == 200

@@ -154,7 +154,11 @@ def test_unknown_routes_and_methods(client: httpx.Client) -> None:
     refused = client.get("/v1/emotions")
     check(refused, 405)
     assert refused.headers["allow"] == "POST"
-    check(client.post("/v1/models"), 405)
+    elsewhere = client.post("/v1/models")
+    check(elsewhere, 405)
+    assert elsewhere.headers["allow"] == "GET, HEAD"
+    assert client.head("/v1/emotions").status_code == 405
+    assert client.head("/nothing").status_code == 404
 
 
 def test_a_body_of_the_limit_is_read_and_a_byte_more_is_not(client: httpx.Client) -> None:
