@@ -46,7 +46,7 @@ class GatewayProcess:
         with self.client() as client:
             return client.get("/health/ready").status_code
 
-    def wait_until_ready(self, seconds: float = 15.0, *, status: int = 200) -> float:
+    def wait_until_ready(self, seconds: float = 60.0, *, status: int = 200) -> float:
         """Wait for a readiness status; gives the seconds it took."""
         start = time.monotonic()
         while (found := self.readiness()) != status:
@@ -95,7 +95,7 @@ def running_gateway(repository: Path, triton: str, *flags: str, **variables: str
         )
     gateway = GatewayProcess(process, Path(log_path))
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (match := _LISTENING.search(gateway.log())):
             assert process.poll() is None, f"did not start:\n{gateway.log()}"
             assert time.monotonic() < deadline, f"does not listen:\n{gateway.log()}"
@@ -104,7 +104,7 @@ def running_gateway(repository: Path, triton: str, *flags: str, **variables: str
         yield gateway
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(15) == 0, f"stopped with {process.returncode}:\n{gateway.log()}"
+            assert process.wait(30) == 0, f"stopped with {process.returncode}:\n{gateway.log()}"
         assert_harmless(gateway)
     finally:
         if process.poll() is None:

@@ -24,7 +24,7 @@ class Load:
 
     def wait_for(self, answers: int) -> None:
         """Until that many more requests have been answered with 200."""
-        goal, deadline = self.statuses[200] + answers, time.monotonic() + 15
+        goal, deadline = self.statuses[200] + answers, time.monotonic() + 60
         while self.statuses[200] < goal:
             assert time.monotonic() < deadline, f"{self.statuses}"
             time.sleep(0.02)
@@ -45,9 +45,9 @@ def running_load(gateway: GatewayProcess, clients: int = 8) -> Iterator[Load]:
                 response = await client.post("/v1/emotions", json={"text": text})
                 load.slowest = max(load.slowest, time.monotonic() - start)
                 load.statuses[response.status_code] += 1
+                # The test machine has other things to do; and who is refused waits, as a client would.
+                await asyncio.sleep(0.01 if response.status_code == 200 else 0.05)
                 if response.status_code != 200:
-                    # As a client would; and the test machine has other things to do.
-                    await asyncio.sleep(0.05)
                     continue
                 answer = response.json()
                 load.versions[answer["version"]] += 1

@@ -35,6 +35,9 @@ class Measured:
     def p99(self, status: int) -> float:
         return float(np.percentile(self.taken[status], 99))
 
+    def median(self, status: int) -> float:
+        return float(np.median(self.taken[status]))
+
     def rate(self, status: int) -> float:
         return self.statuses[status] / self.seconds
 
@@ -115,9 +118,9 @@ def overload(gateway: GatewayProcess, seconds: float) -> tuple[Measured, Measure
 
 def test_ten_times_the_load(small: GatewayProcess) -> None:
     full, over = overload(small, 4)
-    # Half and twice of what the drill demands: the machine of a test is shared.
-    assert over.p99(200) < 4 * full.p99(200)
-    assert float(np.median(over.taken[429])) < 0.05
+    # The machine of a test is shared, so medians, and of one run; a queue would grow tenfold.
+    assert over.median(200) < 3 * full.median(200)
+    assert over.median(429) < full.median(200) / 3
 
 
 @pytest.mark.drill

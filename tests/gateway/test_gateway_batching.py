@@ -3,6 +3,7 @@
 import asyncio
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -27,15 +28,13 @@ class Gate:
     def __init__(self, fake: FakeTriton) -> None:
         self.rows: list[int] = []
         self.arrived, self.freed = threading.Event(), threading.Event()
-        self.cancelled = threading.Event()
         fake.infer = self.infer
 
-    def infer(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def infer(self, request: Any, _: grpc.ServicerContext) -> Any:
         self.rows.append(request.inputs[0].shape[0])
         if not self.arrived.is_set():
             self.arrived.set()
-            context.add_callback(self.cancelled.set)
-            self.freed.wait(5)
+            self.freed.wait(60)
         return answer(request)
 
 
@@ -47,7 +46,7 @@ def fake() -> Iterator[FakeTriton]:
 
 @pytest.fixture
 def gateway(fake: FakeTriton, repository: Path) -> Iterator[GatewayProcess]:
-    with running_gateway(repository, fake.address, "--triton-calls=1", "--request-timeout=3") as running:
+    with running_gateway(repository, fake.address, "--triton-calls=1", "--request-timeout=120") as running:
         running.wait_until_ready()
         yield running
 
@@ -64,9 +63,11 @@ def ask(gateway: GatewayProcess, texts: int, **options: Any) -> httpx.Response:
 
 
 def wait_for_in_flight(gateway: GatewayProcess, number: int) -> None:
+    deadline = time.monotonic() + 60
     with gateway.client() as client:
         while f"emotion_requests_in_flight {number}.0" not in client.get("/metrics").text:
-            pass
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
 
 def ask_behind(
@@ -74,7 +75,7 @@ def ask_behind(
 ) -> list[Future[httpx.Response]]:
     """One request in Triton's hands, and others waiting behind it."""
     first = pool.submit(ask, gateway, 1)
-    assert gate.arrived.wait(5)
+    assert gate.arrived.wait(20)
     waiting = []
     for count in texts:
         waiting.append(pool.submit(ask, gateway, count))
@@ -113,12 +114,11 @@ def test_one_who_hangs_up_takes_only_his_own_rows_away(
     gate = Gate(fake)
     asked = ask_behind(gate, gateway, pool, [2])
     with pytest.raises(httpx.ReadTimeout):
-        ask(gateway, 4, timeout=0.3)
+        ask(gateway, 4, timeout=httpx.Timeout(30, read=0.3))
     wait_for_in_flight(gateway, 2)
     gate.freed.set()
     assert [each.result().status_code for each in asked] == [200, 200]
     assert gate.rows == [1, 2]
-    assert not gate.cancelled.is_set() or asked[0].result().status_code == 200
 
 
 def test_numbers_that_are_none_are_only_their_own_requests_failure(

@@ -1,5 +1,6 @@
 """What Triton does wrong, and what a client of the gateway then sees."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -33,6 +34,15 @@ def fake_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def gateway(fake: FakeTriton, fake_repository: Path) -> Iterator[GatewayProcess]:
     flags = ("--request-timeout=1", "--max-in-flight=4")
+    with running_gateway(fake_repository, fake.address, *flags) as running:
+        running.wait_until_ready()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def patient(fake: FakeTriton, fake_repository: Path) -> Iterator[GatewayProcess]:
+    """Before the same fake, with a deadline that no test reaches."""
+    flags = ("--request-timeout=120", "--max-in-flight=4")
     with running_gateway(fake_repository, fake.address, *flags) as running:
         running.wait_until_ready()
         yield running
@@ -99,8 +109,8 @@ def test_the_deadline_travels_to_triton(fake: FakeTriton, client: httpx.Client) 
 
     fake.infer = see
     assert ask(client).status_code == 200
-    # gRPC rounds up a little.
-    assert 0.5 < seen[0] < 1.1
+    # gRPC rounds up a little; without a deadline it would be years.
+    assert 0 < seen[0] < 1.1
 
 
 def test_a_slow_triton_costs_no_more_than_the_deadline(fake: FakeTriton, client: httpx.Client) -> None:
@@ -109,7 +119,7 @@ def test_a_slow_triton_costs_no_more_than_the_deadline(fake: FakeTriton, client:
 
     def hang(request: Any, context: grpc.ServicerContext) -> Any:
         context.add_callback(cancelled.set)
-        freed.wait(5)
+        freed.wait(30)
         return answer(request)
 
     fake.infer = hang
@@ -117,54 +127,53 @@ def test_a_slow_triton_costs_no_more_than_the_deadline(fake: FakeTriton, client:
     response = ask(client)
     assert response.status_code == 504
     assert response.json()["detail"] == "There was no answer from Triton within 1 s."
-    assert 0.9 < time.monotonic() - start < 1.5
-    assert cancelled.wait(1)
+    assert time.monotonic() - start > 0.9
+    # While Triton still hangs.
+    assert cancelled.wait(20)
     freed.set()
 
 
-def test_a_client_that_hangs_up_cancels_its_call(fake: FakeTriton, gateway: GatewayProcess) -> None:
+def test_a_client_that_hangs_up_cancels_its_call(fake: FakeTriton, patient: GatewayProcess) -> None:
     arrived, cancelled = threading.Event(), threading.Event()
 
     def hang(request: Any, context: grpc.ServicerContext) -> Any:
         context.add_callback(cancelled.set)
         arrived.set()
-        cancelled.wait(5)
+        cancelled.wait(30)
         return answer(request)
 
     fake.infer = hang
-    start = time.monotonic()
-    with gateway.client(timeout=0.2) as client, pytest.raises(httpx.ReadTimeout):
-        ask(client)
-    assert arrived.is_set()
-    assert cancelled.wait(1)
-    # By the hang-up, not by the deadline.
-    assert time.monotonic() - start < 0.8
+    url = httpx.URL(patient.url)
+    with socket.create_connection((url.host, url.port or 0), timeout=20) as connection:
+        connection.sendall(b'POST /v1/emotions HTTP/1.1\r\nhost: a\r\ncontent-length: 13\r\n\r\n{"text": "a"}')
+        assert arrived.wait(20)
+        assert not cancelled.is_set()
+    assert cancelled.wait(20)
 
 
-def test_more_in_flight_than_allowed_are_refused_at_once(fake: FakeTriton, gateway: GatewayProcess) -> None:
+def test_more_in_flight_than_allowed_are_refused_at_once(fake: FakeTriton, patient: GatewayProcess) -> None:
     waiting = threading.Semaphore(0)
     freed = threading.Event()
 
     def hang(request: Any, _: grpc.ServicerContext) -> Any:
         waiting.release()
-        freed.wait(5)
+        freed.wait(60)
         return answer(request)
 
     fake.infer = hang
     statuses: list[int] = []
 
     def one() -> None:
-        with gateway.client() as client:
+        with patient.client() as client:
             statuses.append(ask(client).status_code)
 
     threads = [threading.Thread(target=one) for _ in range(4)]
     for thread in threads:
         thread.start()
-    assert all(waiting.acquire(timeout=1) for _ in threads)
-    with gateway.client() as client:
-        start = time.monotonic()
+    assert all(waiting.acquire(timeout=20) for _ in threads)
+    with patient.client() as client:
+        # While none of the four is answered.
         refused = ask(client)
-        assert time.monotonic() - start < 0.2
         assert refused.status_code == 429
         assert refused.headers["retry-after"] == "1"
         assert client.get("/health/live").status_code == 200
@@ -172,7 +181,7 @@ def test_more_in_flight_than_allowed_are_refused_at_once(fake: FakeTriton, gatew
     for thread in threads:
         thread.join()
     assert statuses == [200] * 4
-    with gateway.client() as client:
+    with patient.client() as client:
         assert ask(client).status_code == 200
 
 
@@ -207,8 +216,8 @@ def test_admitted_requests_are_answered_when_it_stops(fake: FakeTriton, fake_rep
 
         thread = threading.Thread(target=one)
         thread.start()
-        assert arrived.wait(2)
+        assert arrived.wait(20)
         stopping.process.terminate()
         thread.join()
-        assert stopping.process.wait(5) == 0
+        assert stopping.process.wait(20) == 0
     assert statuses == [200]

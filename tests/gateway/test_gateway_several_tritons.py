@@ -50,6 +50,10 @@ def test_the_work_is_shared(fakes: list[FakeTriton], two: GatewayProcess) -> Non
     for number, fake in enumerate(fakes):
         counting(fake, number, calls)
     with two.client() as client:
+        while len(calls) < 2:
+            # Connected to one so far.
+            assert ask(client) == 200
+        calls.clear()
         assert {ask(client) for _ in range(40)} == {200}
     assert calls == {0: 20, 1: 20}
 
@@ -75,16 +79,20 @@ def test_one_that_hangs_is_left_out(fakes: list[FakeTriton], two: GatewayProcess
     freed = threading.Event()
 
     def hang(request: Any, _: grpc.ServicerContext) -> Any:
-        freed.wait(20)
+        freed.wait(60)
         return answer(request)
 
     fakes[0].infer = hang
     with two.client() as client, ThreadPoolExecutor(8) as pool:
-        # Enough calls to judge by, and the seconds that judging takes.
-        statuses = list(pool.map(lambda _: ask(client), range(24)))
-        assert set(statuses) <= {200, 504}
-        time.sleep(1.5)
-        assert [ask(client) for _ in range(10)] == [200] * 10
+        deadline = time.monotonic() + 60
+        while True:
+            # Enough calls to judge by, and the seconds that judging takes.
+            statuses = list(pool.map(lambda _: ask(client), range(24)))
+            assert set(statuses) <= {200, 504}
+            # In turn every other one would meet the one that hangs.
+            if [ask(client) for _ in range(10)] == [200] * 10:
+                break
+            assert time.monotonic() < deadline
     freed.set()
 
 
@@ -111,7 +119,7 @@ def test_one_of_two_real_tritons_dies_and_comes_back(repository: Path) -> None:
             assert gateway.readiness() == 200
             goes.launcher.wait(10)
             with running_triton(repository, f"--grpc-port={goes.grpc_port}") as back:
-                deadline = time.monotonic() + 10
+                deadline = time.monotonic() + 30
                 while served(back.metrics_port) < 10:
                     assert time.monotonic() < deadline
                     time.sleep(0.1)

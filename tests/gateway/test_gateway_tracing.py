@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 
 from tests.gateway.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.gateway_process import ROOT, environment, running_gateway
+from tests.gateway.test_gateway_batching import wait_for_in_flight
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -92,12 +93,12 @@ def test_calls_that_carry_several_requests_are_linked_to_all(fake: FakeTriton, r
 
     def infer(request: Any, _: grpc.ServicerContext) -> Any:
         first_arrived.set()
-        freed.wait(5)
+        freed.wait(60)
         return answer(request)
 
     fake.infer = infer
     with running_collector() as (collector, endpoint):
-        flags = (f"--otlp-endpoint={endpoint}", "--triton-calls=1")
+        flags = (f"--otlp-endpoint={endpoint}", "--triton-calls=1", "--request-timeout=120")
         with running_gateway(repository, fake.address, *flags) as gateway, ThreadPoolExecutor(4) as pool:
             gateway.wait_until_ready()
             with gateway.client() as client:
@@ -106,10 +107,9 @@ def test_calls_that_carry_several_requests_are_linked_to_all(fake: FakeTriton, r
                     return client.post("/v1/emotions", json={"text": TEXT})
 
                 first = pool.submit(ask, 0)
-                assert first_arrived.wait(5)
+                assert first_arrived.wait(20)
                 others = [pool.submit(ask, number) for number in range(3)]
-                while client.get("/metrics").text.count("emotion_requests_in_flight 4.0") == 0:
-                    pass
+                wait_for_in_flight(gateway, 4)
                 freed.set()
                 assert {each.result().status_code for each in (first, *others)} == {200}
         calls = [span for span in collector.spans if span.name == "ModelInfer"]
