@@ -7,7 +7,6 @@ from gateway.schemas import (
     Limits,
     ModelDescription,
     ModelsResponse,
-    ProfileDescription,
     VersionDescription,
 )
 from gateway.versions import Version
@@ -39,7 +38,7 @@ def _describe(version: Version, *, default: bool) -> VersionDescription:
         base_model=card.base_model,
         max_length=card.max_length,
         max_batch_size=version.max_batch_size,
-        profiles={name: ProfileDescription(**profile.model_dump()) for name, profile in card.profiles.items()},
+        profiles=dict(card.profiles),
         metrics=card.metrics,
         licence=card.licence,
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from contract.version_directory import Label, Probability, ThresholdCost
+from contract.version_directory import Label, Probability, Profile
 from gateway.query import Query
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -91,15 +91,6 @@ class EmotionsResponse(BaseModel):
     results: list[Result] = Field(description="one per text, in the order of the texts")
 
 
-class ProfileDescription(BaseModel):
-    """Thresholds, and what they cost."""
-
-    purpose: str
-    thresholds: dict[str, Probability]
-    costs: dict[str, ThresholdCost] = Field(description="precision, recall and share of texts flagged, by emotion")
-    measured_on: str
-
-
 class VersionDescription(BaseModel):
     """One version that answers."""
 
@@ -108,7 +99,7 @@ class VersionDescription(BaseModel):
     base_model: str
     max_length: int = Field(description="tokens a text may have, special ones included")
     max_batch_size: int = Field(description="rows Triton takes in one of its requests")
-    profiles: dict[str, ProfileDescription]
+    profiles: dict[str, Profile]
     metrics: dict[str, dict[str, Any]] = Field(description="by the data they were measured on")
     licence: str
 

@@ -50,7 +50,7 @@ async def running_services(settings: Settings, metrics: Metrics, tracing: Tracin
                 catalogue=catalogue,
                 readiness=readiness,
                 inference=Inference(batcher, catalogue, threads, metrics, settings.default_model),
-                admission=Admission(-(-settings.max_in_flight // settings.workers), metrics),
+                admission=Admission(settings.max_in_flight // settings.workers, metrics),
                 metrics=metrics,
             )
         finally:
