@@ -122,7 +122,7 @@ function showStatus() {
     const found = answer.emotions.map((entry) => (language === "ru" ? entry.label : entry.emotion.replace("_", " ")));
     status.textContent = [
       found.length ? `${words.found}: ${found.join(", ")}` : words.nothing,
-      `${words.version} ${answer.version}, ${answer.tokens} ${words.tokens}`,
+      `${words.version} ${answer.version}, ${words.tokens}: ${answer.tokens}`,
       ...(answer.truncated ? [words.cut] : []),
     ].join(" · ");
   }
