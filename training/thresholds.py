@@ -134,7 +134,7 @@ def costs(truth: Vector, given: npt.NDArray[np.bool_]) -> dict[str, ThresholdCos
     return by_emotion
 
 
-def tune_profiles(truth: Vector, probabilities: Vector, fold: Vector) -> dict[str, Profile]:
+def tune_profiles(truth: Vector, probabilities: Vector, fold: Vector) -> tuple[dict[str, Profile], dict[str, str]]:
     """Tune every profile on all rows, and measure it fold by fold on rows it wasn't tuned on.
 
     Args:
@@ -142,16 +142,21 @@ def tune_profiles(truth: Vector, probabilities: Vector, fold: Vector) -> dict[st
         probabilities: out-of-fold, `[rows, 6]`.
         fold: the fold that held each row out, `[rows]`.
 
+    Returns:
+        The profiles, and why those that are missing cannot be had: a promise that no threshold keeps.
+
     Raises:
-        PromiseError: no threshold keeps a profile's promise.
         TrainingError: no row has some emotion.
     """
-    return {
-        name: Profile(
-            purpose=purpose,
-            thresholds=tune(name, truth, probabilities),
-            costs=costs(truth, decide_across_folds(name, truth, probabilities, fold)),
-            measured_on=_ACROSS_FOLDS,
-        )
-        for name, purpose in PURPOSES.items()
-    }
+    profiles, unreachable = {}, {}
+    for name, purpose in PURPOSES.items():
+        try:
+            profiles[name] = Profile(
+                purpose=purpose,
+                thresholds=tune(name, truth, probabilities),
+                costs=costs(truth, decide_across_folds(name, truth, probabilities, fold)),
+                measured_on=_ACROSS_FOLDS,
+            )
+        except PromiseError as error:
+            unreachable[name] = str(error)
+    return profiles, unreachable

@@ -235,6 +235,22 @@ def test_a_run_that_does_not_say_what_it_was_made_from(checkpoint: Path, data_di
         publish_here(damaged, data_dir, tmp_path / "models")
 
 
+def test_a_model_too_weak_for_a_promise_has_no_such_profile(
+    checkpoint: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weak = tmp_path / "weak"
+    shutil.copytree(checkpoint, weak)
+    with np.load(weak / "out_of_fold.npz") as kept:
+        arrays = dict(kept)
+    chance = np.random.default_rng(0).random(arrays["truth"].shape, dtype=np.float32)
+    np.savez_compressed(weak / "out_of_fold.npz", **{**arrays, "probabilities": chance})
+    card = read_card(publish_here(weak, data_dir, tmp_path / "models"))
+    assert list(card.profiles) == ["balanced", "moderation"]
+    sentence = "There is no profile marketing: no threshold reaches a precision of 0.9: the model is too weak."
+    assert card.limits == [sentence]
+    assert sentence in capsys.readouterr().out
+
+
 def test_predictions_of_an_earlier_run_are_not_used(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "tuned"
     shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*"))

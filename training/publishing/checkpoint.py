@@ -45,7 +45,10 @@ def publish(wanted: Publication) -> Path:
     base_model = wanted.base_model or figures["recipe"].get("base_model")
     if not base_model:
         raise TrainingError(f"{wanted.checkpoint} does not say what it was made from: name it with --base-model")
-    profiles = tune_profiles(kept.truth, kept.probabilities, kept.fold)
+    profiles, unreachable = tune_profiles(kept.truth, kept.probabilities, kept.fold)
+    missing = [f"There is no profile {name}: {reason}." for name, reason in unreachable.items()]
+    for sentence in missing:
+        print(sentence, flush=True)
     # Beside the repository, not in it: Triton watches the repository itself.
     with staged(wanted.repository.resolve().parent) as directory:
         exported = write_graphs(wanted.checkpoint, directory, wanted.data_dir)
@@ -67,7 +70,7 @@ def publish(wanted: Publication) -> Path:
             tools=tool_versions(),
             files={name: sha256(directory / name) for name in (CPU_GRAPH, TOKENIZER)},
             licence=wanted.licence,
-            limits=wanted.limits,
+            limits=[*wanted.limits, *missing],
         )
         write_card(directory, card)
         return add_version(wanted.repository, wanted.model, directory)
