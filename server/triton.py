@@ -68,6 +68,8 @@ def variables(options: ServerOptions, environment: TritonEnvironment) -> dict[st
         "PATH": f"{environment.directory / 'bin'}:{os.environ.get('PATH', os.defpath)}",
         "LD_LIBRARY_PATH": environment.library_path,
         "PYTHONNOUSERSITE": "1",
+        # From 1.29 on ONNX Runtime's wheels for Linux report every session to Microsoft unless told not to.
+        "ORT_DISABLE_TELEMETRY": "1",
     }
     if options.device == "cpu":
         own["CUDA_VISIBLE_DEVICES"] = ""  # or Triton takes memory on every GPU it sees

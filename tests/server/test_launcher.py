@@ -70,6 +70,13 @@ def test_a_clean_stop(repository: Path, number: signal.Signals) -> None:
         assert triton.stop(number) == 0
 
 
+def test_nothing_is_reported_to_anybody(repository: Path) -> None:
+    """ONNX Runtime keeps what it is going to report in a database."""
+    with running_triton(repository) as triton:
+        opened = [file.path for pid in triton.stub_pids for file in psutil.Process(pid).open_files()]
+    assert not [path for path in opened if "onnxruntime.db" in path]
+
+
 def test_a_killed_launcher_takes_everything_with_it(repository: Path) -> None:
     with running_triton(repository) as triton:
         for pid in triton.stub_pids:

@@ -3,3 +3,8 @@
 Both graphs are written node by node from the encoder's weights, so that what runs is what
 was meant to run: fused operators are there because they were put there.
 """
+
+import os
+
+# From 1.29 on ONNX Runtime's wheels for Linux report every session to Microsoft unless told not to, before they start.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
