@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import ceilings, gpu, http, triton_part
-from benchmarks.command import BenchmarkError, add_texts_flag, command_parser, positive, run_command
+from benchmarks.command import BenchmarkError, add_texts_flag, positive, run_command
 from benchmarks.machine import this_machine
 from benchmarks.perf_analyzer import PerfAnalyzer, find_perf_analyzer
 from benchmarks.report import REPORT, write_report
@@ -26,6 +26,7 @@ from benchmarks.rounds import Subject, run_rounds
 from benchmarks.texts import Workload, models, newest_version, read_texts, workload
 from contract.version_directory import read_card
 from server.environment import TritonEnvironment, read_environment
+from training.command import command_parser
 
 CPU_PARTS = (triton_part.PART, http.PART, ceilings.PART, triton_part.GROWTH)
 

@@ -32,16 +32,6 @@ def run_command(main: Callable[[], None]) -> None:
         sys.exit(130)
 
 
-def command_parser(module: str, description: str | None) -> argparse.ArgumentParser:
-    """A parser for `python -m module`; abbreviated flags are errors."""
-    return argparse.ArgumentParser(
-        prog=f"python -m {module}",
-        description=description,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
 def positive(text: str) -> int:
     """A whole number above 0, for a flag."""
     number = int(text)

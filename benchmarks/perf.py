@@ -15,13 +15,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.command import add_texts_flag, command_parser, positive, run_command
+from benchmarks.command import add_texts_flag, positive, run_command
 from benchmarks.perf_analyzer import Load, Measured, PerfAnalyzer, find_perf_analyzer, measure
 from benchmarks.perf_input import write_input
 from benchmarks.serving import running_triton
 from benchmarks.statistics import read_counts
 from benchmarks.texts import Workload, newest_version, read_texts, workload
 from server.environment import read_environment
+from training.command import command_parser
 
 _COLUMNS: Final = (
     ("rows", "rows"), ("at once", "concurrency"), ("texts/s", "texts_per_second"), ("p50 ms", "p50_ms"),

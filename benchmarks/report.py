@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import ceilings, gpu, http, plots, triton_part
-from benchmarks.command import ROOT, BenchmarkError, command_parser, run_command
+from benchmarks.command import ROOT, BenchmarkError, run_command
 from benchmarks.goals import GOALS, Judged, judge
 from benchmarks.results import Key, Results, Summary, keys, summary
+from training.command import command_parser
 
 REPORT: Final = ROOT / "benchmarks/REPORT.md"
 WIDE: Final = 0.15

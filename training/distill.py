@@ -20,8 +20,8 @@ from training.command import TrainingError, command_parser, run_command
 from training.cross_validation import checkpoint_directory, cross_validate
 from training.fitting import FitSettings, Trainee, probabilities_of, save_checkpoint
 from training.folds import held_out_fold
-from training.multitask import add_fit_flags, add_run_flags, begun_folds, fit_settings, run_device
 from training.run_directory import METRICS
+from training.run_flags import add_fit_flags, add_run_flags, begun_folds, fit_settings, run_device
 from training.soft_targets import SoftTargets
 
 

@@ -16,14 +16,14 @@ import torch
 
 from contract.labels import EMOTIONS
 from training.classifier import BASE_MODELS
-from training.command import TrainingError, command_parser, run_command
+from training.command import command_parser, run_command
 from training.cross_validation import checkpoint_directory, cross_validate
 from training.data import SOURCES, load_rows, targets
 from training.data.loading import available_splits
 from training.data.texts import key
 from training.fitting import FitSettings, Trainee, probabilities_of, save_checkpoint
-from training.folds import FOLDS, train_and_held_out
-from training.resumable import SETTINGS, begin
+from training.folds import train_and_held_out
+from training.run_flags import add_fit_flags, add_run_flags, begun_folds, fit_settings, run_device
 
 AUXILIARY: Final = ("ru_izard_emotions", "ru_go_emotions")
 
@@ -129,68 +129,6 @@ class Multitask:
         model = first_outputs(trainee.model, len(EMOTIONS))
         save_checkpoint(model, trainee.tokenizer, checkpoint_directory(self._run, fold))
         return probabilities_of(model, trainee.table(held_out))
-
-
-def add_fit_flags(parser: argparse.ArgumentParser, **defaults: Any) -> None:
-    """The flags of `FitSettings`, with a command's own defaults."""
-    parser.add_argument("--epochs", type=float, default=defaults["epochs"], help="default: %(default)s")
-    parser.add_argument("--batch-size", type=int, default=defaults["batch_size"], help="default: %(default)s")
-    parser.add_argument("--lr", type=float, default=defaults["lr"], help="peak learning rate (default: %(default)s)")
-    parser.add_argument(
-        "--layer-decay", type=float, default=defaults["layer_decay"],
-        help="a layer's rate over that of the layer above (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-
-
-def add_run_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of every command that leaves a run directory."""
-    parser.add_argument("--cross-validate", action="store_true", help=f"hold out each of the {FOLDS} folds once")
-    parser.add_argument(
-        "--fold", type=int, choices=range(FOLDS),
-        help="hold out this fold alone; processes with a fold each may work on one run at once",
-    )  # fmt: skip
-    parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
-    parser.add_argument("--output", type=Path, required=True, help="the run directory")
-    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run, fold by fold")
-
-
-def begun_folds(arguments: argparse.Namespace, recipe: dict[str, Any]) -> list[int]:
-    """Begin or resume the run as the flags say; the folds to hold out.
-
-    Raises:
-        TrainingError: another run is there, or two flags contradict each other.
-    """
-    if arguments.fold is None:
-        begin(arguments.output, recipe, arguments.resume)
-        return list(range(FOLDS)) if arguments.cross_validate else [0]
-    if arguments.cross_validate:
-        raise TrainingError("--fold holds out one fold, --cross-validate all of them: give one of the two")
-    # Another process may have begun the same run a moment ago.
-    begin(arguments.output, recipe, resume=(arguments.output / SETTINGS).exists())
-    return [arguments.fold]
-
-
-def fit_settings(arguments: argparse.Namespace) -> FitSettings:
-    """What `add_fit_flags` read.
-
-    Raises:
-        TrainingError: a figure that makes no sense.
-    """
-    for name in ("epochs", "batch_size", "lr", "layer_decay"):
-        if getattr(arguments, name) <= 0:
-            raise TrainingError(f"--{name.replace('_', '-')} must be above 0")
-    return FitSettings(
-        epochs=arguments.epochs, batch_size=arguments.batch_size, lr=arguments.lr, layer_decay=arguments.layer_decay,
-        seed=arguments.seed,
-    )  # fmt: skip
-
-
-def run_device() -> torch.device:
-    """The first GPU there is, or the CPU; said aloud, because the CPU takes a hundred times as long."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    print(f"runs on {torch.cuda.get_device_name(device) if device.type == 'cuda' else 'the CPU'}", flush=True)
-    return device
 
 
 def _arguments() -> argparse.Namespace:

@@ -26,7 +26,8 @@ from training.data import Example, load_source, targets
 from training.data.texts import key
 from training.fitting import TokenTable, logits_of, sigmoid
 from training.folds import FOLDS, train_and_held_out
-from training.multitask import AUXILIARY, add_run_flags, begun_folds, run_device
+from training.multitask import AUXILIARY
+from training.run_flags import add_run_flags, begun_folds, run_device
 from training.soft_targets import SoftTargets
 from training.tokenizer import load_tokenizer, special_ids
 from training.transfer import Variant, dataset_texts, sentences, variants
