@@ -6,10 +6,10 @@ from typing import Any
 
 import sentencepiece
 import torch
+from sentencepiece import sentencepiece_model_pb2  # The one that transformers takes: a process can hold one alone.
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers.trainers import WordPieceTrainer
 from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
-from transformers.utils import sentencepiece_model_pb2_new as sentencepiece_model
 
 BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 XLM_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
@@ -42,7 +42,7 @@ def sentencepiece_as_on_the_hub(texts: list[str], vocabulary: int) -> tuple[Toke
         sentence_iterator=iter(texts), model_writer=file, vocab_size=vocabulary - 2, model_type="unigram",
         character_coverage=1.0, hard_vocab_limit=False, minloglevel=2,
     )  # fmt: skip
-    proto = sentencepiece_model.ModelProto.FromString(file.getvalue())
+    proto = sentencepiece_model_pb2.ModelProto.FromString(file.getvalue())
     pieces = [(piece.piece, piece.score) for piece in proto.pieces[3:]]
     vocab = [*((name, 0.0) for name in XLM_SPECIAL[:4]), *pieces, ("<mask>", 0.0)]
     tokenizer = Tokenizer(models.Unigram(vocab, unk_id=3, byte_fallback=False))
