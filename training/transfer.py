@@ -16,7 +16,7 @@ from tqdm import tqdm
 from transformers import AutoModelForMaskedLM
 
 from training.classifier import MAX_LENGTH
-from training.corpus import WordPieces, mask_whole_words, read_passages
+from training.corpus import IGNORED, WordPieces, mask_whole_words, read_passages
 from training.data import load_rows
 from training.data.loading import available_splits
 from training.data.texts import key
@@ -82,8 +82,8 @@ def variants(
         batch = rows[start : start + 256]
         longest = len(batch[-1][1])
         ids = torch.tensor([row + [pieces.pad_id] * (longest - len(row)) for _, row in batch], device=device)
-        seen, labels = mask_whole_words(ids, pieces, share, generator)
-        hidden = labels >= 0
+        _, labels = mask_whole_words(ids, pieces, share, generator)
+        hidden = labels != IGNORED
         seen = torch.where(hidden, pieces.mask_id, ids)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
             logits = model(input_ids=seen, attention_mask=(ids != pieces.pad_id).long()).logits[hidden].float()
