@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from contract.version_directory import TOKENIZER
 from training.classifier import MAX_LENGTH, load_classifier
+from training.steps import MovingAverage, ScheduledAdamW, fast_steps
 from training.tokenizer import load_tokenizer, special_ids
 
 # Batches are cut from this many at a time, sorted by length: little padding, and still a new mix each epoch.
@@ -126,6 +127,8 @@ class Trainee:
         torch.manual_seed(seed)
         self.tokenizer = load_tokenizer(checkpoint)
         self.model = load_classifier(checkpoint, outputs).to(device)
+        # Its masks are made on the device alone, as capturing needs, and it takes fewer kernels.
+        self.model.set_attn_implementation("sdpa")
         self.pad_id, _ = special_ids(self.tokenizer, self.model.config)
         self.device = device
         self._start = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
@@ -141,23 +144,31 @@ class Trainee:
         random = np.random.default_rng(settings.seed)
         lengths = table.lengths.cpu().numpy()
         steps = max(1, round(settings.epochs * -(-len(table) // settings.batch_size)))
-        optimizer = torch.optim.AdamW(_parameter_groups(self.model, settings), fused=self.device.type == "cuda")
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_up_and_cosine(settings.warmup_share, steps))
-        average = _Average(self.model, settings.average_share * steps)
+        rate = _warm_up_and_cosine(settings.warmup_share, steps)
+        optimizer = ScheduledAdamW(
+            _parameter_groups(self.model, settings), [rate(step) for step in range(steps)], self.device
+        )
+        average = MovingAverage(self.model, settings.average_share * steps)
+
+        def step(rows: torch.Tensor, longest: int) -> None:
+            # Without its cache: casts made while one step is captured are not there for the next.
+            with torch.autocast(
+                self.device.type, torch.bfloat16, enabled=self.device.type == "cuda", cache_enabled=False
+            ):
+                logits = self.model(**table.batch(rows, longest)).logits
+            torch.autograd.backward(loss_of(logits.float(), rows))
+            average.add(optimizer.step())
+
         self.model.train()
-        with tqdm(total=steps, desc=description, mininterval=10) as progress:
+        with (
+            tqdm(total=steps, desc=description, mininterval=10) as progress,
+            fast_steps(step, settings.batch_size, self.device) as fast_step,
+        ):
             while progress.n < steps:
                 rows, padded = epoch_batches(lengths, settings.batch_size, random)
                 on_device = torch.from_numpy(rows).to(self.device)
                 for chosen, longest in zip(on_device[: steps - progress.n], padded, strict=False):
-                    with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-                        logits = self.model(**table.batch(chosen, longest)).logits
-                    torch.autograd.backward(loss_of(logits.float(), chosen))
-                    torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-                    optimizer.step()
-                    schedule.step()
-                    optimizer.zero_grad(set_to_none=True)
-                    average.add()
+                    fast_step(chosen, longest)
                     progress.update()
         average.put_into_model()
         self.model.eval()
@@ -172,25 +183,6 @@ def _warm_up_and_cosine(warmup_share: float, steps: int) -> Callable[[int], floa
         return 0.5 + 0.5 * float(np.cos(np.pi * min(1.0, (step - warm_up) / max(1, steps - warm_up))))
 
     return rate
-
-
-class _Average:
-    """The moving average of a model's weights over about the last `span` steps."""
-
-    def __init__(self, model: Any, span: float) -> None:
-        self._weights = [parameter.detach() for parameter in model.parameters()]
-        self._average = [weight.clone() for weight in self._weights]
-        self._most = 1 - 1 / max(2.0, span)
-        self._steps = 0
-
-    def add(self) -> None:
-        # A new average leans on the latest weights until it has seen enough of them.
-        self._steps += 1
-        kept = min(self._most, self._steps / (10 + self._steps))
-        torch._foreach_lerp_(self._average, self._weights, 1 - kept)
-
-    def put_into_model(self) -> None:
-        torch._foreach_copy_(self._weights, self._average)
 
 
 @torch.no_grad()

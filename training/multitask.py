@@ -19,6 +19,7 @@ from training.classifier import BASE_MODELS
 from training.command import command_parser, run_command
 from training.cross_validation import checkpoint_directory, cross_validate
 from training.data import SOURCES, load_rows, targets
+from training.data.kept_out import KeptOut
 from training.data.loading import available_splits
 from training.data.texts import key
 from training.fitting import FitSettings, Trainee, probabilities_of, save_checkpoint
@@ -51,7 +52,7 @@ def gather_tasks(fold: int, auxiliary: tuple[str, ...], repeats: int, data_dir: 
         heads[name] = slice(width, width + len(SOURCES[name].classes))
         width = heads[name].stop
     rows: dict[str, tuple[str, npt.NDArray[np.float32]]] = {}
-    unseen = {key(example.text) for example in held_out}
+    unseen = KeptOut(example.text for example in held_out)
 
     def row_of(text: str) -> npt.NDArray[np.float32]:
         return rows.setdefault(key(text) or text, (text, np.full(width, np.nan, dtype=np.float32)))[1]
@@ -62,7 +63,7 @@ def gather_tasks(fold: int, auxiliary: tuple[str, ...], repeats: int, data_dir: 
         classes = list(SOURCES[name].classes)
         for split in available_splits(name, data_dir):
             for row in load_rows(name, split, data_dir):
-                if key(row.text) not in unseen:
+                if not unseen.has(row.text):
                     row_of(row.text)[heads[name]] = [float(own in row.classes) for own in classes]
     chosen = [row for row in rows.values() for _ in range(1 if np.isnan(row[1][0]) else repeats)]
     tasks = Tasks([text for text, _ in chosen], np.stack([answer for _, answer in chosen]), heads)

@@ -22,7 +22,8 @@ from transformers import BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRober
 from contract.version_directory import TOKENIZER
 from training.command import TrainingError, command_parser, run_command
 from training.corpus import BLOCK, IGNORED, WordPieces, mask_whole_words, pack, read_passages
-from training.data import SOURCES, load_rows
+from training.data import SOURCES, load_rows, load_source
+from training.data.kept_out import KeptOut
 from training.data.loading import available_splits
 from training.resumable import begin, check
 from training.run_directory import write_whole
@@ -87,7 +88,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def all_passages(texts: Path, datasets: list[str], repeats: int, data_dir: Path | None) -> Iterator[str]:
-    """The passages of a directory, and then the data sets' texts, each a passage.
+    """The passages of a directory, and then the data sets' texts, each a passage, but for those that are CEDR's too.
 
     Raises:
         TrainingError: CEDR was named: its texts include the held-out ones.
@@ -95,9 +96,13 @@ def all_passages(texts: Path, datasets: list[str], repeats: int, data_dir: Path 
     if "cedr" in datasets:
         raise TrainingError("CEDR's held-out texts must not be seen: name other data sets for pre-training")
     yield from read_passages(texts)
+    if not datasets:
+        return
+    # All of CEDR, and not one fold of it: the same checkpoint serves all folds.
+    cedr = KeptOut(example.text for example in load_source("cedr", "train", data_dir))
     for name in datasets:
         splits = [load_rows(name, split, data_dir) for split in available_splits(name, data_dir)]
-        rows = [" ".join(row.text.split()) for split in splits for row in split]
+        rows = [" ".join(row.text.split()) for split in splits for row in split if not cedr.has(row.text)]
         for _ in range(repeats):
             yield from rows
 

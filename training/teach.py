@@ -23,6 +23,7 @@ from training.classifier import load_classifier
 from training.command import TrainingError, command_parser, run_command
 from training.cross_validation import checkpoint_directory, cross_validate
 from training.data import Example, load_source, targets
+from training.data.kept_out import KeptOut
 from training.data.texts import key
 from training.fitting import TokenTable, logits_of, sigmoid
 from training.folds import FOLDS, train_and_held_out
@@ -111,7 +112,7 @@ class Teachers:
         recipe = self._recipe
         train, examples = train_and_held_out("cedr", fold, self._data_dir)
         held_out = [example.text for example in examples]
-        texts = [example.text for example in train] + self._unlabelled(fold, train, {key(text) for text in held_out})
+        texts = [example.text for example in train] + self._unlabelled(fold, train, KeptOut(held_out))
         asked = texts + held_out
         checkpoints = [checkpoint_of(Path(run), fold) for run in recipe.teachers]
         logits = np.mean([encoder_logits(checkpoint, asked, self._device) for checkpoint in checkpoints], axis=0)
@@ -121,14 +122,14 @@ class Teachers:
         SoftTargets(texts, probabilities[: len(texts)], targets(train)).save(self._output, fold)
         return probabilities[len(texts) :]
 
-    def _unlabelled(self, fold: int, train: list[Example], unseen: set[str]) -> list[str]:
-        """Texts that are neither held out nor made from a row that is."""
+    def _unlabelled(self, fold: int, train: list[Example], unseen: KeptOut) -> list[str]:
+        """Texts that are neither like a held-out one nor made from one."""
+        recipe, pool = self._recipe, self._pool
         trained = {key(example.text) for example in train}
-        texts = [variant.text for variant in self._pool.variants if self._cedr[variant.origin] in trained]
-        plain = [text for text in self._pool.sentences if key(text) not in unseen]
-        first = encoder_logits(checkpoint_of(Path(self._recipe.teachers[0]), fold), plain, self._device)
-        chosen = choose(plain, sigmoid(first), self._recipe.sentences, self._recipe.seed)
-        return [text for text in texts + self._pool.datasets if key(text) not in unseen] + chosen
+        texts = [variant.text for variant in pool.variants if self._cedr[variant.origin] in trained]
+        first = encoder_logits(checkpoint_of(Path(recipe.teachers[0]), fold), pool.sentences, self._device)
+        texts += pool.datasets + choose(pool.sentences, sigmoid(first), recipe.sentences, recipe.seed)
+        return [text for text in texts if not unseen.has(text)]
 
 
 def gather_pool(arguments: argparse.Namespace, device: torch.device) -> Pool:

@@ -1,0 +1,19 @@
+"""Texts that a model must not have seen in any way, labelled or not, and other texts that are too much like them."""
+
+from collections.abc import Iterable
+
+from training.data.duplicates import NearDuplicates
+from training.data.texts import key
+
+
+class KeptOut:
+    """Held-out texts, to be asked whether another text is one of them, or nearly."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        held_out = list(texts)
+        self._keys = {key(text) for text in held_out}
+        self._near = NearDuplicates(held_out)
+
+    def has(self, text: str) -> bool:
+        """Whether a text is the same but for case, spaces and punctuation, or a near-duplicate."""
+        return key(text) in self._keys or bool(self._near.matches(text))
