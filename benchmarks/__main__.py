@@ -87,7 +87,8 @@ def _subjects(arguments: argparse.Namespace, texts: Workload, environment: Trito
         gpu.PART: lambda: gpu.subjects(
             texts,
             gpu.GpuSettings(environment, analyzer(), tuple(arguments.models), arguments.device, window,
-                            tuple(arguments.concurrency), seconds=0.6 * arguments.seconds),
+                            tuple(arguments.instances), tuple(arguments.concurrency),
+                            seconds=0.6 * arguments.seconds),
         ),
     }  # fmt: skip
     found = [subject for part in arguments.parts for subject in makers[part]()]

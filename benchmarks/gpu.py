@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.command import BUILD, BenchmarkError, positive
 from benchmarks.perf import measure_point
 from benchmarks.perf_analyzer import Load, PerfAnalyzer
-from benchmarks.repositories import SHAPES, with_random_weights
+from benchmarks.repositories import SHAPES, with_instances, with_random_weights
 from benchmarks.rounds import Record, Subject
 from benchmarks.serving import Device, running_triton
 from benchmarks.texts import Workload
@@ -45,25 +45,32 @@ class GpuSettings:
     models: tuple[str, ...] = tuple(SHAPES)
     device: Device = "gpu"
     window_ms: int = 2000
+    instances: tuple[int, ...] = (1, 2, 4)
     concurrency: tuple[int, ...] = (1, 8, 32, 128, 256, 512)
     batches: tuple[int, ...] = (1, 16, 64)
     seconds: float = 3.0
 
 
 def subjects(texts: Workload, settings: GpuSettings) -> list[Subject]:
-    """Of each model, Triton at every load, and its graph in process at every batch size."""
+    """Of each model, Triton with every number of instances at every load, and its graph in process at every batch."""
     found = []
     for model in settings.models:
+        rows = _rows(texts, model)
         found += [
-            Subject(PART, served(model), _served(model, _rows(texts, model), settings)),
-            Subject(PART, in_process(model), _in_process(model, _rows(texts, model), settings)),
+            Subject(PART, served(model, count), _served(model, count, rows, settings)) for count in settings.instances
         ]
+        found.append(Subject(PART, in_process(model), _in_process(model, rows, settings)))
     return found
 
 
-def served(model: str) -> str:
+def served(model: str, instances: int) -> str:
     """How the report calls a model in Triton."""
-    return f"Triton, {model}"
+    return f"Triton, {model}, {instances} instance{'s' if instances > 1 else ''}"
+
+
+def is_served(subject: str, model: str) -> bool:
+    """Whether the report means this model in Triton, with any number of instances."""
+    return subject.startswith(f"Triton, {model}, ")
 
 
 def in_process(model: str) -> str:
@@ -81,10 +88,12 @@ def _repository(model: str, settings: GpuSettings) -> Path:
     return with_random_weights(BUILD / "random" / settings.device / model, model, settings.device)
 
 
-def _served(model: str, texts: Workload, settings: GpuSettings) -> Callable[[Record], None]:
+def _served(model: str, instances: int, texts: Workload, settings: GpuSettings) -> Callable[[Record], None]:
     def measure(record: Record) -> None:
-        repository = _repository(model, settings)
-        with running_triton(repository, settings.environment.directory, settings.device) as server:
+        with (
+            with_instances(_repository(model, settings), model, instances, settings.device) as repository,
+            running_triton(repository, settings.environment.directory, settings.device) as server,
+        ):
             for concurrency in settings.concurrency:
                 load = Load(concurrency, window_ms=settings.window_ms)
                 point = measure_point(settings.analyzer, server.url, model, texts, load)
@@ -125,6 +134,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that only this part has."""
     parser.add_argument(
         "--models", nargs="+", choices=tuple(SHAPES), default=list(SHAPES), help="of the part gpu (default: both)"
+    )
+    parser.add_argument(
+        "--instances",
+        type=positive,
+        nargs="+",
+        default=list(GpuSettings.instances),
+        help="instances of a model in the part gpu, one number after the other (default: 1 2 4)",
     )
     parser.add_argument("--device", choices=("cpu", "gpu"), default="gpu", help="of the part gpu; cpu rehearses it")
     parser.add_argument(

@@ -17,7 +17,7 @@ from training.export.gpu_graph import build_gpu_graph
 from training.export.weights import Array, EncoderWeights, Shape
 from training.triton_config import write_model_directory
 
-_CPU_CONFIGURATION: Final = "configs/cpu.pbtxt"
+_CONFIGURATIONS: Final = {"cpu": "configs/cpu.pbtxt", "gpu": "config.pbtxt"}
 SHAPES: Final = {
     "rubert_tiny2": Shape(3, 312, 12, 600, 83_828, 128, 0, 1, 1e-12),
     "xlm_roberta_base": Shape(12, 768, 12, 3072, 250_002, 128, 1, 3, 1e-5),
@@ -26,12 +26,12 @@ SHAPES: Final = {
 
 
 @contextlib.contextmanager
-def with_instances(repository: Path, model: str, instances: int) -> Iterator[Path]:
-    """A copy of a repository with one model, which has so many CPU instances."""
+def with_instances(repository: Path, model: str, instances: int, device: str = "cpu") -> Iterator[Path]:
+    """A copy of a repository with one model, which has so many instances on the device."""
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch)
         shutil.copytree(repository / model, copy / model)
-        path = copy / model / _CPU_CONFIGURATION
+        path = copy / model / _CONFIGURATIONS[device]
         config = text_format.Parse(path.read_text(encoding="utf-8"), pb.ModelConfig())
         for group in config.instance_group:
             group.count = instances

@@ -46,14 +46,15 @@ def test_every_session_works_and_all_is_counted() -> None:
     assert spent >= 0.1
 
 
-def test_other_instances_in_a_copy() -> None:
-    before = (REPOSITORY / "emotion_rubert/configs/cpu.pbtxt").read_text()
-    with repositories.with_instances(REPOSITORY, "emotion_rubert", 4) as copy:
-        text = (copy / "emotion_rubert/configs/cpu.pbtxt").read_text()
+@pytest.mark.parametrize(("device", "path"), [("cpu", "configs/cpu.pbtxt"), ("gpu", "config.pbtxt")])
+def test_other_instances_in_a_copy(device: str, path: str) -> None:
+    before = (REPOSITORY / "emotion_rubert" / path).read_text()
+    with repositories.with_instances(REPOSITORY, "emotion_rubert", 4, device) as copy:
+        text = (copy / "emotion_rubert" / path).read_text()
         (group,) = text_format.Parse(text, pb.ModelConfig()).instance_group
         assert group.count == 4
         assert (copy / "emotion_rubert" / VERSION.name / CPU_GRAPH).exists()
-    assert (REPOSITORY / "emotion_rubert/configs/cpu.pbtxt").read_text() == before
+    assert (REPOSITORY / "emotion_rubert" / path).read_text() == before
     assert not copy.exists()
 
 

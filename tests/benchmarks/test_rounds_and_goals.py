@@ -135,7 +135,11 @@ def test_the_goals_on_a_gpu_find_what_that_part_measures() -> None:
     rows = [
         Measurement(part=gpu.PART, subject=subject, case="a load", round=number,
                     figures={"texts_per_second": rate, "p99_ms": 10.0})
-        for subject, rate in ((gpu.served("rubert_tiny2"), 30_000.0), (gpu.in_process("rubert_tiny2"), 60_000.0))
+        for subject, rate in (
+            (gpu.served("rubert_tiny2", 1), 20_000.0),
+            (gpu.served("rubert_tiny2", 4), 30_000.0),
+            (gpu.in_process("rubert_tiny2"), 60_000.0),
+        )
         for number in (1, 2)
     ]  # fmt: skip
     judged = [one for goal in GOALS if (one := judge(goal, rows)).found is not None]
