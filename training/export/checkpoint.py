@@ -16,7 +16,7 @@ from training.classifier import MAX_LENGTH, TokenRows, load_classifier, predict
 from training.command import TrainingError
 from training.data import load_source, targets
 from training.export import gate
-from training.export.cpu_graph import build_cpu_graph
+from training.export.cpu_graph import build_cpu_graph, fused_operators
 from training.export.gpu_graph import build_gpu_graph
 from training.export.gpu_weights import graph_from_cpu_graph, write_record
 from training.export.runtime import Probabilities, session
@@ -139,8 +139,7 @@ def _cpu_graph_through_the_gate(
     shape = weights.shape
     measured: dict[str, Any] = {}
     int8 = build_cpu_graph(weights, "int8")
-    # Attention stands in the branch for one tile once, in the one for two twice.
-    gate.check_format(int8, {"MultiHeadAttention": 3 * shape.layers, "SkipLayerNormalization": 2 * shape.layers})
+    gate.check_format(int8, fused_operators(shape))
     _save(int8, directory / CPU_GRAPH)
     graphs = {"fp32": session(build_cpu_graph(weights, "fp32")), "int8": session(directory / CPU_GRAPH)}
     answers = {}
