@@ -23,7 +23,7 @@ from training.classifier import load_classifier
 from training.command import TrainingError, command_parser, run_command
 from training.cross_validation import checkpoint_directory, cross_validate
 from training.data import Example, load_source, targets
-from training.data.kept_out import KeptOut
+from training.data.kept_out import without
 from training.data.texts import key
 from training.fitting import TokenTable, logits_of, sigmoid
 from training.folds import FOLDS, train_and_held_out
@@ -112,7 +112,7 @@ class Teachers:
         recipe = self._recipe
         train, examples = train_and_held_out("cedr", fold, self._data_dir)
         held_out = [example.text for example in examples]
-        texts = [example.text for example in train] + self._unlabelled(fold, train, KeptOut(held_out))
+        texts = [example.text for example in train] + self._unlabelled(fold, train, held_out)
         asked = texts + held_out
         checkpoints = [checkpoint_of(Path(run), fold) for run in recipe.teachers]
         logits = np.mean([encoder_logits(checkpoint, asked, self._device) for checkpoint in checkpoints], axis=0)
@@ -122,14 +122,14 @@ class Teachers:
         SoftTargets(texts, probabilities[: len(texts)], targets(train)).save(self._output, fold)
         return probabilities[len(texts) :]
 
-    def _unlabelled(self, fold: int, train: list[Example], unseen: KeptOut) -> list[str]:
-        """Texts that are neither like a held-out one nor made from one."""
+    def _unlabelled(self, fold: int, train: list[Example], held_out: list[str]) -> list[str]:
+        """Texts that are neither held out, nor like one that is, nor made from one."""
         recipe, pool = self._recipe, self._pool
         trained = {key(example.text) for example in train}
         texts = [variant.text for variant in pool.variants if self._cedr[variant.origin] in trained]
         first = encoder_logits(checkpoint_of(Path(recipe.teachers[0]), fold), pool.sentences, self._device)
         texts += pool.datasets + choose(pool.sentences, sigmoid(first), recipe.sentences, recipe.seed)
-        return [text for text in texts if not unseen.has(text)]
+        return without(texts, held_out)
 
 
 def gather_pool(arguments: argparse.Namespace, device: torch.device) -> Pool:

@@ -1,9 +1,14 @@
 """Texts that a model must not have seen in any way, labelled or not, and other texts that are too much like them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import joblib
 
 from training.data.duplicates import NearDuplicates
 from training.data.texts import key
+
+_CHUNK: Final = 4_000
 
 
 class KeptOut:
@@ -17,3 +22,17 @@ class KeptOut:
     def has(self, text: str) -> bool:
         """Whether a text is the same but for case, spaces and punctuation, or a near-duplicate."""
         return key(text) in self._keys or bool(self._near.matches(text))
+
+
+def without(texts: Sequence[str], held_out: Sequence[str]) -> list[str]:
+    """The texts that are neither held out nor nearly; on all cores where there are many."""
+    if len(texts) <= _CHUNK:
+        return _unlike(texts, held_out)
+    chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
+    kept = joblib.Parallel(n_jobs=-1)(joblib.delayed(_unlike)(chunk, held_out) for chunk in chunks)
+    return [text for chunk in kept for text in chunk]
+
+
+def _unlike(texts: Sequence[str], held_out: Sequence[str]) -> list[str]:
+    kept_out = KeptOut(held_out)
+    return [text for text in texts if not kept_out.has(text)]
