@@ -2,20 +2,18 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterator
-from typing import Any, Final, TypeVar
+from collections.abc import Iterator
+from typing import Final, Self
 
 from fastapi import Request
-from starlette.requests import ClientDisconnect
 
 from gateway import problems
 from gateway.metrics import Metrics
 
-Answer = TypeVar("Answer")
 _DIGITS: Final = 15
 """Of a Content-Length that is worth reading as a number."""
 _PATIENCE_SECONDS: Final = 0.05
-"""How long after the body a hang-up goes unnoticed."""
+"""How long a hang-up goes unnoticed."""
 
 
 class ClientGoneError(Exception):
@@ -55,51 +53,77 @@ async def read_body(request: Request, limit: int) -> bytes:
         Problem: 413, it has more.
         ClientGoneError: the client has hung up before the end.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > limit):
+    declared = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"")
+    if declared.isdigit() and (len(declared) > _DIGITS or int(declared) > limit):
         raise problems.body_too_large(limit)
     chunks: list[bytes] = []
     size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise problems.body_too_large(limit)
-            chunks.append(chunk)
-    except ClientDisconnect:
-        raise ClientGoneError from None
-    return b"".join(chunks)
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunk: bytes = message["body"]
+        size += len(chunk)
+        if size > limit:
+            raise problems.body_too_large(limit)
+        chunks.append(chunk)
+        if not message["more_body"]:
+            return b"".join(chunks)
 
 
-async def until_hang_up(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer:
-    """Run `work`, and cancel it when the client goes away. The body must have been read.
+class Patience:
+    """How long a request is worked on: until its deadline, or until its client hangs up.
+
+    Everything in `with` is cancelled then. Most answers are there before anybody loses patience, and a
+    timeout and a listener cost as much as reading the request: one short timer stands in for both.
 
     Raises:
-        ClientGoneError: the client has gone, and the work has been cancelled.
+        TimeoutError: the deadline has passed.
+        ClientGoneError: the client has gone.
     """
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - always true in a coroutine
-    watcher: asyncio.Task[None] | None = None
 
-    async def watch() -> None:
-        # After the body the only message left is the hang-up.
-        await request.receive()
-        task.cancel()
+    def __init__(self, request: Request, seconds: float) -> None:
+        self._request = request
+        self._loop = asyncio.get_running_loop()
+        self.deadline = self._loop.time() + seconds
+        """On the event loop's clock."""
+        self._first_look = min(_PATIENCE_SECONDS, seconds)
+        self._body_is_read = False
+        self._looked = False
+        self._watcher: asyncio.Task[None] | None = None
+        self._lost: TimeoutError | ClientGoneError | None = None
 
-    def begin() -> None:
-        nonlocal watcher
-        watcher = asyncio.create_task(watch())
+    def __enter__(self) -> Self:
+        task = asyncio.current_task(self._loop)
+        assert task is not None  # noqa: S101 - always true in a coroutine
+        self._task = task
+        self._timer = self._loop.call_later(self._first_look, self._look)
+        return self
 
-    # Most answers are there before anybody loses patience: watching costs as much as
-    # reading the request.
-    timer = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, begin)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if watcher is not None and watcher.done() and not watcher.cancelled() and task.uncancel() == 0:
-            raise ClientGoneError from None
-        raise
-    finally:
-        timer.cancel()
-        if watcher is not None:
-            watcher.cancel()
+    def body_is_read(self) -> None:
+        """From now on the only message left is the hang-up, and it is listened for."""
+        self._body_is_read = True
+        if self._looked:
+            self._watcher = self._loop.create_task(self._watch())
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if self._lost is not None and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
+            raise self._lost from None
+
+    def _look(self) -> None:
+        self._looked = True
+        self._timer = self._loop.call_at(self.deadline, self._lose, TimeoutError())
+        if self._body_is_read:
+            self._watcher = self._loop.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        await self._request.receive()
+        self._lose(ClientGoneError())
+
+    def _lose(self, reason: TimeoutError | ClientGoneError) -> None:
+        if self._lost is None:
+            self._lost = reason
+            self._task.cancel()

@@ -1,6 +1,5 @@
 """The endpoints: each takes its request in, hands it on, and writes the answer."""
 
-import asyncio
 import json
 from typing import Any
 
@@ -12,7 +11,7 @@ from gateway.exchange import Exchange
 from gateway.failures import TritonError, to_problem
 from gateway.front import EXCHANGE
 from gateway.inference import Reading
-from gateway.intake import read_body, until_hang_up
+from gateway.intake import Patience, read_body
 from gateway.listing import list_models
 from gateway.parsing import AnyRequest, parse_request
 from gateway.protocols import ClassificationRequest, PredictRequest, classification_scores, predict_scores
@@ -85,16 +84,15 @@ async def figures(request: Request) -> Response:
 async def _read(request: Request, kind: type[AnyRequest]) -> tuple[AnyRequest, Reading]:
     services = _services(request)
     timeout = services.settings.request_timeout
-    deadline = asyncio.get_running_loop().time() + timeout
+    exchange: Exchange = request.scope[EXCHANGE]
     query: Query | None = None
     with services.admission.place():
         try:
-            async with asyncio.timeout_at(deadline):
+            with Patience(request, timeout) as patience:
                 body = await read_body(request, services.settings.max_body_bytes)
+                patience.body_is_read()
                 asked, query = parse_request(kind, body, services.limits)
-                exchange: Exchange = request.scope[EXCHANGE]
-                work = services.inference.read(query, deadline, exchange)
-                return asked, await until_hang_up(request, work)
+                return asked, await services.inference.read(query, patience.deadline, exchange)
         except TimeoutError:
             late = problems.body_too_slow(timeout) if query is None else problems.deadline_passed(timeout)
             raise late from None
