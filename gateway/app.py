@@ -22,6 +22,7 @@ from gateway.settings import Settings, read_keys
 from gateway.tracing import Tracing
 
 _CLIENT_HEADERS = ("authorization", "content-type", "x-request-id", "traceparent")
+_OBJECTS_BEFORE_COLLECTION = 50_000
 _ANSWER_HEADERS = ("x-request-id", "server-timing", "retry-after")
 
 
@@ -41,6 +42,9 @@ def make_app(settings: Settings) -> ASGIApp:
             # would hold up every request for tens of milliseconds.
             gc.collect()
             gc.freeze()
+            # A request leaves hardly any cycles behind, so looking for them 70 times less often
+            # costs no memory and saves some hundredths of each request's time.
+            gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
             yield
         tracing.close()
 

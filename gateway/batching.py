@@ -143,7 +143,7 @@ class Batcher:
             place += stop - start
             if waiting.answer.done():
                 continue
-            if not all(math.isfinite(value) for row in mine for value in row):
+            if not math.isfinite(sum(map(sum, mine))):
                 # Its own request's failure, and no neighbour's.
                 waiting.answer.set_exception(_not_finite(version))
                 continue

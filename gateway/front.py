@@ -92,11 +92,10 @@ class Front:
             await self._lifespan(scope, receive, send)
             return
         request = Request(scope, receive)
-        headers = request.headers
         path, method = scope["path"], scope["method"]
         endpoint = path if path in self._methods else ""
-        exchange = Exchange(endpoint, method, request_id(headers.get("x-request-id")))
-        exchange.span = self._tracing.request(f"{method} {endpoint}".rstrip(), headers)
+        exchange = Exchange(endpoint, method, request_id(_header(scope, b"x-request-id")))
+        exchange.span = self._tracing.request(f"{method} {endpoint}".rstrip(), request.headers)
         scope[EXCHANGE] = exchange
         response = await self._answer(request, exchange)
         raw = response.raw_headers
@@ -112,7 +111,7 @@ class Front:
     async def _answer(self, request: Request, exchange: Exchange) -> Response:
         try:
             if exchange.endpoint not in self._open_paths:
-                self._keys.check(request.headers.get("authorization"))
+                self._keys.check(_header(request.scope, b"authorization"))
             endpoint = self._endpoints.get((exchange.method, exchange.endpoint))
             if endpoint is None:
                 raise self._no_such(request.scope["path"], exchange)
@@ -155,6 +154,12 @@ class Front:
                     }
                 },
             )
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    # Starlette's own look-up encodes the name and walks through the headers in Python, each time anew.
+    value: bytes | None = dict(scope["headers"]).get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 def _facts(exchange: Exchange) -> dict[str, str | int | float]:

@@ -1,6 +1,8 @@
 """`POST /v1/emotions` and `GET /v1/models` through the real gateway and the real Triton."""
 
+import json
 import random
+import socket
 from collections.abc import Iterator
 
 import httpx
@@ -179,3 +181,13 @@ def test_head_is_get_without_the_body(client: httpx.Client, path: str) -> None:
     ]
     # The connection is not left with bytes of a body.
     assert client.get("/health/live").status_code == 200
+
+
+def test_an_answer_comes_in_one_piece(gateway: GatewayProcess) -> None:
+    url = httpx.URL(gateway.url)
+    body = json.dumps({"text": JOY}).encode()
+    head = f"POST /v1/emotions HTTP/1.1\r\nhost: a\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    with socket.create_connection((url.host, url.port or 0), timeout=20) as connection:
+        for _ in range(20):
+            connection.sendall(head + body)
+            assert json.loads(connection.recv(65_536).partition(b"\r\n\r\n")[2])["results"]

@@ -245,8 +245,15 @@ def test_an_endless_head_is_cut_off(gateway: GatewayProcess) -> None:
 
 def test_a_head_that_does_not_come_is_not_awaited_for_ever(gateway: GatewayProcess) -> None:
     url = httpx.URL(gateway.url)
-    with socket.create_connection((url.host, url.port or 0), timeout=20) as silent:
-        silent.sendall(b"GET /health/live HTTP/1.1\r\nhost: a\r\n")
+    with (
+        socket.create_connection((url.host, url.port or 0), timeout=20) as silent,
+        socket.create_connection((url.host, url.port or 0), timeout=20) as in_use,
+    ):
+        in_use.sendall(b"GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert in_use.recv(10_000).startswith(b"HTTP/1.1 200 ")
+        for connection in (silent, in_use):
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: a\r\n")
         start = time.monotonic()
-        assert silent.recv(1000) == b""
+        for connection in (silent, in_use):
+            assert connection.recv(1000) == b""
         assert time.monotonic() - start > 4
