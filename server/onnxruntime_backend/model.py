@@ -107,10 +107,7 @@ class TritonPythonModel:
             return self._answer_all(requests[:middle]) + self._answer_all(requests[middle:])
 
     def _answer(self, requests: list[Any]) -> list[Any]:
-        tensors: dict[str, list[Array]] = {}
-        for request in requests:
-            for tensor in request.inputs():
-                tensors.setdefault(tensor.name(), []).append(tensor.as_numpy())
+        tensors = self._read(requests)
         shapes = {name: [part.shape for part in parts] for name, parts in tensors.items()}
         outputs = self._empty_outputs(shapes) or self._run(
             self._output_names, self._feed(tensors, shapes), self._run_options
@@ -118,8 +115,21 @@ class TritonPythonModel:
         answers = [
             self._hand_out(name, output, shapes) for name, output in zip(self._output_names, outputs, strict=True)
         ]
+        if len(answers) == 1:  # the short way, for every request pays it
+            (name,), (parts,) = self._output_names, answers
+            return [pb_utils.InferenceResponse([pb_utils.Tensor(name, part)]) for part in parts]
         by_request = zip(*answers, strict=True)
         return [self._respond(*pair) for pair in zip(requests, by_request, strict=True)]
+
+    def _read(self, requests: list[Any]) -> dict[str, list[Array]]:
+        inputs = self._config.inputs
+        if len(inputs) == 1 and not inputs[0].optional:  # the short way, for every request pays it
+            return {self._first_input: [request.inputs()[0].as_numpy() for request in requests]}
+        tensors: dict[str, list[Array]] = {}
+        for request in requests:
+            for tensor in request.inputs():
+                tensors.setdefault(tensor.name(), []).append(tensor.as_numpy())
+        return tensors
 
     def _feed(self, tensors: dict[str, list[Array]], shapes: dict[str, list[Shape]]) -> dict[str, Array]:
         feed = {
@@ -148,7 +158,7 @@ class TritonPythonModel:
         return [output if output.ndim else output.reshape(1)]
 
     def _respond(self, request: Any, answer: tuple[Array, ...]) -> Any:
-        wanted = request.requested_output_names() if len(self._output_names) > 1 else ()
+        wanted = request.requested_output_names()
         return pb_utils.InferenceResponse(
             [
                 pb_utils.Tensor(name, array)
