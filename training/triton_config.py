@@ -12,6 +12,7 @@ from training.staging import explained, write_file
 
 MAX_BATCH_SIZE: Final = 64
 CPU_INSTANCES: Final = 2
+CPU_PREFERRED_BATCH: Final = 32
 # While one instance hands over requests and answers, which takes the CPU longer than the GPU computes, the other runs.
 GPU_INSTANCES: Final = 2
 VERSIONS_SERVED: Final = 2
@@ -23,13 +24,6 @@ def model_config(name: str, device: Literal["cpu", "gpu"]) -> pb.ModelConfig:
         pb.ModelInstanceGroup(kind=pb.ModelInstanceGroup.KIND_CPU, count=CPU_INSTANCES)
         if device == "cpu"
         else pb.ModelInstanceGroup(kind=pb.ModelInstanceGroup.KIND_GPU, count=GPU_INSTANCES)
-    )
-    # A client may set its own time limit, and is told when the queue is full. Not on a GPU: with any such policy
-    # Triton's batcher can miss that an instance is free again, and sleep 500 ms, when executions take few milliseconds.
-    queue_policy = (
-        pb.ModelQueuePolicy(timeout_action=pb.ModelQueuePolicy.REJECT, allow_timeout_override=True, max_queue_size=4096)
-        if device == "cpu"
-        else None
     )
     warm_up = [
         pb.ModelWarmup(
@@ -65,8 +59,12 @@ def model_config(name: str, device: Literal["cpu", "gpu"]) -> pb.ModelConfig:
             )
         ],
         instance_group=[instances],
-        # No delay: while every instance is busy, the requests that wait form the next batch.
-        dynamic_batching=pb.ModelDynamicBatching(default_queue_policy=queue_policy),
+        # No delay: while every instance is busy, the requests that wait form the next batch. No queue policy: with a
+        # limit or time-outs Triton prepares no batch ahead, and can sleep 500 ms though an instance is free.
+        dynamic_batching=pb.ModelDynamicBatching(
+            # On a CPU larger batches are slower for each row.
+            preferred_batch_size=[CPU_PREFERRED_BATCH] if device == "cpu" else []
+        ),
         # One thread an instance: several instances use several cores better than several
         # threads do on matrices this small.
         parameters={"intra_op_thread_count": pb.ModelParameter(string_value="1")},
