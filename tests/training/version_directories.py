@@ -12,12 +12,17 @@ MODEL = "emotion_test"
 
 
 def write_version(directory: Path, content: bytes) -> None:
-    """A version whose graph and tokenizer are `content`, with a card that says so."""
+    """A version whose graph and tokenizer are `content`, with a card that says so and has no date, as old ones have."""
     directory.mkdir(parents=True, exist_ok=True)
     for name in (CPU_GRAPH, TOKENIZER):
         (directory / name).write_bytes(name.encode() + content)
     card = json.loads(EXAMPLE.read_text(encoding="utf-8"))
-    card |= {"model": MODEL, "files": {name: sha256(directory / name) for name in (CPU_GRAPH, TOKENIZER)}}
+    card |= {
+        "model": MODEL,
+        "published": None,
+        "repeats": None,
+        "files": {name: sha256(directory / name) for name in (CPU_GRAPH, TOKENIZER)},
+    }
     (directory / CARD).write_text(json.dumps(card), encoding="utf-8")
 
 
