@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway import log, problems
 from gateway.exchange import Exchange, request_id
 from gateway.failures import TritonError, to_problem
-from gateway.intake import ClientGoneError
+from gateway.intake import ClientGoneError, header
 from gateway.keys import Keys
 from gateway.metrics import Metrics
 from gateway.problems import Problem
@@ -94,7 +94,7 @@ class Front:
         request = Request(scope, receive)
         path, method = scope["path"], scope["method"]
         endpoint = path if path in self._methods else ""
-        exchange = Exchange(endpoint, method, request_id(_header(scope, b"x-request-id")))
+        exchange = Exchange(endpoint, method, request_id(header(scope, b"x-request-id")))
         exchange.span = self._tracing.request(f"{method} {endpoint}".rstrip(), request.headers)
         scope[EXCHANGE] = exchange
         response = await self._answer(request, exchange)
@@ -111,7 +111,7 @@ class Front:
     async def _answer(self, request: Request, exchange: Exchange) -> Response:
         try:
             if exchange.endpoint not in self._open_paths:
-                self._keys.check(_header(request.scope, b"authorization"))
+                self._keys.check(header(request.scope, b"authorization"))
             endpoint = self._endpoints.get((exchange.method, exchange.endpoint))
             if endpoint is None:
                 raise self._no_such(request.scope["path"], exchange)
@@ -154,12 +154,6 @@ class Front:
                     }
                 },
             )
-
-
-def _header(scope: Scope, name: bytes) -> str | None:
-    # Starlette's own look-up encodes the name and walks through the headers in Python, each time anew.
-    value: bytes | None = dict(scope["headers"]).get(name)
-    return None if value is None else value.decode("latin-1")
 
 
 def _facts(exchange: Exchange) -> dict[str, str | int | float]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final, Self
 
 from fastapi import Request
+from starlette.types import Scope
 
 from gateway import problems
 from gateway.metrics import Metrics
@@ -46,6 +47,12 @@ class Admission:
             self._metrics.in_flight(self.in_flight)
 
 
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first header of a name, given in lower case."""
+    # Not Starlette's own look-up: there a header that is missing, as most are, costs an exception.
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body, if it has at most `limit` bytes; no more than that is ever held.
 
@@ -53,8 +60,8 @@ async def read_body(request: Request, limit: int) -> bytes:
         Problem: 413, it has more.
         ClientGoneError: the client has hung up before the end.
     """
-    declared = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"")
-    if declared.isdigit() and (len(declared) > _DIGITS or int(declared) > limit):
+    declared = header(request.scope, b"content-length") or ""
+    if declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > limit):
         raise problems.body_too_large(limit)
     chunks: list[bytes] = []
     size = 0

@@ -31,21 +31,22 @@ def fake_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def gateway(fake: FakeTriton, fake_repository: Path) -> Iterator[GatewayProcess]:
-    flags = ("--request-timeout=1", "--max-in-flight=4")
-    with running_gateway(fake_repository, fake.address, *flags) as running:
+def before_fake(fake: FakeTriton, repository: Path, request_timeout: int) -> Iterator[GatewayProcess]:
+    flags = (f"--request-timeout={request_timeout}", "--max-in-flight=4")
+    with running_gateway(repository, fake.address, *flags) as running:
         running.wait_until_ready()
         yield running
+
+
+@pytest.fixture(scope="module")
+def gateway(fake: FakeTriton, fake_repository: Path) -> Iterator[GatewayProcess]:
+    yield from before_fake(fake, fake_repository, 1)
 
 
 @pytest.fixture(scope="module")
 def patient(fake: FakeTriton, fake_repository: Path) -> Iterator[GatewayProcess]:
     """Before the same fake, with a deadline that no test reaches."""
-    flags = ("--request-timeout=120", "--max-in-flight=4")
-    with running_gateway(fake_repository, fake.address, *flags) as running:
-        running.wait_until_ready()
-        yield running
+    yield from before_fake(fake, fake_repository, 120)
 
 
 @pytest.fixture
