@@ -94,7 +94,7 @@ def pack(tokenizer: Tokenizer, passages: list[str]) -> npt.NDArray[np.int32]:
 
 
 def mask_whole_words(
-    ids: torch.Tensor, pieces: WordPieces, share: float, generator: torch.Generator
+    ids: torch.Tensor, pieces: WordPieces, share: float, generator: torch.Generator | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Hide a share of the words, every piece of each.
 
@@ -102,7 +102,7 @@ def mask_whole_words(
         ids: int64 `[blocks, length]`.
         pieces: of the vocabulary.
         share: of words to hide, 0 to 1.
-        generator: on the ids' device.
+        generator: on the ids' device; that device's own when None.
 
     Returns:
         What the encoder sees, and what it must say (`IGNORED` where nothing was hidden).

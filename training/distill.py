@@ -58,6 +58,7 @@ class Student:
         def loss(logits: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
             return torch.nn.functional.binary_cross_entropy_with_logits(logits, aims[chosen])
 
+        trainee.adapt(soft.texts, recipe.fit)
         trainee.fit(trainee.table([soft.texts[index] for index in order]), loss, recipe.fit, f"fold {fold}")
         save_checkpoint(trainee.model, trainee.tokenizer, checkpoint_directory(self._run, fold))
         held_out = [example.text for example in held_out_fold(fold, self._data_dir)]

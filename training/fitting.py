@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from contract.version_directory import TOKENIZER
+from training.adaptation import adapted_weights
 from training.classifier import MAX_LENGTH, load_classifier
 from training.steps import MovingAverage, ScheduledAdamW, fast_steps
 from training.tokenizer import load_tokenizer, special_ids
@@ -30,7 +31,11 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How a model is fitted. `layer_decay` is the ratio of a layer's rate to that of the layer above it."""
+    """How a model is fitted.
+
+    `layer_decay` is the ratio of a layer's rate to that of the layer above it; `adapt_epochs` are passes as a
+    masked language model over the same texts, before.
+    """
 
     epochs: float
     batch_size: int
@@ -39,6 +44,7 @@ class FitSettings:
     weight_decay: float = 0.01
     layer_decay: float = 1.0
     average_share: float = 0.1
+    adapt_epochs: float = 0.0
     seed: int = 0
 
 
@@ -131,11 +137,20 @@ class Trainee:
         self.model.set_attn_implementation("sdpa")
         self.pad_id, _ = special_ids(self.tokenizer, self.model.config)
         self.device = device
+        self._checkpoint = checkpoint
         self._start = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
 
     def table(self, texts: Sequence[str]) -> TokenTable:
         """The texts as this checkpoint's tokens."""
         return TokenTable.of(texts, self.tokenizer, self.pad_id, self.device)
+
+    def adapt(self, texts: Sequence[str], settings: FitSettings) -> None:
+        """Let every later `fit` start from an encoder that has read these texts, if the settings say so."""
+        if settings.adapt_epochs:
+            weights = adapted_weights(
+                self._checkpoint, self.tokenizer, texts, settings.adapt_epochs, settings.seed, self.device
+            )
+            self._start.update({name: weights[name] for name in self._start if name in weights})
 
     def fit(self, table: TokenTable, loss_of: Loss, settings: FitSettings, description: str) -> None:
         """Fit from the start; the model ends in evaluation mode with its averaged weights."""

@@ -126,6 +126,7 @@ class Multitask:
         recipe, trainee = self._recipe, self._trainee
         tasks, held_out = gather_tasks(fold, recipe.datasets, recipe.cedr_repeats, self._data_dir)
         loss = masked_loss(tasks, recipe.auxiliary_weight, trainee.device)
+        trainee.adapt(tasks.texts, recipe.fit)
         trainee.fit(trainee.table(tasks.texts), loss, recipe.fit, f"fold {fold}")
         model = first_outputs(trainee.model, len(EMOTIONS))
         save_checkpoint(model, trainee.tokenizer, checkpoint_directory(self._run, fold))

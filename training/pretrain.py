@@ -107,7 +107,7 @@ def all_passages(texts: Path, datasets: list[str], repeats: int, data_dir: Path 
             yield from rows
 
 
-class _MaskedLoss(torch.nn.Module):
+class MaskedLoss(torch.nn.Module):
     """Cross-entropy over the hidden pieces only, with a fixed number of rows for the compiler."""
 
     def __init__(self, model: Any) -> None:
@@ -116,6 +116,7 @@ class _MaskedLoss(torch.nn.Module):
         self.head = model.cls if hasattr(model, "cls") else model.lm_head
 
     def forward(self, seen: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """From what the encoder sees and what it must say, int64 `[blocks, length]` each."""
         hidden = self.encoder(input_ids=seen).last_hidden_state.flatten(0, 1)
         flat = labels.flatten()
         budget = int(len(flat) * MASKED_SHARE * 1.1)
@@ -193,7 +194,7 @@ def pretrain(shape: Shape, tokenizer: Tokenizer, blocks: torch.Tensor, output: P
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         first = state["step"]
-    loss_of: Any = _MaskedLoss(model)
+    loss_of: Any = MaskedLoss(model)
     if device.type == "cuda":
         loss_of = torch.compile(loss_of)
         blocks = blocks.to(device)

@@ -21,6 +21,11 @@ def add_fit_flags(parser: argparse.ArgumentParser, **defaults: Any) -> None:
         "--layer-decay", type=float, default=defaults["layer_decay"],
         help="a layer's rate over that of the layer above (default: %(default)s)",
     )  # fmt: skip
+    parser.add_argument(
+        "--adapt-epochs", type=float, default=0.0,
+        help="passes as a masked language model over the texts, before; needs a checkpoint of training.pretrain"
+        " (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 
 
@@ -63,7 +68,7 @@ def fit_settings(arguments: argparse.Namespace) -> FitSettings:
             raise TrainingError(f"--{name.replace('_', '-')} must be above 0")
     return FitSettings(
         epochs=arguments.epochs, batch_size=arguments.batch_size, lr=arguments.lr, layer_decay=arguments.layer_decay,
-        seed=arguments.seed,
+        adapt_epochs=arguments.adapt_epochs, seed=arguments.seed,
     )  # fmt: skip
 
 
