@@ -3,22 +3,20 @@
     python -m training.teach --teachers runs/a runs/b --texts DIRECTORY --language-model CHECKPOINT --output runs/taught
 
 Every fold has teachers of its own, which never saw the held-out rows: `--teachers` are run directories of
-`training.multitask --cross-validate`, and a TF-IDF model of the same rows is one more. The output is a run
-directory too, whose out-of-fold predictions are the ensemble's. Next: `training.distill`.
+`training.multitask --cross-validate`, and a linear model of character n-grams (`training.lexical`) is one more. The
+output is a run directory too, whose out-of-fold predictions are the ensemble's. Next: `training.distill`.
 """
 
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from training.baseline import train_baseline
 from training.classifier import load_classifier
 from training.command import TrainingError, command_parser, run_command
 from training.cross_validation import checkpoint_directory, cross_validate
@@ -27,6 +25,7 @@ from training.data.kept_out import without
 from training.data.texts import key
 from training.fitting import TokenTable, logits_of, sigmoid
 from training.folds import FOLDS, train_and_held_out
+from training.lexical import other_labels, train_lexical
 from training.multitask import AUXILIARY
 from training.run_flags import add_run_flags, begun_folds, run_device
 from training.soft_targets import SoftTargets
@@ -34,7 +33,6 @@ from training.tokenizer import load_tokenizer, special_ids
 from training.transfer import Variant, dataset_texts, sentences, variants
 
 Floats = npt.NDArray[np.float32]
-_CHUNK: Final = 4_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class TeachingRecipe:
     """The settings of a teaching run; they end up on the card."""
 
     teachers: tuple[str, ...]
-    tfidf_weight: float
+    lexical_weight: float
     sentences: int
     sentence_pool: int
     variants: int
@@ -79,15 +77,6 @@ def encoder_logits(checkpoint: Path, texts: Sequence[str], device: torch.device)
     return logits_of(model, TokenTable.of(texts, tokenizer, pad_id, device))
 
 
-def tfidf_logits(train: list[Example], texts: Sequence[str]) -> Floats:
-    """Logits of a TF-IDF model fitted to the rows, float32 `[texts, 6]`; on all cores."""
-    model = train_baseline(train)
-    chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
-    answers = joblib.Parallel(n_jobs=-1)(joblib.delayed(model.predict_proba)(chunk) for chunk in chunks)
-    probabilities = np.clip(np.concatenate(answers), 1e-5, 1 - 1e-5)
-    return np.asarray(np.log(probabilities / (1 - probabilities)), dtype=np.float32)
-
-
 def choose(texts: Sequence[str], probabilities: Floats, count: int, seed: int) -> list[str]:
     """A sample in which texts that seem to carry an emotion are far more frequent than among all texts."""
     # Column 0 is no_emotion. The constant keeps texts in that seem to carry none.
@@ -116,8 +105,10 @@ class Teachers:
         asked = texts + held_out
         checkpoints = [checkpoint_of(Path(run), fold) for run in recipe.teachers]
         logits = np.mean([encoder_logits(checkpoint, asked, self._device) for checkpoint in checkpoints], axis=0)
-        if recipe.tfidf_weight:
-            logits = (1 - recipe.tfidf_weight) * logits + recipe.tfidf_weight * tfidf_logits(train, asked)
+        if recipe.lexical_weight:
+            others = [other_labels(name, held_out, self._data_dir) for name in AUXILIARY]
+            said = train_lexical(train, others).logits(asked)
+            logits = (1 - recipe.lexical_weight) * logits + recipe.lexical_weight * said
         probabilities = sigmoid(logits)
         SoftTargets(texts, probabilities[: len(texts)], targets(train)).save(self._output, fold)
         return probabilities[len(texts) :]
@@ -157,7 +148,9 @@ def _arguments() -> argparse.Namespace:
         "--teachers", nargs="+", type=Path, required=True,
         help="cross-validated run directories; the first chooses the sentences",
     )  # fmt: skip
-    parser.add_argument("--tfidf-weight", type=float, default=0.2, help="of TF-IDF among the teachers (%(default)s)")
+    parser.add_argument(
+        "--lexical-weight", type=float, default=0.35, help="of the linear model among the teachers (%(default)s)"
+    )
     parser.add_argument("--texts", type=Path, required=True, help="directory of .txt and .txt.xz, a passage a line")
     parser.add_argument("--sentences", type=int, default=150_000, help="sentences of them used (default: %(default)s)")
     parser.add_argument("--sentence-pool", type=int, default=500_000, help="chosen from so many (default: %(default)s)")
@@ -174,13 +167,13 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Ask the teachers, and leave their answers."""
     arguments = _arguments()
-    if not 0 <= arguments.tfidf_weight < 1 or not 0 < arguments.variant_share < 1:
-        raise TrainingError("--tfidf-weight and --variant-share are shares between 0 and 1")
+    if not 0 <= arguments.lexical_weight < 1 or not 0 < arguments.variant_share < 1:
+        raise TrainingError("--lexical-weight and --variant-share are shares between 0 and 1")
     for run in arguments.teachers:
         for fold in range(FOLDS) if arguments.cross_validate else [arguments.fold or 0]:
             checkpoint_of(run, fold)
     recipe = TeachingRecipe(
-        tuple(map(str, arguments.teachers)), arguments.tfidf_weight, arguments.sentences, arguments.sentence_pool,
+        tuple(map(str, arguments.teachers)), arguments.lexical_weight, arguments.sentences, arguments.sentence_pool,
         arguments.variants if arguments.language_model else 0, arguments.variant_share, arguments.seed,
     )  # fmt: skip
     folds = begun_folds(arguments, asdict(recipe))
