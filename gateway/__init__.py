@@ -5,7 +5,7 @@ directory that Triton serves; everything else about a model is Triton's.
 
 Data flows one way, and each file does one step of it: `http` (bytes) → `front` (who asks, which
 endpoint) → `routes` → `intake` and `parsing` (a body to a `query`, by `schemas` or `protocols`) →
-`inference`: `tokenization` → `batching` → `triton` (gRPC over a `channel`) → `emotions` or
+`inference`: `tokenization` → `batching` (of what is `waiting`) → `triton` (gRPC over a `channel`) → `emotions` or
 `protocols` (probabilities to answers). `catalogue`, `versions` and `readiness` know what is served;
 `problems` and `failures` say what goes wrong; `exchange`, `metrics`, `log` and `tracing` tell what
 happened; `settings` and `command_line` say what can be set, `serving` runs it, `pages` is what a

@@ -1,19 +1,20 @@
 """Texts that wait at the same moment travel to Triton in one call.
 
-At most a few calls to a model version are under way at once. What arrives meanwhile waits,
-and leaves together with the next call: nothing is ever waited for, so a lone request loses
-no time, and under load a call, which costs both sides a few tenths of a millisecond
-whatever its size, is shared by many. Rows are right-padded to the longest of their call;
-the graph drops that before it computes anything, so padding costs 8 bytes a token.
+A call costs both sides a few tenths of a millisecond whatever its size, so under load many
+requests share one. At most a few calls to a model version are under way at once; what arrives
+meanwhile leaves together. A lone request never waits. While others are under way, a call that
+would carry far fewer rows than the last ones did waits a millisecond at most for company: the
+clients just answered are about to ask again, and calls of one row would crowd out the others.
+Rows are right-padded to the longest of their call; the graph drops that before it computes
+anything, so padding costs 8 bytes a token.
 """
 
 import asyncio
 import copy
 import math
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 import grpc
 
@@ -22,36 +23,11 @@ from gateway.metrics import Metrics
 from gateway.tracing import Span, Tracing
 from gateway.triton import Triton
 from gateway.versions import Version
+from gateway.waiting import Answer, Call, Line, Row, Waiting
 
-Row = Sequence[int]
-
-
-@dataclass(eq=False, slots=True)
-class _Waiting:
-    """The rows of one request, on their way."""
-
-    rows: Sequence[Row]
-    deadline: float
-    span: Span | None
-    answer: asyncio.Future[list[list[float]]]
-    found: list[list[float]] = field(default_factory=list)
-    sent: int = 0
-    missing: int = 0
-    calls: list["_Call"] = field(default_factory=list)
-
-
-@dataclass(eq=False, slots=True)
-class _Call:
-    """One call to Triton: who waits for it, and for which of its rows."""
-
-    parts: list[tuple[_Waiting, int, int]]
-    """Who, and the first and the last but one of that request's rows."""
-    task: asyncio.Task[None] | None = None
-
-    def give_up(self) -> None:
-        """Cancel the call if nobody waits for it any more."""
-        if self.task is not None and all(waiting.answer.done() for waiting, _, _ in self.parts):
-            self.task.cancel()
+_FEW: Final = 0.6
+"""Of the rows that the last calls carried on average: fewer wait for company."""
+_COMPANY_SECONDS: Final = 0.001
 
 
 class Batcher:
@@ -62,7 +38,7 @@ class Batcher:
         self._calls = calls
         self._metrics = metrics
         self._tracing = tracing
-        self._lines: dict[tuple[str, str], _Line] = {}
+        self._lines: dict[tuple[str, str], Line] = {}
 
     async def probabilities(
         self, version: Version, rows: Sequence[Row], deadline: float, span: Span | None = None
@@ -80,15 +56,15 @@ class Batcher:
         Raises:
             TritonError: a call failed.
         """
-        waiting = _Waiting(rows, deadline, span, asyncio.get_running_loop().create_future())
+        waiting = Waiting(rows, deadline, span, asyncio.get_running_loop().create_future())
         waiting.missing = len(rows)
         waiting.found = [[]] * len(rows)
         key = version.model, version.version
         line = self._lines.get(key)
         if line is None:
-            line = self._lines[key] = _Line()
+            line = self._lines[key] = Line()
         line.queue.append(waiting)
-        self._send(version, line)
+        self._gather(version, line)
         try:
             return await waiting.answer
         except asyncio.CancelledError:
@@ -98,26 +74,43 @@ class Batcher:
 
     async def close(self) -> None:
         """Cancel what is under way."""
+        for line in self._lines.values():
+            line.stop_timer()
         tasks = [task for line in self._lines.values() for task in line.tasks]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
-    def _send(self, version: Version, line: "_Line") -> None:
+    def _gather(self, version: Version, line: Line) -> None:
+        """Send once everything that arrived in this turn of the event loop is in the queue."""
+        if not line.gathering and len(line.tasks) < self._calls:
+            line.gathering = True
+            asyncio.get_running_loop().call_soon(self._gathered, version, line)
+
+    def _gathered(self, version: Version, line: Line) -> None:
+        line.gathering = False
+        if not line.tasks or line.rows_waiting() >= _FEW * line.usual_rows():
+            self._send(version, line)
+        elif line.timer is None:
+            line.timer = asyncio.get_running_loop().call_later(_COMPANY_SECONDS, self._send, version, line)
+
+    def _send(self, version: Version, line: Line) -> None:
+        line.stop_timer()
         while line.queue and len(line.tasks) < self._calls:
-            call = _Call(line.take(version.max_batch_size))
+            call = Call(line.take(version.max_batch_size))
             if not call.parts:
                 break
             task = call.task = asyncio.create_task(self._ask(version, call))
             line.tasks.add(task)
+            line.sizes.append(sum(stop - start for _, start, stop in call.parts))
             for waiting, _, _ in call.parts:
                 waiting.calls.append(call)
             task.add_done_callback(partial(self._ended, version, line, call))
-        if not line.queue and not line.tasks:
+        if not line.queue and not line.tasks and not line.gathering:
             self._lines.pop((version.model, version.version), None)
 
-    def _ended(self, version: Version, line: "_Line", call: _Call, task: asyncio.Task[None]) -> None:
+    def _ended(self, version: Version, line: Line, call: Call, task: asyncio.Task[Answer]) -> None:
         line.tasks.discard(task)
         if task.cancelled():
             for waiting, _, _ in call.parts:
@@ -125,8 +118,11 @@ class Batcher:
         elif (error := task.exception()) is not None:
             _fail(call, error)
         self._send(version, line)
+        if not task.cancelled() and task.exception() is None:
+            # Once the next call has left, for which Triton would wait while many answers are written.
+            asyncio.get_running_loop().call_soon(_hand_out, version, call, task.result())
 
-    async def _ask(self, version: Version, call: _Call) -> None:
+    async def _ask(self, version: Version, call: Call) -> Answer:
         rows = [row for waiting, start, stop in call.parts for row in waiting.rows[start:stop]]
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -137,48 +133,27 @@ class Batcher:
                 version.model, version.version, rows, version.card.pad_id, timeout, metadata
             )
         self._metrics.triton_call(version.model, version.version, len(rows), loop.time() - began)
-        place = 0
-        for waiting, start, stop in call.parts:
-            mine = answer[place : place + stop - start]
-            place += stop - start
-            if waiting.answer.done():
-                continue
-            if not math.isfinite(sum(map(sum, mine))):
-                # Its own request's failure, and no neighbour's.
-                waiting.answer.set_exception(_not_finite(version))
-                continue
-            waiting.found[start:stop] = mine
-            waiting.missing -= stop - start
-            if not waiting.missing:
-                waiting.answer.set_result(waiting.found)
+        return answer
 
 
-class _Line:
-    """What waits for one model version, and the calls under way."""
-
-    def __init__(self) -> None:
-        self.queue: deque[_Waiting] = deque()
-        self.tasks: set[asyncio.Task[None]] = set()
-
-    def take(self, most: int) -> list[tuple[_Waiting, int, int]]:
-        """The next rows, `most` at most, in the order in which they came."""
-        parts: list[tuple[_Waiting, int, int]] = []
-        while self.queue and most:
-            waiting = self.queue[0]
-            if waiting.answer.done():
-                # Cancelled or failed while it waited.
-                self.queue.popleft()
-                continue
-            start, stop = waiting.sent, min(waiting.sent + most, len(waiting.rows))
-            parts.append((waiting, start, stop))
-            waiting.sent = stop
-            most -= stop - start
-            if stop == len(waiting.rows):
-                self.queue.popleft()
-        return parts
+def _hand_out(version: Version, call: Call, answer: Answer) -> None:
+    place = 0
+    for waiting, start, stop in call.parts:
+        mine = answer[place : place + stop - start]
+        place += stop - start
+        if waiting.answer.done():
+            continue
+        if not math.isfinite(sum(map(sum, mine))):
+            # Its own request's failure, and no neighbour's.
+            waiting.answer.set_exception(_not_finite(version))
+            continue
+        waiting.found[start:stop] = mine
+        waiting.missing -= stop - start
+        if not waiting.missing:
+            waiting.answer.set_result(waiting.found)
 
 
-def _fail(call: _Call, error: BaseException) -> None:
+def _fail(call: Call, error: BaseException) -> None:
     for waiting, _, _ in call.parts:
         if not waiting.answer.done():
             waiting.answer.set_exception(copy.copy(error))

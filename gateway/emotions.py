@@ -1,11 +1,11 @@
 """Probabilities to emotions: thresholds, order and names."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from contract.labels import EMOTIONS, LABELS
 from gateway.inference import Reading
-from gateway.schemas import Emotion, EmotionsRequest, EmotionsResponse, Result
+from gateway.schemas import EmotionsRequest
 from gateway.tokenization import Tokens
 from gateway.versions import DEFAULT_PROFILE
 
@@ -14,27 +14,28 @@ _DECIMALS: Final = 6
 what a client reads and what was decided agree."""
 
 
-def to_emotions(request: EmotionsRequest, reading: Reading) -> EmotionsResponse:
-    """The answer to `POST /v1/emotions`."""
+def to_emotions(request: EmotionsRequest, reading: Reading) -> dict[str, Any]:
+    """The answer to `POST /v1/emotions`, an `EmotionsResponse` as JSON: checking our own numbers would cost more
+    than finding them."""
     version = reading.version
     if request.threshold is not None:
         profile, thresholds = None, dict.fromkeys(EMOTIONS, request.threshold)
     else:
         profile = request.profile or DEFAULT_PROFILE
         thresholds = version.card.profiles[profile].thresholds
-    return EmotionsResponse(
-        model=version.model,
-        version=version.version,
-        profile=profile,
-        results=[
+    return {
+        "model": version.model,
+        "version": version.version,
+        "profile": profile,
+        "results": [
             to_result(row, thresholds, tokens)
             for row, tokens in zip(reading.probabilities, reading.tokens, strict=True)
         ],
-    )
+    }
 
 
-def to_result(probabilities: Sequence[float], thresholds: Mapping[str, float], tokens: Tokens) -> Result:
-    """One text's answer.
+def to_result(probabilities: Sequence[float], thresholds: Mapping[str, float], tokens: Tokens) -> dict[str, Any]:
+    """One text's answer, a `Result`.
 
     Args:
         probabilities: six finite numbers, in the order of the labels.
@@ -45,18 +46,18 @@ def to_result(probabilities: Sequence[float], thresholds: Mapping[str, float], t
         emotion: round(probability, _DECIMALS) for emotion, probability in zip(EMOTIONS, probabilities, strict=True)
     }
     # Stable: equal probabilities keep the order of the labels.
-    ranked = sorted(EMOTIONS, key=lambda emotion: -by_emotion[emotion])
+    ranked = sorted(EMOTIONS, key=by_emotion.__getitem__, reverse=True)
     top = ranked[0]
-    return Result(
-        emotion=top,
-        label=LABELS[top],
-        probability=by_emotion[top],
-        emotions=[
-            Emotion(emotion=emotion, label=LABELS[emotion], probability=by_emotion[emotion])
+    return {
+        "emotion": top,
+        "label": LABELS[top],
+        "probability": by_emotion[top],
+        "emotions": [
+            {"emotion": emotion, "label": LABELS[emotion], "probability": by_emotion[emotion]}
             for emotion in ranked
             if by_emotion[emotion] >= thresholds[emotion]
         ],
-        probabilities=by_emotion,
-        tokens=len(tokens.ids),
-        truncated=tokens.truncated,
-    )
+        "probabilities": by_emotion,
+        "tokens": len(tokens.ids),
+        "truncated": tokens.truncated,
+    }

@@ -95,7 +95,8 @@ class Front:
         path, method = scope["path"], scope["method"]
         endpoint = path if path in self._methods else ""
         exchange = Exchange(endpoint, method, request_id(header(scope, b"x-request-id")))
-        exchange.span = self._tracing.request(f"{method} {endpoint}".rstrip(), request.headers)
+        if self._tracing.on:
+            exchange.span = self._tracing.request(f"{method} {endpoint}".rstrip(), request.headers)
         scope[EXCHANGE] = exchange
         response = await self._answer(request, exchange)
         raw = response.raw_headers

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from pydantic_core import to_json
 
 from gateway import documentation, metrics, problems
 from gateway.emotions import to_emotions
@@ -29,7 +30,7 @@ OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
 async def emotions(request: Request) -> Response:
     """Emotions of one text or many."""
     asked, reading = await _read(request, EmotionsRequest)
-    return _json(to_emotions(asked, reading).model_dump_json())
+    return _json(to_json(to_emotions(asked, reading)))
 
 
 @router.post("/predict", **documentation.PREDICT)
@@ -103,7 +104,7 @@ def _services(request: Request) -> Services:
     return services
 
 
-def _json(body: str) -> Response:
+def _json(body: str | bytes) -> Response:
     return Response(body, media_type="application/json")
 
 

@@ -37,6 +37,11 @@ class Tracing:
         self._provider = None if endpoint is None else _provider(endpoint)
         self._tracer: Tracer | None = None if self._provider is None else self._provider.get_tracer("gateway")
 
+    @property
+    def on(self) -> bool:
+        """Whether there is an endpoint."""
+        return self._tracer is not None
+
     def request(self, name: str, headers: Mapping[str, str]) -> Span | None:
         """A request's span, a child of its client's if that sent a traceparent; None when off."""
         if self._tracer is None:

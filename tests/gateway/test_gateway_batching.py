@@ -1,10 +1,11 @@
 """Texts that wait at the same moment travel together, and share nothing but the way."""
 
 import asyncio
+import contextlib
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,12 @@ import httpx
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 
-from gateway.triton import Triton
+from gateway import batching
+from gateway.batching import Batcher
+from gateway.metrics import Metrics
+from gateway.tracing import Tracing
+from gateway.triton import ModelLimits, ModelVersion, Triton
+from gateway.versions import Version, VersionReader
 from tests.gateway.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.gateway_process import GatewayProcess, running_gateway
 
@@ -152,6 +158,70 @@ def test_a_failed_call_fails_all_it_carried_and_no_other(
     assert [each.result().status_code for each in asked] == [200, 503, 503]
     fake.infer = lambda request, _: answer(request)
     assert ask(gateway, 1).status_code == 200
+
+
+ROW = [2, 5, 3]
+
+
+def version_in(repository: Path) -> Version:
+    limits = ModelLimits(MOST_ROWS, ("input_ids",), ("probabilities",))
+    return VersionReader(repository).read(ModelVersion("emotion_rubert", "1"), limits)
+
+
+@contextlib.asynccontextmanager
+async def batcher_for(fake: FakeTriton, calls: int) -> AsyncIterator[Batcher]:
+    triton = Triton(grpc.aio.insecure_channel(fake.address), fake.address, several=False)
+    batcher = Batcher(triton, calls, Metrics(), Tracing(None))
+    try:
+        yield batcher
+    finally:
+        await batcher.close()
+        await triton.close()
+
+
+async def ask_batcher(batcher: Batcher, version: Version, rows: int) -> int:
+    deadline = asyncio.get_running_loop().time() + 60
+    return len(await batcher.probabilities(version, [ROW] * rows, deadline))
+
+
+def test_those_that_arrive_at_once_share_a_call(fake: FakeTriton, repository: Path) -> None:
+    gate = Gate(fake)
+    gate.freed.set()
+
+    async def ask_five() -> None:
+        async with batcher_for(fake, calls=3) as batcher:
+            version = version_in(repository)
+            assert await asyncio.gather(*(ask_batcher(batcher, version, 1) for _ in range(5))) == [1] * 5
+
+    asyncio.run(ask_five())
+    assert gate.rows == [5]
+
+
+@pytest.mark.parametrize(("company_seconds", "expected"), [(60.0, [MOST_ROWS, 6]), (0.0, [MOST_ROWS, 1, 5])])
+def test_few_rows_wait_for_company_while_a_larger_call_is_under_way(
+    fake: FakeTriton,
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    company_seconds: float,
+    expected: list[int],
+) -> None:
+    gate = Gate(fake)
+    monkeypatch.setattr(batching, "_COMPANY_SECONDS", company_seconds)
+
+    async def ask_behind_a_full_call() -> None:
+        async with batcher_for(fake, calls=3) as batcher:
+            version = version_in(repository)
+            full = asyncio.create_task(ask_batcher(batcher, version, MOST_ROWS))
+            assert await asyncio.to_thread(gate.arrived.wait, 20)
+            lone = asyncio.create_task(ask_batcher(batcher, version, 1))
+            await asyncio.sleep(0.5)
+            assert lone.done() == (company_seconds == 0.0)
+            assert await ask_batcher(batcher, version, 5) == 5
+            gate.freed.set()
+            assert await asyncio.gather(full, lone) == [MOST_ROWS, 1]
+
+    asyncio.run(ask_behind_a_full_call())
+    assert gate.rows == expected
 
 
 def test_no_rows_are_never_sent() -> None:
