@@ -1,6 +1,7 @@
 """What Triton loads: one instance of one model version."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ class TritonPythonModel:
 
     def _load(self, args: dict[str, str]) -> None:
         config = read_configuration(json.loads(args["model_config"]))
+        if args["model_instance_kind"] != "GPU":
+            _yield_to_short_work()  # before the session starts its threads, which inherit it
         session = open_session(
             config,
             Path(args["model_repository"]) / args["model_version"],
@@ -166,6 +169,20 @@ class TritonPythonModel:
                 if not wanted or name in wanted
             ]
         )
+
+
+def _yield_to_short_work() -> None:
+    """Tell the scheduler that this process computes for long: woken up, it pushes nobody aside.
+
+    With as many instances as cores, whoever brings requests and takes answers away would wait for
+    milliseconds behind a computation. Its share of the CPU stays the same.
+    """
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        return  # somebody has chosen
+    try:
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    except OSError as error:
+        pb_utils.Logger.log_warn(f"the scheduling policy can't be set ({error}): answers under load may take longer")
 
 
 def _is_invalid(error: Exception) -> bool:

@@ -1,6 +1,7 @@
 """The ONNX Runtime backend inside the real tritonserver, over gRPC and HTTP."""
 
 import json
+import os
 import threading
 import time
 import urllib.error
@@ -318,6 +319,10 @@ def test_instances_and_misspelt_parameters(triton: TritonProcess) -> None:
     assert "instances_0_0" in triton.log()
     assert "instances_0_1: runs on CPUExecutionProvider" in triton.log()
     assert "parameter intra_op_threads has no effect here" in triton.log()
+
+
+def test_instances_give_way_to_short_work(triton: TritonProcess) -> None:
+    assert {os.sched_getscheduler(pid) for pid in triton.stub_pids} == {os.SCHED_BATCH}
 
 
 @pytest.mark.parametrize(
