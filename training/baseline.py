@@ -17,10 +17,15 @@ from training.run_directory import OutOfFold
 BASELINE: Final = "TF-IDF of character n-grams + logistic regression"
 
 
+def character_ngrams() -> TfidfVectorizer:
+    """TF-IDF of character n-grams within words, not yet fitted."""
+    return TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), min_df=2, sublinear_tf=True, dtype=np.float32)
+
+
 def train_baseline(examples: list[Example]) -> Pipeline:
     """Fit it on labelled texts; seconds on one core."""
     pipeline = make_pipeline(
-        TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), min_df=2, sublinear_tf=True, dtype=np.float32),
+        character_ngrams(),
         OneVsRestClassifier(LogisticRegression(C=10, solver="liblinear", random_state=0)),
     )
     return pipeline.fit([example.text for example in examples], targets(examples))

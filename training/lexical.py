@@ -17,6 +17,8 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from training.baseline import character_ngrams
+from training.chunks import in_chunks
 from training.data import SOURCES, Example, load_rows, targets
 from training.data.kept_out import without
 from training.data.loading import available_splits
@@ -25,7 +27,6 @@ Floats = npt.NDArray[np.float32]
 _SMOOTHING: Final = 0.1
 _OPINION_SCALE: Final = 0.1
 _FEWEST: Final = 30
-_CHUNK: Final = 4_000
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,7 @@ class LexicalModel:
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Logits, float32 `[texts, 6]`; on all cores where there are many."""
-        chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
-        if len(chunks) <= 1:
-            return self._logits(texts)
-        return np.concatenate(joblib.Parallel(n_jobs=-1)(joblib.delayed(self._logits)(chunk) for chunk in chunks))
+        return np.concatenate(in_chunks(self._logits, texts))
 
     def _logits(self, texts: Sequence[str]) -> Floats:
         answers: Floats = (self.vectorizer.transform(texts) @ self.weights + self.bias).astype(np.float32)
@@ -71,9 +69,7 @@ def other_labels(name: str, held_out: Sequence[str], data_dir: Path | None) -> L
 def train_lexical(train: list[Example], others: Sequence[Labelled]) -> LexicalModel:
     """Fit it to CEDR's rows, with the help of other data sets; under a minute on two cores."""
     texts = [example.text for example in train]
-    vectorizer = TfidfVectorizer(
-        analyzer="char_wb", ngram_range=(1, 5), min_df=2, sublinear_tf=True, dtype=np.float32
-    ).fit([*texts, *(text for other in others for text in other.texts)])
+    vectorizer = character_ngrams().fit([*texts, *(text for other in others for text in other.texts)])
     grams = vectorizer.transform(texts)
     opinions = np.zeros((grams.shape[1], 0), dtype=np.float32)
     for other in others:

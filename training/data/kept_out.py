@@ -1,14 +1,11 @@
 """Texts that a model must not have seen in any way, labelled or not, and other texts that are too much like them."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from functools import partial
 
-import joblib
-
+from training.chunks import in_chunks
 from training.data.duplicates import NearDuplicates
 from training.data.texts import key
-
-_CHUNK: Final = 4_000
 
 
 class KeptOut:
@@ -26,11 +23,7 @@ class KeptOut:
 
 def without(texts: Sequence[str], held_out: Sequence[str]) -> list[str]:
     """The texts that are neither held out nor nearly; on all cores where there are many."""
-    if len(texts) <= _CHUNK:
-        return _unlike(texts, held_out)
-    chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
-    kept = joblib.Parallel(n_jobs=-1)(joblib.delayed(_unlike)(chunk, held_out) for chunk in chunks)
-    return [text for chunk in kept for text in chunk]
+    return [text for kept in in_chunks(partial(_unlike, held_out=held_out), texts) for text in kept]
 
 
 def _unlike(texts: Sequence[str], held_out: Sequence[str]) -> list[str]:
