@@ -95,8 +95,7 @@ class Front:
         path, method = scope["path"], scope["method"]
         endpoint = path if path in self._methods else ""
         exchange = Exchange(endpoint, method, request_id(header(scope, b"x-request-id")))
-        if self._tracing.on:
-            exchange.span = self._tracing.request(f"{method} {endpoint}".rstrip(), request.headers)
+        exchange.span = self._tracing.request(request, endpoint)
         scope[EXCHANGE] = exchange
         response = await self._answer(request, exchange)
         raw = response.raw_headers
