@@ -13,7 +13,7 @@ from transformers import AutoModelForMaskedLM
 
 from training.corpus import BLOCK, WordPieces, mask_whole_words, pack
 from training.pretrain import MASKED_SHARE, MaskedLoss
-from training.steps import ScheduledAdamW, fast_steps
+from training.steps import ScheduledAdamW, fast_steps, half_precision
 
 _BATCH: Final = 64
 _RATE: Final = 5e-4
@@ -45,7 +45,7 @@ def adapted_weights(
 
     def step(rows: torch.Tensor, _: int) -> None:
         seen, labels = mask_whole_words(blocks[rows].long(), pieces, MASKED_SHARE, None)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False):
+        with half_precision(device):
             loss = loss_of(seen, labels)
         torch.autograd.backward(loss)
         optimizer.step()

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from contract.version_directory import TOKENIZER
 from training.adaptation import adapted_weights
 from training.classifier import MAX_LENGTH, load_classifier
-from training.steps import MovingAverage, ScheduledAdamW, fast_steps
+from training.steps import MovingAverage, ScheduledAdamW, fast_steps, half_precision
 from training.tokenizer import load_tokenizer, special_ids
 
 # Batches are cut from this many at a time, sorted by length: little padding, and still a new mix each epoch.
@@ -166,10 +166,7 @@ class Trainee:
         average = MovingAverage(self.model, settings.average_share * steps)
 
         def step(rows: torch.Tensor, longest: int) -> None:
-            # Without its cache: casts made while one step is captured are not there for the next.
-            with torch.autocast(
-                self.device.type, torch.bfloat16, enabled=self.device.type == "cuda", cache_enabled=False
-            ):
+            with half_precision(self.device):
                 logits = self.model(**table.batch(rows, longest)).logits
             torch.autograd.backward(loss_of(logits.float(), rows))
             average.add(optimizer.step())

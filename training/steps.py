@@ -14,6 +14,12 @@ Step = Callable[[torch.Tensor, int], None]
 """From row numbers int64 `[b]` and the length to pad them to."""
 
 
+def half_precision(device: torch.device) -> torch.autocast:
+    """Inside a step: bf16 on a GPU, as it is elsewhere."""
+    # Without its cache: casts made while one step is captured are not there for the next.
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False)
+
+
 class MovingAverage:
     """The moving average of a model's weights over about the last `span` steps, kept on their device."""
 
