@@ -157,7 +157,7 @@ def test_more_in_flight_than_allowed_are_refused_at_once(fake: FakeTriton, patie
     freed = threading.Event()
 
     def hang(request: Any, _: grpc.ServicerContext) -> Any:
-        waiting.release()
+        waiting.release(request.inputs[0].shape[0])  # Those that arrive at once share a call.
         freed.wait(60)
         return answer(request)
 
