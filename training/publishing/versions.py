@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from contract.version_directory import CARD, GPU_GRAPH, GPU_RECORD, Card, read_card
+from contract.version_directory import CARD, GPU_GRAPH, GPU_RECORD, Card, CardError, read_card
 from training.command import TrainingError
 from training.integrity import damage
 from training.staging import explained, move, staged, write_file
@@ -126,11 +126,14 @@ def roll_back(repository: Path, model: str, version: str) -> Path:
         raise TrainingError(f"{model} {version} is the newest version already")
     if wrong := damage(source):
         raise TrainingError(f"{model} {version} is damaged and is not published again: {'; '.join(wrong)}")
-    card = read_card(source)
     with staged(repository.resolve().parent) as directory:
-        for name in (*card.files, GPU_GRAPH, GPU_RECORD):
-            if (source / name).exists():
-                write_file(directory / name, (source / name).read_bytes())
+        try:
+            card = read_card(source)
+            for name in (*card.files, GPU_GRAPH, GPU_RECORD):
+                if (source / name).exists():
+                    write_file(directory / name, (source / name).read_bytes())
+        except (CardError, FileNotFoundError) as error:
+            raise TrainingError(f"{model} {version} was taken away while it was read ({error})") from error
         write_card(directory, card.model_copy(update={"repeats": version, "published": now()}))
         if wrong := damage(directory):
             raise TrainingError(f"{model} {version} changed while it was read: {'; '.join(wrong)}")
