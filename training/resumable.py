@@ -10,8 +10,13 @@ from training.run_directory import write_whole
 SETTINGS: Final = "settings.json"
 
 
-def begin(directory: Path, settings: dict[str, Any], resume: bool) -> None:
+def begin(directory: Path, settings: dict[str, Any], resume: bool | None) -> None:
     """Make the directory and note the settings in it, or check that the run in it goes on with the same.
+
+    Args:
+        directory: of the run.
+        settings: how it is made.
+        resume: whether one is there already; None where another process may just be making it.
 
     Raises:
         TrainingError: as `check`.
@@ -21,7 +26,7 @@ def begin(directory: Path, settings: dict[str, Any], resume: bool) -> None:
     write_whole(directory / SETTINGS, _as_json(settings).encode())
 
 
-def check(directory: Path, settings: dict[str, Any], resume: bool) -> None:
+def check(directory: Path, settings: dict[str, Any], resume: bool | None) -> None:
     """That a new run may begin in a directory, or the one in it go on.
 
     Raises:
@@ -32,7 +37,7 @@ def check(directory: Path, settings: dict[str, Any], resume: bool) -> None:
         if resume:
             raise TrainingError(f"{directory} holds no run to go on with: leave --resume out")
         return
-    if not resume:
+    if resume is False:
         raise TrainingError(f"{directory} holds a run already: go on with --resume, or name another directory")
     was, now = json.loads(path.read_text(encoding="utf-8")), json.loads(_as_json(settings))
     different = sorted(name for name in {*was, *now} if was.get(name) != now.get(name))

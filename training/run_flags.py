@@ -9,7 +9,7 @@ import torch
 from training.command import TrainingError
 from training.fitting import FitSettings
 from training.folds import FOLDS
-from training.resumable import SETTINGS, begin
+from training.resumable import begin
 
 
 def add_fit_flags(parser: argparse.ArgumentParser, **defaults: Any) -> None:
@@ -52,8 +52,7 @@ def begun_folds(arguments: argparse.Namespace, recipe: dict[str, Any]) -> list[i
         return list(range(FOLDS)) if arguments.cross_validate else [0]
     if arguments.cross_validate:
         raise TrainingError("--fold holds out one fold, --cross-validate all of them: give one of the two")
-    # Another process may have begun the same run a moment ago.
-    begin(arguments.output, recipe, resume=(arguments.output / SETTINGS).exists())
+    begin(arguments.output, recipe, resume=None)
     return [arguments.fold]
 
 
@@ -66,6 +65,8 @@ def fit_settings(arguments: argparse.Namespace) -> FitSettings:
     for name in ("epochs", "batch_size", "lr", "layer_decay"):
         if getattr(arguments, name) <= 0:
             raise TrainingError(f"--{name.replace('_', '-')} must be above 0")
+    if arguments.adapt_epochs < 0:
+        raise TrainingError("--adapt-epochs must be 0 or above")
     return FitSettings(
         epochs=arguments.epochs, batch_size=arguments.batch_size, lr=arguments.lr, layer_decay=arguments.layer_decay,
         adapt_epochs=arguments.adapt_epochs, seed=arguments.seed,

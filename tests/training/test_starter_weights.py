@@ -16,6 +16,7 @@ from transformers import BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRober
 
 from contract.version_directory import TOKENIZER
 from tests.training.training_rows import CEDR_CLASSES, keyword_rows, write_lines
+from training import resumable
 from training.classifier import load_classifier
 from training.command import TrainingError
 from training.data import SOURCES, load_source
@@ -234,6 +235,24 @@ def test_folds_in_processes_of_their_own(data_dir: Path, base: Path, taught: Pat
     assert "five folds" in command("training.distill", *flags, "--fold", 2)
     assert len(read_cross_validated(run)[1].fold) == 240
     assert "give one of the two" in error_of("training.distill", *flags, "--fold", 2, "--cross-validate")
+    assert "holds a run with other settings" in error_of("training.distill", *flags, "--fold", 2, "--seed", 1)
+
+
+def test_folds_that_begin_at_the_same_moment_share_the_run(tmp_path: Path) -> None:
+    whether = resumable.Path.exists
+
+    def looks_before_the_other_writes(path: Path) -> bool:
+        found = whether(path)
+        if not found:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"lr": 0.1}))
+        return found
+
+    with mock.patch.object(resumable.Path, "exists", looks_before_the_other_writes):
+        resumable.begin(tmp_path / "run", {"lr": 0.1}, resume=None)
+    resumable.begin(tmp_path / "run", {"lr": 0.1}, resume=None)
+    with pytest.raises(TrainingError, match="other settings"):
+        resumable.begin(tmp_path / "run", {"lr": 0.2}, resume=None)
 
 
 def test_what_is_missing_is_named(data_dir: Path, base: Path, tmp_path: Path) -> None:
@@ -243,6 +262,9 @@ def test_what_is_missing_is_named(data_dir: Path, base: Path, tmp_path: Path) ->
     assert f"{tmp_path / 'run'} holds no checkpoint" in error
     error = error_of("training.distill", "--base-model", base, "--taught", tmp_path / "run", "--output", tmp_path / "s")
     assert "is no finished directory of training.teach" in error
+    flags = ["--base-model", base, "--data-dir", data_dir, "--output", tmp_path / "out"]
+    assert "--lr must be above 0" in error_of("training.multitask", *flags, "--lr", 0)
+    assert "--adapt-epochs must be 0 or above" in error_of("training.multitask", *flags, "--adapt-epochs", -1)
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "s").exists()
     with pytest.raises(TrainingError, match=r"soft_targets\.1\.npz does not exist"):
