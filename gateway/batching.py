@@ -71,6 +71,9 @@ class Batcher:
             for call in waiting.calls:
                 call.give_up()
             raise
+        finally:
+            # Calls know who waits for them, and only the collector would find the circle.
+            waiting.calls.clear()
 
     async def close(self) -> None:
         """Cancel what is under way."""

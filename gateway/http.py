@@ -1,7 +1,8 @@
-"""uvicorn's HTTP protocol, with bounds on the head of a request (its size, the time it may take), and answers
-that leave in one piece."""
+"""uvicorn's HTTP protocol, with bounds on the head of a request (its size, the time it may take), answers
+that leave in one piece, and word of a client that hangs up."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -9,6 +10,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 MOST_HEAD_BYTES: Final = 65_536
 HEAD_SECONDS: Final = 5.0
 """From the connection, or the head's first byte on a connection in use, to the head's end."""
+HANG_UP: Final = "emotion.hang_up"
+"""Where in the scope a request finds its connection's `HangUp`."""
+
+
+class HangUp:
+    """Who is to be told when a connection is lost: the request being answered on it, if there is one."""
+
+    def __init__(self) -> None:
+        self.listener: Callable[[], None] | None = None
 
 
 class _Joining(asyncio.Transport):
@@ -61,6 +71,7 @@ class HeadLimitedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._head_timer: asyncio.TimerHandle | None = None
+        self._hang_up = HangUp()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See asyncio.Protocol."""
@@ -71,10 +82,13 @@ class HeadLimitedProtocol(HttpToolsProtocol):
         """See asyncio.Protocol."""
         self._stop_timer()
         super().connection_lost(exc)
+        if self._hang_up.listener is not None:
+            self._hang_up.listener()
 
     def on_message_begin(self) -> None:
         """A head's first byte."""
         super().on_message_begin()
+        self.scope[HANG_UP] = self._hang_up  # type: ignore[typeddict-unknown-key]
         self._in_head, self._head_bytes = True, 0
 
     def on_headers_complete(self) -> None:

@@ -3,18 +3,18 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Final, Self
 
 from fastapi import Request
 from starlette.types import Scope
 
 from gateway import problems
+from gateway.http import HANG_UP, HangUp
 from gateway.metrics import Metrics
 
 _DIGITS: Final = 15
 """Of a Content-Length that is worth reading as a number."""
-_PATIENCE_SECONDS: Final = 0.05
-"""How long a hang-up goes unnoticed."""
 
 
 class ClientGoneError(Exception):
@@ -81,8 +81,8 @@ async def read_body(request: Request, limit: int) -> bytes:
 class Patience:
     """How long a request is worked on: until its deadline, or until its client hangs up.
 
-    Everything in `with` is cancelled then. Most answers are there before anybody loses patience, and a
-    timeout and a listener cost as much as reading the request: one short timer stands in for both.
+    Everything in `with` is cancelled then. A timer and the connection's own word do it: a listener for the
+    hang-up, as ASGI has it, would be a second task for every request.
 
     Raises:
         TimeoutError: the deadline has passed.
@@ -90,47 +90,27 @@ class Patience:
     """
 
     def __init__(self, request: Request, seconds: float) -> None:
-        self._request = request
+        self._hang_up: HangUp = request.scope[HANG_UP]
         self._loop = asyncio.get_running_loop()
         self.deadline = self._loop.time() + seconds
         """On the event loop's clock."""
-        self._first_look = min(_PATIENCE_SECONDS, seconds)
-        self._body_is_read = False
-        self._looked = False
-        self._watcher: asyncio.Task[None] | None = None
-        self._lost: TimeoutError | ClientGoneError | None = None
+        self._lost: type[TimeoutError | ClientGoneError] | None = None
 
     def __enter__(self) -> Self:
         task = asyncio.current_task(self._loop)
         assert task is not None  # noqa: S101 - always true in a coroutine
         self._task = task
-        self._timer = self._loop.call_later(self._first_look, self._look)
+        self._timer = self._loop.call_at(self.deadline, self._lose, TimeoutError)
+        self._hang_up.listener = partial(self._lose, ClientGoneError)
         return self
-
-    def body_is_read(self) -> None:
-        """From now on the only message left is the hang-up, and it is listened for."""
-        self._body_is_read = True
-        if self._looked:
-            self._watcher = self._loop.create_task(self._watch())
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._timer.cancel()
-        if self._watcher is not None:
-            self._watcher.cancel()
+        self._hang_up.listener = None
         if self._lost is not None and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
             raise self._lost from None
 
-    def _look(self) -> None:
-        self._looked = True
-        self._timer = self._loop.call_at(self.deadline, self._lose, TimeoutError())
-        if self._body_is_read:
-            self._watcher = self._loop.create_task(self._watch())
-
-    async def _watch(self) -> None:
-        await self._request.receive()
-        self._lose(ClientGoneError())
-
-    def _lose(self, reason: TimeoutError | ClientGoneError) -> None:
+    def _lose(self, reason: type[TimeoutError | ClientGoneError]) -> None:
         if self._lost is None:
             self._lost = reason
             self._task.cancel()

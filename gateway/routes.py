@@ -91,7 +91,6 @@ async def _read(request: Request, kind: type[AnyRequest]) -> tuple[AnyRequest, R
         try:
             with Patience(request, timeout) as patience:
                 body = await read_body(request, services.settings.max_body_bytes)
-                patience.body_is_read()
                 asked, query = parse_request(kind, body, services.limits)
                 return asked, await services.inference.read(query, patience.deadline, exchange)
         except TimeoutError:
