@@ -109,6 +109,8 @@ def _goals(results: Results) -> list[str]:
 def _judged(one: Judged) -> list[str]:
     bound = "" if one.goal.bound is None else f"{'≥' if one.goal.at_least else '≤'} {one.goal.bound:,g}"
     names = " / ".join(f"{key.subject}, {key.case}" for key in (one.ours, one.theirs) if key is not None)
+    if one.too_late is not None:
+        names += f", p99 {one.too_late:,.0f} ms"
     if one.found is None:
         return [one.goal.text, bound, "", "", one.verdict, names]
     return [

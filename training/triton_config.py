@@ -13,8 +13,9 @@ from training.staging import explained, write_file
 MAX_BATCH_SIZE: Final = 64
 CPU_INSTANCES: Final = 2
 CPU_PREFERRED_BATCH: Final = 32
-# While one instance hands over requests and answers, which takes the CPU longer than the GPU computes, the other runs.
-GPU_INSTANCES: Final = 2
+# While one instance hands over requests and answers, which takes the CPU longer than the GPU computes, others run: four
+# serve nearly twice what two do (benchmarks/gpu/REPORT.md). With the Python backend each takes 0.8 GB of the GPU, or 1.7 at xlm-roberta-base's size.
+GPU_INSTANCES: Final = 4
 VERSIONS_SERVED: Final = 2
 
 

@@ -1,5 +1,6 @@
 """An ONNX Runtime session, as a model's configuration and instance kind want it."""
 
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +52,9 @@ def open_session(
     providers: list[Any] = ["CPUExecutionProvider"]
     _check_accelerators(config, "cpu_execution_accelerator", known=())
     if kind == "GPU":
+        # ONNX Runtime 1.31 prefers cuDNN's attention on Hopper and newer. It builds a plan for every new shape,
+        # tens of milliseconds each, and batches of mixed lengths hardly ever repeat one.
+        os.environ.setdefault("ORT_ENABLE_CUDNN_FLASH_ATTENTION", "0")
         # Without it the CUDA libraries of the nvidia-* wheels are not found.
         onnxruntime.preload_dlls()
         providers.insert(0, ("CUDAExecutionProvider", cuda_options(config, device_id)))

@@ -127,6 +127,8 @@ def test_a_rate_with_too_high_a_latency_does_not_count() -> None:
     ]  # fmt: skip
     goal = Goal("fast", "texts_per_second", lambda key: key.part == "gpu", None, 25_000, p99_below=50.0)
     assert (judge(goal, rows).ours, judge(goal, rows).verdict) == (fast, "not reached")
+    too_late = judge(Goal("fast", "texts_per_second", lambda key: key == slow, None, 25_000, p99_below=50.0), rows)
+    assert (too_late.ours, too_late.verdict, too_late.too_late) == (slow, "not reached", 60.0)
     without_limit = Goal("fast", "texts_per_second", lambda key: key.part == "gpu", None, 25_000)
     assert (judge(without_limit, rows).ours, judge(without_limit, rows).verdict) == (slow, "reached")
 
