@@ -53,25 +53,22 @@ def judge(goal: Goal, measurements: Sequence[Measurement]) -> Judged:
     """Whether a goal was reached in every round, in none, or can't be said."""
     there = keys(measurements)
     highest = goal.figure not in _LATENCIES
-    chosen = [key for key in there if goal.ours(key)]
-    in_time = _in_time(goal, measurements, chosen)
-    ours = best(measurements, in_time or chosen, goal.figure, highest=highest)
+    candidates = [key for key in there if goal.ours(key)]
+    late: dict[Key, float] = {}
+    if goal.p99_below is not None:
+        p99 = {key: one.median for key in candidates if (one := summary(measurements, key, "p99_ms")) is not None}
+        late = {key: median for key, median in p99.items() if median >= goal.p99_below}
+        candidates = [key for key in p99 if key not in late] or list(late)
+    ours = best(measurements, candidates, goal.figure, highest=highest)
     theirs = best(measurements, filter(goal.theirs, there), goal.figure, highest=highest) if goal.theirs else None
     found: Summary | None = None
     if ours is not None and goal.theirs is None:
         found = summary(measurements, ours, goal.figure)
     elif ours is not None and theirs is not None:
         found = paired_ratio(measurements, ours, theirs, goal.figure)
-    if ours is not None and not in_time and (p99 := summary(measurements, ours, "p99_ms")):
-        return Judged(goal, ours, theirs, found, "not reached", p99.median)
+    if ours in late:
+        return Judged(goal, ours, theirs, found, "not reached", late[ours])
     return Judged(goal, ours, theirs, found, _verdict(goal, found))
-
-
-def _in_time(goal: Goal, measurements: Sequence[Measurement], chosen: Sequence[Key]) -> Sequence[Key]:
-    if goal.p99_below is None:
-        return chosen
-    p99 = {key: summary(measurements, key, "p99_ms") for key in chosen}
-    return [key for key, found in p99.items() if found is not None and found.median < goal.p99_below]
 
 
 def _verdict(goal: Goal, found: Summary | None) -> Verdict:

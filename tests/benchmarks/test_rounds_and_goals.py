@@ -129,6 +129,9 @@ def test_a_rate_with_too_high_a_latency_does_not_count() -> None:
     assert (judge(goal, rows).ours, judge(goal, rows).verdict) == (fast, "not reached")
     too_late = judge(Goal("fast", "texts_per_second", lambda key: key == slow, None, 25_000, p99_below=50.0), rows)
     assert (too_late.ours, too_late.verdict, too_late.too_late) == (slow, "not reached", 60.0)
+    untimed = measured(slow, 30_000.0, 30_000.0)
+    limited = Goal("fast", "rate", lambda key: key == slow, None, 25_000, p99_below=50.0)
+    assert (judge(limited, untimed).ours, judge(limited, untimed).verdict) == (None, "not measured")
     without_limit = Goal("fast", "texts_per_second", lambda key: key.part == "gpu", None, 25_000)
     assert (judge(without_limit, rows).ours, judge(without_limit, rows).verdict) == (slow, "reached")
 
