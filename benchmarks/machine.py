@@ -12,15 +12,21 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.command import ROOT
+from server.allocator import JEMALLOC, allocator_of, preloaded
 from server.environment import TritonEnvironment
 
 _PACKAGES: Final = ("fastapi", "grpcio", "numpy", "onnxruntime", "tokenizers", "tritonclient", "uvicorn")
 BUSY: Final = 0.25
-"""Load average per core above which the machine is said to do other things."""
+"""Share of the CPU above which the machine is said to do other things."""
+_LOOK_SECONDS: Final = 3.0
 
 
 class Machine(BaseModel):
-    """A machine and its software. `load` is the one-minute load average before anything was measured."""
+    """A machine and its software.
+
+    `load` is the share of its cores that was used in the seconds before anything was measured, `allocator` who gives
+    Triton its memory.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,12 +39,13 @@ class Machine(BaseModel):
     python: str
     packages: dict[str, str]
     triton: dict[str, str]
+    allocator: str
     commit: str
 
     @property
     def is_busy(self) -> bool:
         """Whether other work ran when the measurement began."""
-        return self.load > BUSY * self.cores
+        return self.load > BUSY
 
 
 def this_machine(environment: TritonEnvironment) -> Machine:
@@ -49,10 +56,11 @@ def this_machine(environment: TritonEnvironment) -> Machine:
         memory_gb=round(psutil.virtual_memory().total / 1e9, 1),
         gpus=_said("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader").splitlines(),
         system=f"{platform.system()} {platform.release()}, {' '.join(platform.libc_ver())}",
-        load=round(os.getloadavg()[0], 2),
+        load=round(psutil.cpu_percent(_LOOK_SECONDS) / 100, 2),
         python=platform.python_version(),
         packages={name: importlib.metadata.version(name) for name in _PACKAGES},
         triton={name: version for name, version in environment.packages.items() if version},
+        allocator=JEMALLOC if preloaded() else allocator_of(os.getpid()),
         commit=_commit(),
     )
 

@@ -68,8 +68,9 @@ def _circumstances(results: Results) -> list[str]:
         "",
         f"- Machine: {machine.processor}, {machine.cores} cores, {machine.memory_gb} GB"
         + "".join(f", {gpu_name}" for gpu_name in machine.gpus)
-        + f"; {machine.system}; load average {machine.load} before the start.",
-        f"- Software: Python {machine.python}, {packages}; in Triton's environment {triton}.",
+        + f"; {machine.system}; {machine.load:.0%} of the cores in use before the start.",
+        f"- Software: Python {machine.python}, {packages}; in Triton's environment {triton};"
+        f" its memory from {machine.allocator}.",
         f"- Model: {', '.join(f'{name} {value}' for name, value in results.model.items())}.",
         f"- Texts: {tokens['texts']:,.0f}, of {tokens['mean']} tokens on average, median {tokens['p50']:.0f},"
         f" 95th percentile {tokens['p95']:.0f}, longest {tokens['longest']:.0f}.",

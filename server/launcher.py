@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from server import host, triton
+from server.allocator import ADVICE, C_LIBRARY, allocator_of
 from server.backends import backend_directory
 from server.child import AWAITED_SIGNALS, describe, exit_status, kill_group, next_signal, start
 from server.environment import check_environment, read_environment
@@ -87,7 +88,7 @@ def _attend(process: subprocess.Popen[bytes], options: ServerOptions) -> int:
             continue
         if is_ready(options.host, options.http_port):
             ready = True
-            _say_ready(options, time.monotonic() - began)
+            _say_ready(options, time.monotonic() - began, allocator_of(process.pid))
         elif time.monotonic() - began > options.start_timeout:
             raise StartError(
                 f"tritonserver was not ready after {options.start_timeout:g} seconds and was "
@@ -130,11 +131,12 @@ def _report_dead_stub(pid: int, returncode: int) -> None:
     )
 
 
-def _say_ready(options: ServerOptions, seconds: float) -> None:
+def _say_ready(options: ServerOptions, seconds: float, allocator: str) -> None:
+    advice = f" ({ADVICE})" if allocator == C_LIBRARY else ""
     models = ", ".join(served_models(options.host, options.http_port)) or "no model"
     print(
         f"tritonserver is ready on {options.device} after {seconds:.1f} s: {models}; HTTP "
         f"{options.host}:{options.http_port}, gRPC {options.host}:{options.grpc_port}, "
-        f"metrics {options.host}:{options.metrics_port}",
+        f"metrics {options.host}:{options.metrics_port}; memory from {allocator}{advice}",
         flush=True,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from server.allocator import preloaded
 from server.backends import shared_memory_prefix
 from server.environment import TritonEnvironment
 
@@ -13,6 +14,8 @@ from server.environment import TritonEnvironment
 # open because the repository index is in it; loading and unloading through it is refused
 # by the model control modes used here.
 CLOSED_PROTOCOLS: Final = ("shared-memory", "trace", "logging")
+# Beyond so many at once every request's messages are allocated anew; Triton's own default is 8.
+_KEPT_REQUESTS: Final = 512
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def command_line(options: ServerOptions, environment: TritonEnvironment, backend
         f"--http-port={options.http_port}",
         f"--grpc-address={options.host}",
         f"--grpc-port={options.grpc_port}",
+        f"--grpc-infer-allocation-pool-size={_KEPT_REQUESTS}",
         f"--metrics-address={options.host}",
         f"--metrics-port={options.metrics_port}",
         f"--allow-gpu-metrics={'true' if options.device == 'gpu' else 'false'}",
@@ -70,6 +74,7 @@ def variables(options: ServerOptions, environment: TritonEnvironment) -> dict[st
         "PYTHONNOUSERSITE": "1",
         # From 1.29 on ONNX Runtime's wheels for Linux report every session to Microsoft unless told not to.
         "ORT_DISABLE_TELEMETRY": "1",
+        **preloaded(),
     }
     if options.device == "cpu":
         own["CUDA_VISIBLE_DEVICES"] = ""  # or Triton takes memory on every GPU it sees

@@ -16,6 +16,7 @@ import pytest
 import tritonclient.grpc as grpcclient
 from tritonclient.utils import InferenceServerException
 
+from server.allocator import preloaded
 from server.arguments import command_line_parser
 from server.environment import read_environment
 from server.errors import MissingGpuError
@@ -65,6 +66,7 @@ def test_a_clean_stop(repository: Path, number: signal.Signals) -> None:
     with running_triton(repository) as triton:
         log = triton.log()
         assert "tritonserver is ready on cpu after" in log
+        assert ("memory from jemalloc" if preloaded() else "apt install libjemalloc2") in log
         ports = (triton.http_port, triton.grpc_port, triton.metrics_port)
         assert "plus/1; HTTP 127.0.0.1:{}, gRPC 127.0.0.1:{}, metrics 127.0.0.1:{}".format(*ports) in log
         assert triton.stop(number) == 0
