@@ -12,7 +12,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := benchmarks contract gateway server training deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-page drills end-to-end perf bench bench-gpu lint format gpu-weights clean
+.PHONY: help serve test test-page drills end-to-end perf bench bench-gpu lint format gpu-weights gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -68,6 +68,10 @@ format: $(DEVELOPMENT) ## let ruff format the code
 gpu-weights: $(SERVING) ## make the GPU graphs from the committed weights
 	@.venv/bin/python -m pip install $(PIP_FLAGS) --editable '.[export]'
 	.venv/bin/python -m training.export.gpu_weights
+
+gpu-check: $(SERVING) ## on a GPU machine: does its GPU answer as the GPU graphs should?
+	@.venv/bin/python -m server install --gpu --environment .venv-triton-gpu
+	@.venv-triton-gpu/bin/python -m deploy.gpu_check
 
 clean: ## remove the environments and what benchmarks made
 	rm -rf .venv .venv-dev .venv-triton .venv-triton-gpu build/benchmarks

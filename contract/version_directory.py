@@ -106,11 +106,19 @@ class Card(_Strict):
         return self
 
 
+class Sample(_Strict):
+    """Rows of token ids, and the probabilities that a graph must give to them, `[rows, 6]`."""
+
+    rows: list[list[int]]
+    probabilities: list[list[Probability]]
+
+
 class GpuGraph(_Strict):
     """`model.gpu.json`: which file `model.gpu.onnx` is, written by whatever wrote that file.
 
     `made_from` says of which weights; `cpu_graph` is the SHA-256 of the CPU graph it belongs to;
-    the differences are between the two graphs' probabilities, on `compared_on`.
+    the differences are between the two graphs' probabilities, on `compared_on`. `sample` is what
+    `deploy.gpu_check` asks a GPU; records from before there was one have none.
     """
 
     sha256: str
@@ -120,6 +128,7 @@ class GpuGraph(_Strict):
     largest_difference: float
     compared_on: str
     tools: dict[str, str]
+    sample: Sample | None = None
 
 
 def read_card(version_directory: Path) -> Card:

@@ -56,10 +56,10 @@ class Tiles:
             return list(g.node("Split", sorted_rows, sizes, axis=0, outputs=TILES))
 
         self._rows, self._lengths = parted(order), parted(g.node("Cast", lengths, to=TensorProto.INT32))
-        span, last = g.node("Range", zero, tokens.longest, one), g.node("Sub", tokens.count, one)
+        last = g.node("Sub", g.node("ReduceSum", tokens.lengths, keepdims=0), one)
         self._tiles = []
         for tile, starts in enumerate(parted(g.node("Gather", tokens.starts, order))):
-            columns = g.node("Slice", span, g.integers(0), g.node("Gather", longest, g.integers(tile)))
+            columns = g.node("Slice", tokens.span, g.integers(0), g.node("Gather", longest, g.integers(tile)))
             # Which token stands where; past a row's end another row's or the last, masked later.
             places = g.node("Add", g.node("Unsqueeze", starts, g.integers(1)), columns)
             self._tiles.append(g.node("Min", places, last))

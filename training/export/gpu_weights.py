@@ -3,21 +3,25 @@
     python -m training.export.gpu_weights --repository model_repository
 
 Needs neither torch nor the data: the int8 weights are dequantised and written as fp16. What was made,
-and how far its answers are from the CPU graph's, stands in `model.gpu.json` beside it.
+how far its answers are from the CPU graph's, and what a GPU must answer to a few rows stands in
+`model.gpu.json` beside it.
 """
 
 import importlib.metadata
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnxruntime
 
-from contract.version_directory import CPU_GRAPH, GPU_GRAPH, GPU_RECORD, GpuGraph, read_card, sha256
+from contract.version_directory import CPU_GRAPH, GPU_GRAPH, GPU_RECORD, GpuGraph, Sample, read_card, sha256
 from training.command import TrainingError, command_parser, run_command
 from training.export.gpu_graph import build_gpu_graph
+from training.export.portable import portable
 from training.export.runtime import run, session
 from training.export.weights import Shape, from_cpu_graph
 from training.integrity import damage
@@ -25,6 +29,8 @@ from training.staging import explained, write_file
 
 MEAN_DIFFERENCE: Final = 0.02
 """What int8 activations alone, which the GPU graph does not have, may move a probability on average."""
+SAMPLE_LENGTHS: Final = (9, 0, 40, 1, 130, 2, 17, 64)
+"""Of the rows that a GPU is checked with: mixed, one of them empty, one too long."""
 _TOOLS: Final = ("onnx", "onnxruntime", "numpy")
 
 
@@ -45,9 +51,8 @@ def make_gpu_graph(version_directory: Path) -> Path:
     architecture: dict[str, Any] = dict(read_card(version_directory).architecture)
     shape = Shape(**architecture)
     model = graph_from_cpu_graph(cpu_graph, shape)
-    random = np.random.default_rng(0)
-    rows = [[int(token) for token in random.integers(5, shape.vocabulary, length)] for length in range(3, 67)]
-    difference = np.abs(run(session(model), rows) - run(session(cpu_graph), rows))
+    graph, rows = session(portable(model)), _random_rows(shape, range(3, 67))
+    difference = np.abs(run(graph, rows) - run(session(cpu_graph), rows))
     if not difference.mean() <= MEAN_DIFFERENCE:
         raise TrainingError(
             f"{gpu_graph} would differ from {CPU_GRAPH} by {difference.mean():.3f} on average;"
@@ -56,14 +61,26 @@ def make_gpu_graph(version_directory: Path) -> Path:
     unfinished = gpu_graph.with_suffix(".unfinished")
     write_file(unfinished, model.SerializeToString())
     # The record first: a graph without one is of unknown origin, a record without its graph says nothing.
-    write_record(version_directory, unfinished, f"the int8 weights of {CPU_GRAPH}", difference, "64 rows of random ids")
+    made_from, compared_on = f"the int8 weights of {CPU_GRAPH}", "64 rows of random ids"
+    write_record(version_directory, unfinished, made_from, difference, compared_on, graph, shape)
     with explained(gpu_graph):
         os.replace(unfinished, gpu_graph)
     return gpu_graph
 
 
+def _random_rows(shape: Shape, lengths: Iterable[int]) -> list[list[int]]:
+    random = np.random.default_rng(0)
+    return [[int(token) for token in random.integers(5, shape.vocabulary, length)] for length in lengths]
+
+
 def write_record(
-    version_directory: Path, gpu_graph: Path, made_from: str, difference: npt.NDArray[Any], compared_on: str
+    version_directory: Path,
+    gpu_graph: Path,
+    made_from: str,
+    difference: npt.NDArray[Any],
+    compared_on: str,
+    graph: onnxruntime.InferenceSession,
+    shape: Shape,
 ) -> None:
     """Write `model.gpu.json` for the version's CPU graph and a GPU graph.
 
@@ -73,7 +90,11 @@ def write_record(
         made_from: which weights it has.
         difference: of the two graphs' probabilities, absolute, `[rows, 6]`.
         compared_on: which rows these are.
+        graph: the file's portable form, which answers the rows that a GPU is checked with.
+        shape: of the encoder.
     """
+    rows = _random_rows(shape, SAMPLE_LENGTHS)
+    answers = [[round(float(probability), 5) for probability in row] for row in run(graph, rows)]
     record = GpuGraph(
         sha256=sha256(gpu_graph),
         made_from=made_from,
@@ -82,6 +103,7 @@ def write_record(
         largest_difference=float(f"{difference.max():.3g}"),
         compared_on=compared_on,
         tools={name: importlib.metadata.version(name) for name in _TOOLS},
+        sample=Sample(rows=rows, probabilities=answers),
     )
     write_file(version_directory / GPU_RECORD, (record.model_dump_json(indent=2) + "\n").encode())
 
