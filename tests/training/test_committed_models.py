@@ -11,8 +11,9 @@ from tritonclient.grpc import model_config_pb2
 from contract.labels import EMOTIONS
 from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, TOKENIZER, read_card, read_gpu_record, sha256
 from tests.triton_process import ROOT
-from training.export import gate
-from training.export.gpu_weights import make_gpu_graph
+from training.export import gate, gpu_graph
+from training.export.gpu_weights import SAMPLE_LENGTHS, make_gpu_graph
+from training.export.portable import portable
 from training.export.runtime import run, session
 from training.export.weights import Shape
 from training.integrity import damage
@@ -92,7 +93,12 @@ def test_gpu_weights_come_from_the_committed_ones(directory: Path, tmp_path: Pat
     assert graph == tmp_path / GPU_GRAPH
     assert read_gpu_record(tmp_path).sha256 == sha256(graph)
     assert damage(tmp_path) == []
-    layers = int(read_card(directory).architecture["layers"])
-    gate.check_format(onnx.load(graph), {"Attention": layers, "BiasGelu": layers})
-    answers = run(session(graph), [[2, 500, 3], [2, *range(600, 640), 3]])
-    assert np.isfinite(answers).all()
+    shape = Shape(**read_card(directory).architecture)  # type: ignore[arg-type]
+    gate.check_format(onnx.load(graph), gpu_graph.fused_operators(shape))
+    sample = read_gpu_record(tmp_path).sample
+    assert sample is not None
+    assert [len(row) for row in sample.rows] == list(SAMPLE_LENGTHS)
+    answers = np.array(sample.probabilities)
+    assert np.abs(answers - run(session(directory / CPU_GRAPH), sample.rows)).mean() < 0.02
+    assert (answers.std(axis=0) > 0.001).all(), "answers all alike would let a wrong GPU pass"
+    gate.check_hostile("fp16", session(portable(onnx.load(graph))), sample.rows, shape, 1e-2)

@@ -18,6 +18,7 @@ from training.export import gate
 from training.export.cpu_attention import TILES
 from training.export.cpu_graph import build_cpu_graph, fused_operators, quantise
 from training.export.gpu_graph import build_gpu_graph
+from training.export.portable import portable
 from training.export.runtime import Probabilities, run, session
 from training.export.weights import EncoderWeights, Shape, from_checkpoint, from_cpu_graph
 
@@ -67,12 +68,16 @@ def classifier(family: Family, **changes: Any) -> Classifier:
     return Classifier(model.eval(), from_checkpoint(model, MAX_LENGTH, pad_id, unk_id), rows)
 
 
+def portable_gpu_graph(weights: EncoderWeights, precision: Literal["fp32", "fp16"]) -> onnx.ModelProto:
+    return portable(build_gpu_graph(weights, precision))
+
+
 @pytest.fixture(scope="module", params=["bert", "xlm-roberta"])
 def encoder(request: pytest.FixtureRequest) -> Classifier:
     return classifier(request.param)
 
 
-@pytest.mark.parametrize("build", [build_cpu_graph, build_gpu_graph])
+@pytest.mark.parametrize("build", [build_cpu_graph, portable_gpu_graph])
 def test_fp32_graphs_equal_pytorch(encoder: Classifier, build: Callable[..., onnx.ModelProto]) -> None:
     expected = encoder.answers(encoder.rows)
     assert (expected.std(axis=0) > 0.01).all(), "answers must differ from row to row"
@@ -109,15 +114,19 @@ def test_any_number_of_rows_equals_pytorch(encoder: Classifier, count: int) -> N
 
 def test_fp16_and_int8_are_near(encoder: Classifier) -> None:
     expected = encoder.answers(encoder.rows)
-    fp16 = run(session(build_gpu_graph(encoder.weights, "fp16")), encoder.rows)
+    fp16 = run(session(portable_gpu_graph(encoder.weights, "fp16")), encoder.rows)
     int8 = run(session(build_cpu_graph(encoder.weights, "int8")), encoder.rows)
     assert 0 < np.abs(fp16 - expected).max() < gate.PARITY["fp16"]
     assert 0 < np.abs(int8 - expected).mean() < 0.02
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_neighbours_do_not_matter(encoder: Classifier, precision: Literal["fp32", "int8"]) -> None:
-    graph = session(build_cpu_graph(encoder.weights, precision))
+@pytest.mark.parametrize(
+    ("build", "precision"), [(build_cpu_graph, "fp32"), (build_cpu_graph, "int8"), (portable_gpu_graph, "fp32")]
+)
+def test_neighbours_do_not_matter(
+    encoder: Classifier, build: Callable[..., onnx.ModelProto], precision: Literal["fp32", "int8"]
+) -> None:
+    graph = session(build(encoder.weights, precision))
     alone, figures = gate.check_composition(precision, graph, encoder.rows, gate.COMPOSITION["fp32"])
     assert figures["labels_changed"] == 0
     assert np.array_equal(alone[3], run(graph, [encoder.rows[3]])[0])
@@ -145,7 +154,7 @@ def test_hostile_row_gets_its_cleaned_answer_from_pytorch(encoder: Classifier, c
     sent = [*good[:2], bad, *good[2:], bad]
     clean = gate.cleaned(bad, encoder.shape)
     expected = encoder.answers([*good[:2], clean, *good[2:], clean])
-    for build in (build_cpu_graph, build_gpu_graph):
+    for build in (build_cpu_graph, portable_gpu_graph):
         assert np.abs(run(session(build(encoder.weights, "fp32")), sent) - expected).max() < 1e-4
 
 
@@ -158,7 +167,7 @@ def test_weights_come_back(encoder: Classifier, precision: Literal["fp32", "int8
         bound = np.abs(array).max() / steps / 2 * 1.001 if precision == "int8" and array.ndim == 2 else 0
         assert back.arrays[name].shape == array.shape
         assert np.abs(back.arrays[name] - array).max() <= bound, name
-    again = run(session(build_gpu_graph(back, "fp32")), encoder.rows)
+    again = run(session(portable_gpu_graph(back, "fp32")), encoder.rows)
     assert np.abs(again - encoder.answers(encoder.rows)).max() < (1e-4 if precision == "fp32" else 0.1)
 
 

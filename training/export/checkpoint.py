@@ -18,7 +18,7 @@ from training.data import load_source, targets
 from training.export import cpu_graph, gate, gpu_graph
 from training.export.cpu_graph import build_cpu_graph
 from training.export.gpu_graph import build_gpu_graph
-from training.export.gpu_weights import graph_from_cpu_graph, write_record
+from training.export.gpu_weights import graph_from_cpu_graph, sample, write_record
 from training.export.portable import portable
 from training.export.runtime import Probabilities, session
 from training.export.weights import EncoderWeights, Shape, from_checkpoint
@@ -177,8 +177,8 @@ def _gpu_graph_through_the_gate(
         name, bound = f"GPU graph in {precision}", gate.PARITY[precision]
         measured[f"parity_gpu_{precision}"] = gate.check_parity(name, answers[precision], dev.reference, bound)
         gate.check_hostile(name, graph, dev.rows, shape, 10 * bound)
-    difference = np.abs(answers["fp16"] - served)
-    write_record(directory, directory / GPU_GRAPH, "the checkpoint", difference, "the dev split", sessions["fp16"], shape)
+    difference, asked = np.abs(answers["fp16"] - served), sample(sessions["fp16"], shape)
+    write_record(directory, directory / GPU_GRAPH, "the checkpoint", difference, "the dev split", asked)
     # In git, and so for whoever clones, there is the CPU graph alone.
     remade = session(portable(graph_from_cpu_graph(directory / CPU_GRAPH, shape)), threads=2)
     figures = gate.check_quantisation("a GPU graph made of the int8 weights", dev.truth, full, _in_batches(remade, dev))
