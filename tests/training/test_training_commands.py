@@ -35,6 +35,7 @@ from training.data import load_source, targets
 from training.export import gate
 from training.export.checkpoint import export_checkpoint
 from training.export.gpu_weights import make_gpu_graph
+from training.export.portable import portable
 from training.export.runtime import run, session
 from training.folds import fold_of_each
 from training.integrity import damage
