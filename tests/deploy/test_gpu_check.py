@@ -10,7 +10,7 @@ import pytest
 from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER, sha256
 from deploy import gpu_check
 from deploy.gpu_check import GpuCheckError, check
-from tests.triton_process import ROOT
+from tests.triton_process import ROOT, triton_environment
 from training.export.gpu_weights import make_gpu_graph
 from training.export.portable import portable
 
@@ -93,10 +93,11 @@ def run_check(python: Path, repository: Path) -> subprocess.CompletedProcess[str
 
 def test_without_a_gpu_the_command_says_so(published: Path, tmp_path: Path) -> None:
     """In Triton's own environment for CPUs: what the check imports must be there."""
-    done = run_check(ROOT / ".venv-triton/bin/python", published)
+    python = triton_environment() / "bin/python"
+    done = run_check(python, published)
     assert done.returncode == 1
     assert "a KIND_GPU instance got no GPU" in done.stderr
-    done = run_check(ROOT / ".venv-triton/bin/python", tmp_path)
+    done = run_check(python, tmp_path)
     assert (done.returncode, done.stderr) == (1, f"error: {tmp_path} holds no model.gpu.onnx: run `make gpu-weights`\n")
 
 

@@ -1,17 +1,9 @@
 """The graph for GPUs: fp16, no padding, packed attention; same inputs and output as the CPU's.
 
-As in the CPU graph hidden states are `[tokens, hidden]` over all rows, and the last layer answers for each
-row's first token alone. What differs comes from where it runs:
-
-- Attention is one operator, ONNX Runtime's PackedAttention, which takes tokens without padding. On an H100 it
-  and what is said below serve 2.5 times the texts/s that Attention on a padded tile did.
-- It has a fast kernel for heads of a multiple of 8 alone, so heads are padded to one with zeros. These add
-  nothing to a product of a query and a key, and the context's are met by zeros in the next weight.
-- The ids are cleaned on the CPU, and only what the encoder reads of them is copied to the GPU: see
-  `graph.clean_tokens`.
-
-PackedAttention has no CPU kernel. `portable.portable` writes the same graph without it, for checks where no GPU is;
-`deploy.gpu_check` is the check on one.
+Hidden states are `[tokens, hidden]` over all rows, and the last layer answers for each row's first token alone, as
+in the CPU graph. Attention is ONNX Runtime's PackedAttention, which has no CPU kernel: `portable.portable` writes the
+same graph without it, for checks where no GPU is, and `deploy.gpu_check` is the check on one. docs/publishing.md says
+why the graph is arranged so, and what it gains.
 """
 
 from math import sqrt
@@ -25,6 +17,7 @@ from training.export.graph import CONTRIB, GraphWriter, Tokens, clean_tokens
 from training.export.weights import EncoderWeights, Shape
 
 HEAD_MULTIPLE: Final = 8
+"""PackedAttention's fast kernels take heads of such sizes alone."""
 
 
 def fused_operators(shape: Shape) -> dict[str, int]:
@@ -93,7 +86,10 @@ def _cumulative(g: GraphWriter, tokens: Tokens) -> str:
 
 
 def _with_padded_heads(weights: EncoderWeights) -> dict[str, Any]:
-    """The weights' arrays; heads of `qkv`'s columns and `context`'s rows padded to a multiple of `HEAD_MULTIPLE`."""
+    """The weights' arrays; heads of `qkv`'s columns and `context`'s rows padded to a multiple of `HEAD_MULTIPLE`.
+
+    The zeros add nothing to a product of a query and a key, and those of the context are met by zeros in its weight.
+    """
     shape, arrays = weights.shape, dict(weights.arrays)
     size = shape.hidden // shape.heads
     missing = -size % HEAD_MULTIPLE

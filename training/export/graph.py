@@ -107,7 +107,7 @@ def clean_tokens(g: GraphWriter, shape: Shape) -> Tokens:
     become `[UNK]`; a row is cut to `max_length`; a row with nothing left becomes one `[UNK]`.
     All of it without a rows × tokens matrix over the raw input, which may be very long.
 
-    Forty tiny operators, each of which would cost a GPU more than its work. So they are written in a way that
+    Some forty tiny operators, each of which would cost a GPU more than its work. So they are written in a way that
     lets ONNX Runtime's CUDA provider leave them to the CPU: whatever comes from a `Shape`, and takes nothing
     beside it but graph inputs and small constants (its `GetCpuPreferredNodes`, and no bool input).
     """
