@@ -60,8 +60,9 @@ Start = Callable[[], AbstractContextManager[Target]]
 def subjects(texts: Workload, version_directory: Path, settings: HttpSettings) -> list[Subject]:
     """This project with each number of gateway workers, and every peer."""
     requests = {count: wrk.bodies(texts.texts, count) for count in settings.texts_per_request}
+    # A machine drifts, so what is compared most is measured one after the other: one gateway worker and the first peer.
     started: list[tuple[str, Start]] = [
-        (ours(workers), functools.partial(_our_own, settings, workers)) for workers in settings.gateway_workers
+        (ours(count), functools.partial(_our_own, settings, count)) for count in reversed(settings.gateway_workers)
     ]
     started += _peers(version_directory)
     return [Subject(PART, name, _under_load(start, requests, settings)) for name, start in started]
@@ -138,8 +139,8 @@ def _peers(version_directory: Path) -> list[tuple[str, Start]]:
         return name, functools.partial(_peer, name, environment, arguments, variables)
 
     found = []
-    for precision, graph in (("fp32", padded / FP32), ("int8", padded / INT8)):
-        for workers in (1, 2):
+    for precision, graph in (("int8", padded / INT8), ("fp32", padded / FP32)):
+        for workers in (2, 1):
             name = fastapi(precision, workers)
             found.append(uvicorn(name, "fastapi", "fastapi_onnx", graph, workers))
     for workers in (1, 2):
