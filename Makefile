@@ -12,7 +12,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := benchmarks contract gateway server training deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-page drills end-to-end perf bench bench-gpu lint format gpu-weights gpu-check clean
+.PHONY: help serve test test-page drills end-to-end perf bench compare bench-gpu lint format gpu-weights gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -50,6 +50,11 @@ perf: $(SERVING) $(DEVELOPMENT) ## measure Triton with perf_analyzer; TEXTS=file
 bench: $(SERVING) $(DEVELOPMENT) ## measure everything beside its peers and write benchmarks/REPORT.md; TEXTS=file
 	@.venv/bin/python -m server install
 	@.venv-dev/bin/python -m benchmarks $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
+
+# Another checkout that has served once: make compare OTHER=build/earlier TEXTS=texts.txt
+compare: $(SERVING) $(DEVELOPMENT) ## measure this checkout and another one in turn, and print ratios; OTHER=checkout TEXTS=file
+	@.venv/bin/python -m server install
+	@.venv-dev/bin/python -m benchmarks.against $(OTHER) $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
 
 bench-gpu: $(SERVING) $(DEVELOPMENT) ## the same for Triton on a GPU, in benchmarks/gpu/REPORT.md; TEXTS=file
 	@.venv/bin/python -m server install --gpu --environment .venv-triton-gpu

@@ -42,16 +42,21 @@ def free_ports(count: int) -> list[int]:
 
 @contextlib.contextmanager
 def running(
-    name: str, command: list[str], url: str, ready: Callable[[], bool], variables: dict[str, str] | None = None
+    name: str,
+    command: list[str],
+    url: str,
+    ready: Callable[[], bool],
+    variables: dict[str, str] | None = None,
+    directory: Path = ROOT,
 ) -> Iterator[Server]:
-    """Start a program, wait until `ready`, and stop it and all its children afterwards.
+    """Start a program in a directory, wait until `ready`, and stop it and all its children afterwards.
 
     Raises:
         BenchmarkError: it ends before it is ready, or isn't in time; says its last words.
     """
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            command, cwd=ROOT, env={**os.environ, **(variables or {})}, stdin=subprocess.DEVNULL,
+            command, cwd=directory, env={**os.environ, **(variables or {})}, stdin=subprocess.DEVNULL,
             stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
