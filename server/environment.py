@@ -14,18 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from server.errors import TritonEnvironmentError, WrongPythonError
+from server import pythons
+from server.errors import MissingLibpythonError, TritonEnvironmentError, WrongPythonError
+from server.host import missing_libpython
 
 ROOM: Final = Path(__file__).resolve().parent
 STAMP: Final = "triton-environment.sha256"
 INSTALL: Final = "python -m server install"
+_VENV_PACKAGE: Final = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
 
 # Runs in the environment's Python, so that its own sysconfig and site-packages answer.
 _PROBE: Final = """
-import importlib.metadata as metadata, json, sys, sysconfig
+import ctypes, importlib.metadata as metadata, json, sys, sysconfig
 def version(name):
     try: return metadata.version(name)
     except metadata.PackageNotFoundError: return None
+def loads(library):
+    try: return bool(ctypes.CDLL(library))
+    except OSError: return False
 names = ("nvidia-pytriton", "numpy", "onnxruntime", "onnxruntime-gpu")
 print(json.dumps({
     "version": "%d.%d" % sys.version_info[:2],
@@ -34,6 +40,7 @@ print(json.dumps({
         (sysconfig.get_config_var("LIBDIR") or "") + "/" +
         (sysconfig.get_config_var("MULTIARCH") or ""), sys.base_prefix + "/lib"],
     "packages": {name: version(name) for name in names},
+    "loader_has_libpython": loads("libpython%d.%d.so.1.0" % sys.version_info[:2]),
 }))
 """
 
@@ -50,6 +57,8 @@ class TritonEnvironment:
     """Where the interpreter's shared libpython may lie."""
     packages: dict[str, str | None]
     """Version of each package that matters, None if it isn't there."""
+    loader_has_libpython: bool = False
+    """Whether the loader finds a libpython of this version by itself, if of another build."""
 
     @property
     def tritonserver(self) -> Path:
@@ -68,6 +77,22 @@ class TritonEnvironment:
         return stubs / self.python_version / "triton_python_backend_stub"
 
     @property
+    def libraries(self) -> Path:
+        """The libraries that NVIDIA's wheel brings along."""
+        return self.site_packages / "nvidia_pytriton.libs"
+
+    @property
+    def libpython(self) -> Path | None:
+        """The interpreter's own shared libpython, None if it has none (the loader may know another)."""
+        paths = (path / f"libpython{self.python_version}.so.1.0" for path in self.library_directories)
+        return next((path for path in paths if path.is_file()), None)
+
+    @property
+    def bundled_libpythons(self) -> list[Path]:
+        """Where the wheel keeps a libpython of its own for this version, as it does from 3.13 on."""
+        return sorted(self.libraries.glob(f"libpython3-*.{self.python_version.partition('.')[2]}.so.1.0"))
+
+    @property
     def library_path(self) -> str:
         """LD_LIBRARY_PATH for tritonserver and its stubs.
 
@@ -75,12 +100,9 @@ class TritonEnvironment:
         system's, which may be another build of the same version. The variable's own value
         comes last: in some containers it alone leads to the NVIDIA driver.
         """
-        name = f"libpython{self.python_version}.so.1.0"
-        libpython = [str(path) for path in self.library_directories if (path / name).is_file()]
+        own = [str(self.libpython.parent)] if self.libpython else []
         inherited = os.environ.get("LD_LIBRARY_PATH", "")
-        return ":".join(
-            [*libpython[:1], str(self.site_packages / "nvidia_pytriton.libs"), *filter(None, inherited.split(":"))]
-        )
+        return ":".join([*own, str(self.libraries), *filter(None, inherited.split(":"))])
 
 
 def read_environment(directory: Path) -> TritonEnvironment:
@@ -111,6 +133,7 @@ def read_environment(directory: Path) -> TritonEnvironment:
         site_packages=Path(found["site_packages"]),
         library_directories=tuple(Path(path) for path in found["library_directories"]),
         packages=found["packages"],
+        loader_has_libpython=found["loader_has_libpython"],
     )
 
 
@@ -118,15 +141,15 @@ def check_environment(environment: TritonEnvironment, *, gpu: bool = False) -> N
     """Check that an environment can run tritonserver with the ONNX Runtime backend.
 
     Raises:
-        WrongPythonError: its Python is neither 3.11 nor 3.12.
+        WrongPythonError: its Python is none that serves.
         TritonEnvironmentError: a package is missing, too new, or excludes another.
     """
     where = f"Triton's environment {environment.directory}"
     install = f"{INSTALL} --gpu" if gpu else INSTALL
-    if environment.python_version not in ("3.11", "3.12"):
+    if not pythons.serves(tuple(map(int, environment.python_version.split(".")))):
         raise WrongPythonError(
-            f"{where} has Python {environment.python_version}, and the stack needs 3.11 or "
-            f"3.12: delete it, then run {install} with one of these."
+            f"{where} has Python {environment.python_version}, and the stack needs {pythons.NAMES}: "
+            f"delete it, then run {install} with one of these."
         )
     packages = environment.packages
     files = (environment.tritonserver, environment.python_backend, environment.stub)
@@ -135,14 +158,12 @@ def check_environment(environment: TritonEnvironment, *, gpu: bool = False) -> N
         raise TritonEnvironmentError(
             f"{where} is incomplete (nvidia-pytriton: {', '.join(lost) or 'not installed'}): {install}."
         )
-    numpy = packages["numpy"]
-    if numpy is None:
-        raise TritonEnvironmentError(f"{where} is incomplete (no numpy): {install}.")
-    if int(numpy.partition(".")[0]) >= 2:
+    if any(not path.is_symlink() for path in environment.bundled_libpythons):
         raise TritonEnvironmentError(
-            f"{where} has numpy {numpy}, with which Triton 2.51's Python backend fails every "
-            f"request; it needs numpy below 2: {install}."
+            f"{where} is incomplete (its stub would run another build of Python than its own): {install}."
         )
+    if packages["numpy"] is None:
+        raise TritonEnvironmentError(f"{where} is incomplete (no numpy): {install}.")
     runtimes = [name for name in ("onnxruntime", "onnxruntime-gpu") if packages[name]]
     if not runtimes:
         raise TritonEnvironmentError(f"{where} is incomplete (no onnxruntime): {install}.")
@@ -177,6 +198,7 @@ def install(directory: Path, *, gpu: bool = False) -> bool:
 
     Raises:
         TritonEnvironmentError: `venv` is missing, pip failed, or something else is there.
+        MissingLibpythonError: this Python has no shared library.
     """
     requirements = requirements_file(gpu=gpu)
     stamp = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
@@ -203,16 +225,19 @@ def _build(directory: Path, requirements: Path) -> None:
         import ensurepip  # noqa: F401 - Debian splits it off, and venv then fails without a word
     except ImportError:
         raise TritonEnvironmentError(
-            "this Python has no ensurepip, so it can't make an environment: on Debian and "
-            "Ubuntu apt install python3-venv, then run this again."
+            f"this Python has no ensurepip, so it can't make an environment: on Debian and "
+            f"Ubuntu apt install {_VENV_PACKAGE}, then run this again."
         ) from None
     try:
         venv.create(directory, with_pip=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise TritonEnvironmentError(
             f"can't make an environment in {directory} ({error}): on Debian and Ubuntu apt "
-            f"install python3-venv; otherwise see whether the disk is full or read-only."
+            f"install {_VENV_PACKAGE}; otherwise see whether the disk is full or read-only."
         ) from None
+    environment = read_environment(directory)
+    if environment.libpython is None and not environment.loader_has_libpython:
+        raise MissingLibpythonError(missing_libpython(environment.python_version))
     pip = [str(directory / "bin/python"), "-m", "pip"]
     options = ["--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary=:all:"]
     done = subprocess.run(  # noqa: S603 - our own command
@@ -225,6 +250,20 @@ def _build(directory: Path, requirements: Path) -> None:
             f"pip could not install {requirements.name} (its own words are above): see whether "
             f"the network and the package index answer, then run this again."
         )
+    _link_libpython(environment)
+
+
+def _link_libpython(environment: TritonEnvironment) -> None:
+    """Let the stub run the libpython of the environment's own interpreter, not the wheel's.
+
+    The one that the wheel brings for Python 3.13 is another build: it looks for modules in files
+    (`math` for one) that Debian's and uv's interpreters hold inside.
+    """
+    for bundled in environment.bundled_libpythons:
+        if environment.libpython is None:
+            raise MissingLibpythonError(missing_libpython(environment.python_version))
+        bundled.unlink()
+        bundled.symlink_to(environment.libpython)
 
 
 def _stamp_of(directory: Path) -> str | None:

@@ -84,16 +84,26 @@ def check_libraries(program: Path, library_path: str, python_version: str) -> No
     if not missing:
         return
     if any("libpython" in line for line in missing):
-        raise MissingLibpythonError(
-            f"Python {python_version} has no shared library here, and Triton's Python backend "
-            f"links it ({missing[0]}). Install it: on Debian and Ubuntu apt install "
-            f"libpython{python_version}; with pyenv PYTHON_CONFIGURE_OPTS=--enable-shared "
-            f"pyenv install --force {python_version}; then python -m server install."
-        )
+        raise MissingLibpythonError(missing_libpython(python_version, missing[0]))
     raise MissingLibpythonError(
         f"Triton's Python backend ({program.name}) misses a library: {'; '.join(missing)}. "
         f"Reinstall Triton's environment (delete it, then python -m server install), or "
         f"{IN_A_CONTAINER}."
+    )
+
+
+def missing_libpython(python_version: str, seen: str = "") -> str:
+    """What is wrong without a shared libpython, and what to do.
+
+    Args:
+        python_version: such as `3.11`.
+        seen: the loader's own words, if it has been asked.
+    """
+    return (
+        f"Python {python_version} has no shared library here, and Triton's Python backend "
+        f"links it{f' ({seen})' if seen else ''}. Install it: on Debian and Ubuntu apt install "
+        f"libpython{python_version}; with pyenv PYTHON_CONFIGURE_OPTS=--enable-shared "
+        f"pyenv install --force {python_version}; then python -m server install."
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]
 
-from server.onnxruntime_backend import autocomplete
+from server.onnxruntime_backend import autocomplete, strings, tensors
 from server.onnxruntime_backend.batching import (
     Array,
     Shape,
@@ -75,6 +75,8 @@ class TritonPythonModel:
         self._output_names = [output.name for output in config.outputs]
         self._ragged = {tensor.name for tensor in config.inputs if tensor.ragged}
         self._text = {tensor.name for tensor in config.inputs if tensor.data_type == "TYPE_STRING"}
+        if any(tensor.data_type == "TYPE_STRING" for tensor in (*config.inputs, *config.outputs)):
+            strings.prepare()
         self._scattered = {output.target: output.source for output in config.batch_outputs}
         self._first_input = config.inputs[0].name
 
@@ -110,33 +112,36 @@ class TritonPythonModel:
             return self._answer_all(requests[:middle]) + self._answer_all(requests[middle:])
 
     def _answer(self, requests: list[Any]) -> list[Any]:
-        tensors = self._read(requests)
-        shapes = {name: [part.shape for part in parts] for name, parts in tensors.items()}
+        given = self._read(requests)
+        shapes = {name: [part.shape for part in parts] for name, parts in given.items()}
         outputs = self._empty_outputs(shapes) or self._run(
-            self._output_names, self._feed(tensors, shapes), self._run_options
+            self._output_names, self._feed(given, shapes), self._run_options
         )
         answers = [
             self._hand_out(name, output, shapes) for name, output in zip(self._output_names, outputs, strict=True)
         ]
         if len(answers) == 1:  # the short way, for every request pays it
             (name,), (parts,) = self._output_names, answers
-            return [pb_utils.InferenceResponse([pb_utils.Tensor(name, part)]) for part in parts]
+            return [pb_utils.InferenceResponse([tensors.answer(name, part)]) for part in parts]
         by_request = zip(*answers, strict=True)
         return [self._respond(*pair) for pair in zip(requests, by_request, strict=True)]
 
     def _read(self, requests: list[Any]) -> dict[str, list[Array]]:
         inputs = self._config.inputs
         if len(inputs) == 1 and not inputs[0].optional:  # the short way, for every request pays it
-            return {self._first_input: [request.inputs()[0].as_numpy() for request in requests]}
-        tensors: dict[str, list[Array]] = {}
+            read = strings.read if self._text else tensors.read
+            return {self._first_input: [read(request.inputs()[0]) for request in requests]}
+        given: dict[str, list[Array]] = {}
         for request in requests:
             for tensor in request.inputs():
-                tensors.setdefault(tensor.name(), []).append(tensor.as_numpy())
-        return tensors
+                name = tensor.name()
+                read = strings.read if name in self._text else tensors.read
+                given.setdefault(name, []).append(read(tensor))
+        return given
 
-    def _feed(self, tensors: dict[str, list[Array]], shapes: dict[str, list[Shape]]) -> dict[str, Array]:
+    def _feed(self, given: dict[str, list[Array]], shapes: dict[str, list[Shape]]) -> dict[str, Array]:
         feed = {
-            name: join_ragged(parts) if name in self._ragged else join_rows(parts) for name, parts in tensors.items()
+            name: join_ragged(parts) if name in self._ragged else join_rows(parts) for name, parts in given.items()
         }
         for made in self._config.batch_inputs:
             feed[made.target] = batch_input(made.kind, made.data_type, shapes[made.source])
@@ -164,7 +169,7 @@ class TritonPythonModel:
         wanted = request.requested_output_names()
         return pb_utils.InferenceResponse(
             [
-                pb_utils.Tensor(name, array)
+                tensors.answer(name, array)
                 for name, array in zip(self._output_names, answer, strict=True)
                 if not wanted or name in wanted
             ]

@@ -1,0 +1,21 @@
+"""Which Pythons serve: those that NVIDIA's wheel has a stub for and every pinned package a wheel.
+
+Like `__main__.py` readable for every Python 3 (and 2.7): the Makefile asks it of each it finds.
+"""
+
+VERSIONS = ((3, 11), (3, 12), (3, 13))
+NAMES = "3.11, 3.12 or 3.13"
+
+
+def serves(version_info):  # type: ignore[no-untyped-def] # annotations are no Python 2
+    """Whether a Python of this `sys.version_info` serves."""
+    return tuple(version_info[:2]) in VERSIONS
+
+
+def refusal(executable, version_info):  # type: ignore[no-untyped-def]
+    """One sentence for somebody whose Python does not."""
+    return (
+        "this needs Python {0}, and {1} is Python {2}.{3}. Install one of them (Debian 13: apt install python3.13-venv "
+        "libpython3.13; Debian 12 the same with 3.11; Ubuntu 24.04 with 3.12) and run make serve PYTHON=python3.13, or "
+        "let uv download one into build/python with make python and run make serve again."
+    ).format(NAMES, executable, *version_info[:2])
