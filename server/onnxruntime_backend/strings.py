@@ -57,7 +57,8 @@ def prepare() -> None:
         ConfigurationError: the stub's tensors are not laid out as they are known to be.
     """
     name, text = "name of the probe", b"as long as this"
-    found = _inside(pb_utils.Tensor(name, np.array([[text, b""]], dtype=object)))
+    probe = pb_utils.Tensor(name, np.array([[text, b""]], dtype=object))
+    found = _inside(probe)
     known = (
         (found.name_length, found.data_type, found.memory_type, found.memory_type_id, found.byte_size)
         == (len(name), _BYTES, 0, 0, 0)
@@ -108,6 +109,7 @@ def answer(name: str, array: Array) -> Any:
 
 
 def _inside(tensor: Any) -> _PbTensor:
+    """The C++ object itself, which lives as long as the tensor does."""
     address = ctypes.c_void_p.from_address(id(tensor) + _PYBIND11_VALUE).value
     assert address is not None  # noqa: S101 - no Python object is without its C++ object
     return _PbTensor.from_address(address)
