@@ -1,6 +1,7 @@
-# The first Python 3.11 or 3.12 there is; `make serve PYTHON=…` names another.
-PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; \
+# The first Python that serves, what `make python` has made included; `make serve PYTHON=…` names another.
+PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11 build/python/*/bin/python3.13; do \
+	$$p -c 'import sys; sys.path.insert(0, "."); from server.pythons import serves; \
+	sys.exit(not serves(sys.version_info))' 2>/dev/null && echo $$p && break; \
 	done),python3)
 DEVICE ?= cpu
 # Passed to python -m deploy.local; after --, to the gateway: make serve FLAGS="-- --port 9000"
@@ -12,7 +13,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := benchmarks contract gateway server training deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-page drills end-to-end perf bench compare bench-gpu lint format gpu-weights gpu-check clean
+.PHONY: help serve python test test-pythons test-page drills end-to-end perf bench compare bench-gpu lint format gpu-weights gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -22,9 +23,21 @@ serve: $(SERVING) ## start Triton and the gateway on this machine (DEVICE=gpu fo
 	@exec .venv/bin/python -m deploy.local --device $(DEVICE) \
 		$(if $(filter gpu,$(DEVICE)),--environment .venv-triton-gpu) $(FLAGS)
 
+# uv's, or from wherever UV_PYTHON_INSTALL_MIRROR says. Nothing else here downloads an interpreter.
+UV := build/uv/bin/uv
+python: ## for a system without Python 3.11 to 3.13: let uv download 3.13 into build/python
+	@command -v uv > /dev/null || test -x $(UV) || { echo "Preparing $(UV) (once)" && \
+		python3 -m venv build/uv && build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9; }
+	@PATH="$$PATH:$(dir $(abspath $(UV)))" uv python install --no-bin --install-dir build/python 3.13
+	@echo "make serve takes build/python where no other Python serves, or PYTHON=$$(echo build/python/*/bin/python3.13)"
+
 test: $(SERVING) $(DEVELOPMENT) ## run all tests, on the real tritonserver
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest
+
+# The backend alone, with each Python that is here: their environments are made on first use, and stay.
+test-pythons: $(SERVING) $(DEVELOPMENT) ## test the backend with Python 3.11, 3.12 and 3.13, as far as they are here
+	@.venv-dev/bin/python -m tests.pythons
 
 test-page: $(SERVING) $(DEVELOPMENT) ## test the page in a real Chromium
 	@.venv/bin/python -m server install
@@ -78,8 +91,8 @@ gpu-check: $(SERVING) ## on a GPU machine: does its GPU answer as the GPU graphs
 	@.venv/bin/python -m server install --gpu --environment .venv-triton-gpu
 	@.venv-triton-gpu/bin/python -m deploy.gpu_check
 
-clean: ## remove the environments and what benchmarks made
-	rm -rf .venv .venv-dev .venv-triton .venv-triton-gpu build/benchmarks
+clean: ## remove the environments, and what benchmarks and make python made
+	rm -rf .venv .venv-dev .venv-triton .venv-triton-gpu build/benchmarks build/python build/pythons build/uv
 
 $(SERVING): pyproject.toml constraints.txt
 	@$(PYTHON) -m server check --host-only
