@@ -25,13 +25,10 @@ _VENV_PACKAGE: Final = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
 
 # Runs in the environment's Python, so that its own sysconfig and site-packages answer.
 _PROBE: Final = """
-import ctypes, importlib.metadata as metadata, json, sys, sysconfig
+import importlib.metadata as metadata, json, sys, sysconfig
 def version(name):
     try: return metadata.version(name)
     except metadata.PackageNotFoundError: return None
-def loads(library):
-    try: return bool(ctypes.CDLL(library))
-    except OSError: return False
 names = ("nvidia-pytriton", "numpy", "onnxruntime", "onnxruntime-gpu")
 print(json.dumps({
     "version": "%d.%d" % sys.version_info[:2],
@@ -40,7 +37,6 @@ print(json.dumps({
         (sysconfig.get_config_var("LIBDIR") or "") + "/" +
         (sysconfig.get_config_var("MULTIARCH") or ""), sys.base_prefix + "/lib"],
     "packages": {name: version(name) for name in names},
-    "loader_has_libpython": loads("libpython%d.%d.so.1.0" % sys.version_info[:2]),
 }))
 """
 
@@ -57,8 +53,6 @@ class TritonEnvironment:
     """Where the interpreter's shared libpython may lie."""
     packages: dict[str, str | None]
     """Version of each package that matters, None if it isn't there."""
-    loader_has_libpython: bool = False
-    """Whether the loader finds a libpython of this version by itself, if of another build."""
 
     @property
     def tritonserver(self) -> Path:
@@ -83,7 +77,7 @@ class TritonEnvironment:
 
     @property
     def libpython(self) -> Path | None:
-        """The interpreter's own shared libpython, None if it has none (the loader may know another)."""
+        """The interpreter's own shared libpython, None if it has none."""
         paths = (path / f"libpython{self.python_version}.so.1.0" for path in self.library_directories)
         return next((path for path in paths if path.is_file()), None)
 
@@ -133,7 +127,6 @@ def read_environment(directory: Path) -> TritonEnvironment:
         site_packages=Path(found["site_packages"]),
         library_directories=tuple(Path(path) for path in found["library_directories"]),
         packages=found["packages"],
-        loader_has_libpython=found["loader_has_libpython"],
     )
 
 
@@ -236,7 +229,7 @@ def _build(directory: Path, requirements: Path) -> None:
             f"install {_VENV_PACKAGE}; otherwise see whether the disk is full or read-only."
         ) from None
     environment = read_environment(directory)
-    if environment.libpython is None and not environment.loader_has_libpython:
+    if environment.libpython is None and not _loader_finds(f"libpython{environment.python_version}.so.1.0"):
         raise MissingLibpythonError(missing_libpython(environment.python_version))
     pip = [str(directory / "bin/python"), "-m", "pip"]
     options = ["--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary=:all:"]
@@ -251,6 +244,13 @@ def _build(directory: Path, requirements: Path) -> None:
             f"the network and the package index answer, then run this again."
         )
     _link_libpython(environment)
+
+
+def _loader_finds(library: str) -> bool:
+    """Whether the loader knows a library by itself; tried in a process that loads nothing else of ours."""
+    program = f"import ctypes; ctypes.CDLL({library!r})"
+    tried = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)  # noqa: S603
+    return tried.returncode == 0
 
 
 def _link_libpython(environment: TritonEnvironment) -> None:

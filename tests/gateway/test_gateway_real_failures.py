@@ -57,11 +57,11 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 def ids(request):
-    return pb_utils.get_input_tensor_by_name(request, "input_ids").as_numpy()
+    return np.from_dlpack(pb_utils.get_input_tensor_by_name(request, "input_ids"))
 
 def answer(request, width):
     values = np.full((len(ids(request)), width), 0.5, dtype=np.float32)
-    return pb_utils.InferenceResponse([pb_utils.Tensor("probabilities", values)])
+    return pb_utils.InferenceResponse([pb_utils.Tensor.from_dlpack("probabilities", values)])
 
 def error(request, code):
     code = getattr(pb_utils.TritonError, code)

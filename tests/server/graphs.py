@@ -41,6 +41,12 @@ def identity(data_type: int, shape: Sequence[str | int] = ("b", 3)) -> onnx.Mode
     return graph([helper.make_node("Identity", ["x"], ["y"])], *tensors)
 
 
+def places_of_non_zeros() -> onnx.ModelProto:
+    """y int64 [1, k]: where x [n] is not zero; k may be none."""
+    tensors = [("x", TensorProto.FLOAT, ["n"])], [("y", TensorProto.INT64, [1, "k"])]
+    return graph([helper.make_node("NonZero", ["x"], ["y"])], *tensors)
+
+
 def add_constant(value: float) -> onnx.ModelProto:
     """y [b, 3] = x + value."""
     constant = helper.make_tensor("value", TensorProto.FLOAT, [1], [value])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 import time
 import urllib.error
@@ -77,6 +78,10 @@ def write_repository(repository: Path) -> None:
     write_model(repository, "pairs", graphs.pair_sums(), config(*pairs))
     unbatched = config([tensor("x", "TYPE_FP32", "[ -1, 3 ]")], [tensor("y", "TYPE_FP32", "[ -1, 3 ]")], 0)
     write_model(repository, "unbatched", graphs.add_constant(1.0), unbatched)
+    places = config([tensor("x", "TYPE_FP32", "[ -1 ]")], [tensor("y", "TYPE_INT64", "[ 1, -1 ]")], 0)
+    write_model(repository, "places", graphs.places_of_non_zeros(), places)
+    texts = [tensor("x", "TYPE_STRING", "[ -1 ]")], [tensor("y", "TYPE_STRING", "[ -1 ]")]
+    write_model(repository, "texts", graphs.identity(TensorProto.STRING, ("b", "n")), config(*texts, 8, BATCHING))
     outputs = [tensor(name, "TYPE_FP32", "[ 3 ]") for name in ("double", "negative")]
     write_model(repository, "two_outputs", graphs.two_outputs(), config([X3], outputs))
     versions = config([X3], [Y3], 8, "version_policy { latest { num_versions: 2 } }")
@@ -218,6 +223,49 @@ def test_data_types(client: Client, name: str) -> None:
     answer = ask(client, f"type_{name.lower()}", given, name).as_numpy("y")
     assert answer.dtype == dtype
     assert answer.tolist() == given.tolist()
+
+
+def test_an_output_without_elements(client: Client) -> None:
+    for given, expected in (([1, 0, 2], [[0, 2]]), ([0, 0], [[]]), ([0, 1], [[1]])):
+        answer = ask(client, "places", np.array(given, np.float32)).as_numpy("y")
+        assert (answer.dtype, answer.tolist()) == (np.int64, expected)
+
+
+TEXTS = [b"", b"\0", b"a\0b\0", "радость".encode(), b"x" * 70_000, "😱".encode(), b" \n"]
+
+
+def test_texts_of_many_requests(client: Client) -> None:
+    """Nuls, nothing, long ones; several rows; in batches with others' and again after them."""
+    requests = [np.array([[text, b"|"]] * (1 + i % 3), dtype=object) for i, text in enumerate(TEXTS * 3)]
+    answered, executed = counts(client, "texts")
+    results = together([lambda r=r: ask(client, "texts", r, "BYTES") for r in requests])
+    assert [result.as_numpy("y").tolist() for result in results] == [request.tolist() for request in requests]
+    now_answered, now_executed = counts(client, "texts")
+    assert now_answered - answered == len(requests)
+    assert now_executed - executed < len(requests)
+
+
+@pytest.mark.parametrize("encoded", [b"\1\0\0\0a", b"\1\0\0\0a\1\0\0", b"\1\0\0\0a\xff\0\0\0b", b"\0\0\0\0" * 3])
+def test_texts_that_are_not_as_many_as_the_shape_says(client: Client, encoded: bytes) -> None:
+    given = grpcclient.InferInput("x", [1, 2], "BYTES")
+    given._raw_content = encoded  # what set_data_from_numpy makes of whole texts
+    with pytest.raises(InferenceServerException) as error:
+        client.infer("texts", [given], client_timeout=30)
+    assert error.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert ask(client, "texts", np.array([[b"a", b"b"]], dtype=object), "BYTES").as_numpy("y").tolist() == [[b"a", b"b"]]
+
+
+def test_answers_are_released_without_a_complaint(triton: TritonProcess, client: Client) -> None:
+    """An answer's memory is freed once, and nothing is printed for it."""
+    megabytes = 4
+    given = np.arange(megabytes * 2**18 // 3 * 3, dtype=np.float32).reshape(-1, 3)
+    for _ in range(5):
+        ask(client, "unbatched", given)
+    before = triton.memory_bytes
+    for _ in range(60):
+        assert np.array_equal(ask(client, "unbatched", given).as_numpy("y"), given + 1)
+    assert triton.memory_bytes - before < 60 * megabytes * 2**20 // 3
+    assert not re.findall(r".*(?:Exception ignored|PyCapsule).*", triton.log())
 
 
 def test_text_that_is_not_utf8_is_refused(client: Client) -> None:
