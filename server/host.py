@@ -83,8 +83,9 @@ def check_libraries(program: Path, library_path: str, python_version: str) -> No
     missing = [line.strip() for line in lines if "not found" in line]
     if not missing:
         return
-    if any("libpython" in line for line in missing):
-        raise MissingLibpythonError(missing_libpython(python_version, missing[0]))
+    libpython = next((line for line in missing if "libpython" in line), None)
+    if libpython:
+        raise MissingLibpythonError(missing_libpython(python_version, libpython))
     raise MissingLibpythonError(
         f"Triton's Python backend ({program.name}) misses a library: {'; '.join(missing)}. "
         f"Reinstall Triton's environment (delete it, then python -m server install), or "

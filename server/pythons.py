@@ -7,15 +7,16 @@ VERSIONS = ((3, 11), (3, 12), (3, 13))
 NAMES = "3.11, 3.12 or 3.13"
 
 
-def serves(version_info):  # type: ignore[no-untyped-def] # annotations are no Python 2
+def serves(version_info):  # type: (tuple[int, ...]) -> bool
     """Whether a Python of this `sys.version_info` serves."""
     return tuple(version_info[:2]) in VERSIONS
 
 
-def refusal(executable, version_info):  # type: ignore[no-untyped-def]
+def refusal(executable, version_info):  # type: (str, tuple[int, ...]) -> str
     """One sentence for somebody whose Python does not."""
+    found = "{0} is Python {1}.{2}".format(executable, *version_info[:2])
     return (
-        "this needs Python {0}, and {1} is Python {2}.{3}. Install one of them (Debian 13: apt install python3.13-venv "
-        "libpython3.13; Debian 12 the same with 3.11; Ubuntu 24.04 with 3.12) and run make serve PYTHON=python3.13, or "
-        "let uv download one into build/python with make python and run make serve again."
-    ).format(NAMES, executable, *version_info[:2])
+        "this needs Python " + NAMES + ", and " + found + ". Install one of them (Debian 13: apt install "
+        "python3.13-venv libpython3.13; Debian 12 the same with 3.11; Ubuntu 24.04 with 3.12) and name it: make serve "
+        "PYTHON=python3.13. Or let uv download one into build/python: make python, then make serve."
+    )

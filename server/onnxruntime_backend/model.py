@@ -140,9 +140,7 @@ class TritonPythonModel:
         return given
 
     def _feed(self, given: dict[str, list[Array]], shapes: dict[str, list[Shape]]) -> dict[str, Array]:
-        feed = {
-            name: join_ragged(parts) if name in self._ragged else join_rows(parts) for name, parts in given.items()
-        }
+        feed = {name: join_ragged(parts) if name in self._ragged else join_rows(parts) for name, parts in given.items()}
         for made in self._config.batch_inputs:
             feed[made.target] = batch_input(made.kind, made.data_type, shapes[made.source])
         for name in self._text:

@@ -25,7 +25,7 @@ _PYBIND11_VALUE: Final = 16  # offset of the C++ object's address in its Python 
 class _PbTensor(ctypes.Structure):
     """The fields of the stub's PbTensor up to the one that is needed here."""
 
-    _fields_: Final = [
+    _fields_ = [
         ("name", ctypes.c_void_p),
         ("name_length", ctypes.c_size_t),
         ("name_buffer", ctypes.c_char * 16),

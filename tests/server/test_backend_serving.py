@@ -252,7 +252,9 @@ def test_texts_that_are_not_as_many_as_the_shape_says(client: Client, encoded: b
     with pytest.raises(InferenceServerException) as error:
         client.infer("texts", [given], client_timeout=30)
     assert error.value.status() == "StatusCode.INVALID_ARGUMENT"
-    assert ask(client, "texts", np.array([[b"a", b"b"]], dtype=object), "BYTES").as_numpy("y").tolist() == [[b"a", b"b"]]
+    assert ask(client, "texts", np.array([[b"a", b"b"]], dtype=object), "BYTES").as_numpy("y").tolist() == [
+        [b"a", b"b"]
+    ]
 
 
 def test_answers_are_released_without_a_complaint(triton: TritonProcess, client: Client) -> None:

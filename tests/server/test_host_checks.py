@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from server import pythons
 from server.environment import TritonEnvironment, read_environment
 from server.errors import (
     MissingGpuError,
@@ -20,6 +21,7 @@ from server.errors import (
 )
 from server.host import check_gpu, check_libraries, check_platform, running_libc
 from server.ports import check_ports, port_holder
+from tests.pythons import SERVES, find_interpreter
 from tests.triton_process import ROOT, free_ports, triton_environment
 
 
@@ -28,21 +30,10 @@ def environment() -> TritonEnvironment:
     return read_environment(triton_environment())
 
 
-def other_interpreter(*versions: str) -> str:
+def other_interpreter(*versions: str) -> Path:
     """An interpreter of one of these versions; skips the test if this machine has none."""
-    places = [*os.environ.get("PATH", "").split(":"), "/usr/bin", "/usr/local/bin"]
-    places += [str(path) for path in Path.home().glob(".pyenv/versions/*/bin")]
-    for version in versions:
-        for place in places:
-            program = Path(place, f"python{version}")
-            answer = "import sys; print('%d.%d' % sys.version_info[:2])"
-            try:
-                said = subprocess.run([str(program), "-c", answer], capture_output=True, text=True, check=False)
-            except OSError:
-                continue
-            if said.stdout.strip() == version:
-                return str(program)
-    pytest.skip(f"no other Python here (looked for {', '.join(versions)})")
+    found = next(filter(None, map(find_interpreter, versions)), None)
+    return found or pytest.skip(f"no other Python here (looked for {', '.join(versions)})")
 
 
 def test_this_machine_is_right() -> None:
@@ -70,14 +61,32 @@ def test_right_platforms(libc: str) -> None:
     check_platform("Linux", "x86_64", libc)
 
 
-@pytest.mark.parametrize("versions", [("3.8", "3.9", "3.10", "3.6"), ("3.13", "3.14")])
+@pytest.mark.parametrize("versions", [("2.7",), ("3.8", "3.9", "3.10", "3.6"), ("3.14", "3.15")])
 def test_another_python_is_told_which_one_is_needed(versions: tuple[str, ...]) -> None:
     python = other_interpreter(*versions)
     ended = subprocess.run([python, "-m", "server", "check"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    expected = r"error: this needs Python 3\.11 or 3\.12, and \S+ is Python 3\.\d+\. Install one"
+    expected = (
+        r"error: this needs Python 3\.11, 3\.12 or 3\.13, and \S+ is Python \d\.\d+\. Install one .* make python "
+    )
     assert re.match(expected, ended.stderr), ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("version", SERVES)
+def test_a_python_that_serves_is_let_in(version: str) -> None:
+    command = [other_interpreter(version), "-m", "server", "check", "--host-only"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("version_info", "serves"),
+    [((3, 10, 13), False), ((3, 11, 0), True), ((3, 13, 9), True), ((3, 14, 0), False), ((4, 0, 0), False)],
+)
+def test_which_pythons_serve(version_info: tuple[int, ...], serves: bool) -> None:
+    assert pythons.serves(version_info) is serves
+    assert f"Python {version_info[0]}.{version_info[1]}. Install" in pythons.refusal("python", version_info)
 
 
 def test_the_launcher_needs_no_package() -> None:

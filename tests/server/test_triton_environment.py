@@ -19,7 +19,7 @@ from server.environment import (
     read_environment,
     requirements_file,
 )
-from server.errors import TritonEnvironmentError, WrongPythonError
+from server.errors import MissingLibpythonError, TritonEnvironmentError, WrongPythonError
 from tests.triton_process import ROOT, hear_ctrl_c, triton_environment
 
 
@@ -59,17 +59,13 @@ def test_the_gpu_needs_another(real: TritonEnvironment) -> None:
 @pytest.mark.parametrize(
     ("versions", "message"),
     [
-        ({"numpy": "1.26.4", "onnxruntime": "1"}, "nvidia-pytriton: not installed"),
+        ({"numpy": "2.4.6", "onnxruntime": "1"}, "nvidia-pytriton: not installed"),
         ({"nvidia_pytriton": "0.7.0", "onnxruntime": "1"}, "no numpy"),
-        (
-            {"nvidia_pytriton": "0.7.0", "numpy": "2.4.6", "onnxruntime": "1"},
-            "numpy 2.4.6, .* needs numpy below 2",
-        ),
-        ({"nvidia_pytriton": "0.7.0", "numpy": "1.26.4"}, "no onnxruntime"),
+        ({"nvidia_pytriton": "0.7.0", "numpy": "2.4.6"}, "no onnxruntime"),
         (
             {
                 "nvidia_pytriton": "0.7.0",
-                "numpy": "1.26.4",
+                "numpy": "2.4.6",
                 "onnxruntime": "1",
                 "onnxruntime_gpu": "1",
             },
@@ -84,7 +80,7 @@ def test_incomplete_ones(tmp_path: Path, real: TritonEnvironment, versions: dict
 
 
 def test_lost_files(tmp_path: Path, real: TritonEnvironment) -> None:
-    versions = {"nvidia_pytriton": "0.7.0", "numpy": "1.26.4", "onnxruntime": "1"}
+    versions = {"nvidia_pytriton": "0.7.0", "numpy": "2.4.6", "onnxruntime": "1"}
     made = imitation(tmp_path / "environment", real, **versions)
     (made.site_packages / "pytriton").unlink()
     with pytest.raises(TritonEnvironmentError, match=r"incomplete .*: tritonserver, python, "):
@@ -92,9 +88,45 @@ def test_lost_files(tmp_path: Path, real: TritonEnvironment) -> None:
 
 
 def test_another_python_in_it(real: TritonEnvironment) -> None:
-    other = TritonEnvironment(**(vars(real) | {"python_version": "3.13"}))
-    with pytest.raises(WrongPythonError, match=r"has Python 3\.13, .* 3\.11 or 3\.12"):
+    other = TritonEnvironment(**(vars(real) | {"python_version": "3.14"}))
+    with pytest.raises(WrongPythonError, match=r"has Python 3\.14, .* 3\.11, 3\.12 or 3\.13: delete it"):
         check_environment(other)
+
+
+def test_the_stub_runs_the_libpython_of_its_environment(real: TritonEnvironment) -> None:
+    """Not the one that the wheel brings for 3.13, which is another build."""
+    found = subprocess.run(
+        ["ldd", str(real.stub)],
+        env={**os.environ, "LD_LIBRARY_PATH": real.library_path},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    (line,) = [line for line in found.splitlines() if "libpython" in line]
+    assert real.libpython is not None
+    assert Path(line.split(" => ")[1].split(" (")[0]).resolve() == real.libpython.resolve()
+
+
+def test_the_wheels_own_libpython_in_its_place(tmp_path: Path, real: TritonEnvironment) -> None:
+    versions = {"nvidia_pytriton": "0.7.0", "numpy": "2.4.6", "onnxruntime": "1"}
+    made = imitation(tmp_path / "environment", real, **versions)
+    made.libraries.unlink()
+    made.libraries.mkdir()
+    (made.libraries / f"libpython3-419a3a08.{made.python_version.split('.')[1]}.so.1.0").touch()
+    with pytest.raises(TritonEnvironmentError, match="another build of Python than its own.: python -m server install"):
+        check_environment(made)
+
+
+def test_no_libpython_ends_it_before_anything_is_downloaded(
+    tmp_path: Path, requirements: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requirements.write_text(f"{tmp_path}/no-such-wheel-1-py3-none-any.whl\n")
+    monkeypatch.setattr(TritonEnvironment, "libpython", None)
+    monkeypatch.setattr(room, "_loader_finds", lambda library: False)  # noqa: ARG005
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    with pytest.raises(MissingLibpythonError, match=f"apt install libpython{version}"):
+        install(tmp_path / "environment")
+    assert not (tmp_path / "environment").exists()
 
 
 def test_none_and_a_broken_one(tmp_path: Path) -> None:
@@ -177,5 +209,5 @@ def test_somebody_elses_directory_is_left_alone(tmp_path: Path, requirements: Pa
 def test_no_ensurepip(tmp_path: Path, requirements: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert requirements.exists()
     monkeypatch.setitem(sys.modules, "ensurepip", None)
-    with pytest.raises(TritonEnvironmentError, match="apt install python3-venv"):
+    with pytest.raises(TritonEnvironmentError, match=rf"apt install python3\.{sys.version_info[1]}-venv"):
         install(tmp_path / "environment")

@@ -1,0 +1,68 @@
+"""The backend's tests with each Python that serves: `python -m tests.pythons`, which `make test-pythons` calls.
+
+Each gets an environment of Triton's own in `build/pythons`, made on first use. Says which versions were left out.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from server.environment import read_environment
+from server.pythons import VERSIONS
+from tests.triton_process import ROOT
+
+ENVIRONMENTS = ROOT / "build/pythons"
+TESTS = ("tests/server/test_backend_serving.py",)
+SERVES = tuple(f"{major}.{minor}" for major, minor in VERSIONS)
+
+
+def find_interpreter(version: str) -> Path | None:
+    """The path of an interpreter of this version, such as `3.12`; None if this machine has none."""
+    places = [*os.environ.get("PATH", "").split(":"), "/usr/bin", "/usr/local/bin"]
+    places += [str(path) for path in Path.home().glob(".pyenv/versions/*/bin")]
+    places += [str(path) for path in ROOT.glob("build/python/*/bin")]
+    answer = "import sys; print('%d.%d' % sys.version_info[:2])"
+    for place in places:
+        program = Path(place, f"python{version}")
+        try:
+            said = subprocess.run([program, "-c", answer], capture_output=True, text=True, check=False)
+        except OSError:
+            continue
+        if said.stdout.strip() == version:
+            return program
+    return None
+
+
+def main() -> int:
+    """Test each version that is here; gives the number of those that failed."""
+    print(f"Python {', '.join(SERVES)}; Triton's environment of `make test` has {of_make_test()}")
+    failed, left_out = [], []
+    for version in SERVES:
+        python = find_interpreter(version)
+        if python is None:
+            left_out.append(version)
+            continue
+        environment = ENVIRONMENTS / f"triton-{version}"
+        print(f"== Python {version}: {python}", flush=True)
+        install = [str(python), "-m", "server", "install", f"--environment={environment}"]
+        test = [sys.executable, "-m", "pytest", "-q", *TESTS]
+        variables = {**os.environ, "TRITON_ENVIRONMENT": str(environment)}
+        for command in (install, test):
+            if subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode:
+                failed.append(version)
+                break
+    if left_out:
+        print(f"left out, for there is no such Python here: {', '.join(left_out)}")
+    if failed:
+        print(f"failed with Python {', '.join(failed)}")
+    return len(failed)
+
+
+def of_make_test() -> str:
+    """The version of Python that `make test` tests with."""
+    return read_environment(ROOT / ".venv-triton").python_version
+
+
+if __name__ == "__main__":
+    sys.exit(main())
