@@ -1,7 +1,7 @@
 # The first Python that serves, what `make python` has made included; `make serve PYTHON=…` names another.
 PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11 build/python/*/bin/python3.13; do \
 	$$p -c 'import sys; sys.path.insert(0, "."); from server.pythons import serves; \
-	sys.exit(not serves(sys.version_info))' 2>/dev/null && echo $$p && break; \
+	sys.exit(not serves(sys.version_info[:2]))' 2>/dev/null && echo $$p && break; \
 	done),python3)
 DEVICE ?= cpu
 # Passed to python -m deploy.local; after --, to the gateway: make serve FLAGS="-- --port 9000"

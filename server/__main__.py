@@ -8,8 +8,8 @@ import sys
 
 from server.pythons import refusal, serves
 
-if not serves(sys.version_info):
-    sys.stderr.write("error: " + refusal(sys.executable, sys.version_info) + "\n")
+if not serves(sys.version_info[:2]):
+    sys.stderr.write("error: " + refusal(sys.executable, sys.version_info[:2]) + "\n")
     sys.exit(1)
 
 if __name__ == "__main__":

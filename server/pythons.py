@@ -7,14 +7,14 @@ VERSIONS = ((3, 11), (3, 12), (3, 13))
 NAMES = "3.11, 3.12 or 3.13"
 
 
-def serves(version_info):  # type: (tuple[int, ...]) -> bool
-    """Whether a Python of this `sys.version_info` serves."""
-    return tuple(version_info[:2]) in VERSIONS
+def serves(version):  # type: (tuple[int, ...]) -> bool
+    """Whether a Python of this version, such as `(3, 13)`, serves."""
+    return version in VERSIONS
 
 
-def refusal(executable, version_info):  # type: (str, tuple[int, ...]) -> str
+def refusal(executable, version):  # type: (str, tuple[int, ...]) -> str
     """One sentence for somebody whose Python does not."""
-    found = "{0} is Python {1}.{2}".format(executable, *version_info[:2])
+    found = executable + " is Python " + ".".join(map(str, version))
     return (
         "this needs Python " + NAMES + ", and " + found + ". Install one of them (Debian 13: apt install "
         "python3.13-venv libpython3.13; Debian 12 the same with 3.11; Ubuntu 24.04 with 3.12) and name it: make serve "

@@ -113,7 +113,9 @@ def test_the_wheels_own_libpython_in_its_place(tmp_path: Path, real: TritonEnvir
     made.libraries.unlink()
     made.libraries.mkdir()
     (made.libraries / f"libpython3-419a3a08.{made.python_version.split('.')[1]}.so.1.0").touch()
-    with pytest.raises(TritonEnvironmentError, match="another build of Python than its own.: python -m server install"):
+    with pytest.raises(
+        TritonEnvironmentError, match=r"another build of Python than its own.: python -m server install"
+    ):
         check_environment(made)
 
 
