@@ -1,5 +1,5 @@
 # The first Python that serves, what `make python` has made included; `make serve PYTHON=…` names another.
-PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11 build/python/*/bin/python3.13; do \
+PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11 build/python/cpython-3.13-*/bin/python3.13; do \
 	$$p -c 'import sys; sys.path.insert(0, "."); from server.pythons import serves; \
 	sys.exit(not serves(sys.version_info[:2]))' 2>/dev/null && echo $$p && break; \
 	done),python3)
@@ -23,13 +23,12 @@ serve: $(SERVING) ## start Triton and the gateway on this machine (DEVICE=gpu fo
 	@exec .venv/bin/python -m deploy.local --device $(DEVICE) \
 		$(if $(filter gpu,$(DEVICE)),--environment .venv-triton-gpu) $(FLAGS)
 
-# uv's, or from wherever UV_PYTHON_INSTALL_MIRROR says. Nothing else here downloads an interpreter.
-UV := build/uv/bin/uv
-python: ## for a system without Python 3.11 to 3.13: let uv download 3.13 into build/python
-	@command -v uv > /dev/null || test -x $(UV) || { echo "Preparing $(UV) (once)" && \
-		python3 -m venv build/uv && build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9; }
-	@PATH="$$PATH:$(dir $(abspath $(UV)))" uv python install --no-bin --install-dir build/python 3.13
-	@echo "make serve takes build/python where no other Python serves, or PYTHON=$$(echo build/python/*/bin/python3.13)"
+# From where uv takes it: UV_PYTHON_INSTALL_MIRROR, UV_PYTHON_DOWNLOADS_JSON_URL. Nothing else here downloads a Python.
+python: ## no Python from 3.11 to 3.13 here? Let uv download one into build/python
+	@command -v uv > /dev/null || test -x build/uv/bin/uv || { echo "Preparing build/uv (once)" && \
+		$(PYTHON) -m venv build/uv && build/uv/bin/python -m pip install $(PIP_FLAGS) uv; }
+	@PATH="$$PATH:$(CURDIR)/build/uv/bin" uv python install --no-bin --install-dir build/python 3.13
+	@echo "Python 3.13 is in build/python. Now: make serve"
 
 test: $(SERVING) $(DEVELOPMENT) ## run all tests, on the real tritonserver
 	@.venv/bin/python -m server install
