@@ -35,7 +35,8 @@ test: $(SERVING) $(DEVELOPMENT) ## run all tests, on the real tritonserver
 	.venv-dev/bin/python -m pytest
 
 # The backend alone, with each Python that is here: their environments are made on first use, and stay.
-test-pythons: $(SERVING) $(DEVELOPMENT) ## test the backend with Python 3.11, 3.12 and 3.13, as far as they are here
+test-pythons: $(SERVING) $(DEVELOPMENT) ## test the backend with those of Python 3.11, 3.12 and 3.13 that are here too
+	@.venv/bin/python -m server install
 	@.venv-dev/bin/python -m tests.pythons
 
 test-page: $(SERVING) $(DEVELOPMENT) ## test the page in a real Chromium

@@ -1,6 +1,7 @@
-"""The backend's tests with each Python that serves: `python -m tests.pythons`, which `make test-pythons` calls.
+"""The backend's tests with the other Pythons that serve: `python -m tests.pythons`, as `make test-pythons` calls it.
 
-Each gets an environment of Triton's own in `build/pythons`, made on first use. Says which versions were left out.
+`make test` tests the one of `.venv-triton`. Each of the others gets an environment of Triton's own in `build/pythons`,
+made on first use. Says which versions were left out.
 """
 
 import os
@@ -36,9 +37,12 @@ def find_interpreter(version: str) -> Path | None:
 
 def main() -> int:
     """Test each version that is here; gives the number of those that failed."""
-    print(f"Python {', '.join(SERVES)}; Triton's environment of `make test` has {of_make_test()}")
+    tested = read_environment(ROOT / ".venv-triton").python_version
+    print(f"== Python {tested}: make test has tested it")
     failed, left_out = [], []
     for version in SERVES:
+        if version == tested:
+            continue
         python = find_interpreter(version)
         if python is None:
             left_out.append(version)
@@ -57,11 +61,6 @@ def main() -> int:
     if failed:
         print(f"failed with Python {', '.join(failed)}")
     return len(failed)
-
-
-def of_make_test() -> str:
-    """The version of Python that `make test` tests with."""
-    return read_environment(ROOT / ".venv-triton").python_version
 
 
 if __name__ == "__main__":
