@@ -222,7 +222,8 @@ def _build(directory: Path, requirements: Path) -> None:
             f"Ubuntu apt install {_VENV_PACKAGE}, then run this again."
         ) from None
     try:
-        venv.create(directory, with_pip=True)
+        # Not a copy: the Python of uv finds its libraries from where it lies.
+        venv.create(directory, with_pip=True, symlinks=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise TritonEnvironmentError(
             f"can't make an environment in {directory} ({error}): on Debian and Ubuntu apt "

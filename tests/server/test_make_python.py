@@ -95,11 +95,13 @@ def test_a_python_from_uv(packed: Path, system: dict[str, str], checkout: Path) 
     assert made.stdout.endswith("Python 3.13 is in build/python. Now: make serve\n")
     python = "build/python/cpython-3.13-linux-x86_64-gnu/bin/python3.13"
     assert f"{python} -m venv .venv" in make(checkout, system, "--dry-run", "serve").stdout
-    # Its environments find the libpython that came with it, which no other place has.
-    subprocess.run([checkout / python, "-m", "venv", "--without-pip", checkout / "made"], check=True)
-    libpython = read_environment(checkout / "made").libpython
-    assert libpython is not None
-    assert libpython.is_relative_to(checkout / "build/python")
+    # Triton's environment runs it from where it lies, with the libpython beside it, which no other place has.
+    (checkout / "server/requirements.txt").write_text("# nothing\n")
+    subprocess.run([python, "-m", "server", "install"], cwd=checkout, check=True)
+    environment = read_environment(checkout / ".venv-triton")
+    assert (environment.directory / "bin/python").resolve().is_relative_to(checkout / "build/python")
+    assert environment.libpython is not None
+    assert environment.libpython.is_relative_to(checkout / "build/python")
 
 
 def test_nothing_is_downloaded_unasked(system: dict[str, str], checkout: Path) -> None:
