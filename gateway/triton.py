@@ -87,7 +87,11 @@ class Triton:
 
         ready: set[ModelVersion] = set()
         seen: set[str] = set()
-        answers = await self._ask_all(ask, timeout)
+        try:
+            answers = await self._ask_all(ask, timeout)
+        except TritonError as error:
+            # INTERNAL, say, while its repository can't be read: that is no bug, and passes.
+            raise TritonError(grpc.StatusCode.UNAVAILABLE, f"it does not tell what it serves: {error}") from error
         for replica, answer in answers:
             # A model without a version is one that has never been loaded.
             replica.versions = frozenset(
