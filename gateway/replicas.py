@@ -9,12 +9,14 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 import grpc.aio
 
 from gateway.replica import ModelVersion, Replica
 from gateway.settings import ip_version
+from gateway.threads import in_thread
 
 logger = logging.getLogger("gateway")
 
@@ -86,8 +88,8 @@ class Replicas:
         host, _, port = self._addresses.rpartition(":")
         while self._is_name:
             try:
-                found = await asyncio.get_running_loop().getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
-            except OSError as error:
+                found = await in_thread(partial(socket.getaddrinfo, host, int(port), type=socket.SOCK_STREAM))
+            except (OSError, UnicodeError) as error:
                 # A name server that is away for a moment takes no Triton away.
                 self.trouble = f"{host} can't be looked up: {error}"
             else:

@@ -6,14 +6,13 @@ away or copies over one does it file by file, and Triton serves it until its nex
 """
 
 import asyncio
-import contextlib
-import threading
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from gateway.replica import ModelVersion
+from gateway.threads import in_thread
 from gateway.triton import ModelLimits
 from gateway.versions import (
     Contents,
@@ -32,7 +31,6 @@ _DOUBT_SECONDS: Final = 1.0
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
 
-Result = TypeVar("Result")
 Wrong = tuple[str, str]
 """Of an `UnusableVersionError`: kind and sentence."""
 
@@ -81,7 +79,7 @@ class VersionReader:
             directory = self._repository / served.model / served.version
             due = asyncio.get_running_loop().time() >= known.again_at
             last = None if known.doubted_at is not None or (known.wrong and due) else known.stamp
-            known.look = _in_thread(lambda: _look(directory, limits.graph, last))
+            known.look = in_thread(lambda: _look(directory, limits.graph, last))
             patience = _PATIENCE
         await asyncio.wait({known.look}, timeout=patience)
         if known.look.done():
@@ -122,30 +120,3 @@ def _look(directory: Path, graph: str, last: Stamp | None) -> _Look:
         return _Look(seen, contents=without_surprises(lambda: read_contents(directory, graph)))
     except UnusableVersionError as error:
         return _Look(seen, wrong=(error.kind, str(error)))
-
-
-def _in_thread(function: Callable[[], Result]) -> asyncio.Future[Result]:
-    """Run in a thread that holds nobody up: a file system that hangs would keep a pool's, and the process's end."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Result] = loop.create_future()
-
-    def settle(result: Result | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
-
-    def run() -> None:
-        result, error = None, None
-        try:
-            result = function()
-        except Exception as raised:
-            error = raised
-        # The loop may have ended meanwhile.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, result, error)
-
-    threading.Thread(target=run, name="version", daemon=True).start()
-    return future

@@ -1,8 +1,10 @@
 """Everything that can be wrong with a version directory, each as a function that does it."""
 
+import base64
 import json
 import os
 import shutil
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +81,12 @@ def _panics_on_loading(tokenizer: dict[str, Any]) -> None:
 
 
 def _panics_on_encoding(tokenizer: dict[str, Any]) -> None:
-    # A stride as long as the truncation; tokenizers asserts that it is shorter only when it cuts.
+    # A trie of two units that point beyond it.
+    trie = struct.pack("<I", 8) + b"\xff" * 8 + b"abc\0"
+    tokenizer["normalizer"] = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(trie).decode()}
+
+
+def _special_ids_beyond(tokenizer: dict[str, Any]) -> None:
     tokenizer["post_processor"]["sep"] = ["[SEP]", 4_000_000_000]
 
 
@@ -94,11 +101,6 @@ def _ids_beyond(tokenizer: dict[str, Any]) -> None:
 def _no_unknown(tokenizer: dict[str, Any]) -> None:
     del tokenizer["model"]["vocab"]["[UNK]"]
     tokenizer["added_tokens"] = []
-
-
-def _too_slow(tokenizer: dict[str, Any]) -> None:
-    pattern = "(а|аа)+$б"
-    tokenizer["normalizer"] = {"type": "Replace", "pattern": {"Regex": pattern}, "content": ""}
 
 
 DAMAGES: dict[str, Damage] = {
@@ -128,9 +130,10 @@ DAMAGES: dict[str, Damage] = {
     "tokenizer-of-another": Damage("tokenizer", "is not the file its card describes", _others_tokenizer),
     "tokenizer-of-another-on-the-card": Damage("tokenizer", "another model's", _others_tokenizer_on_the_card),
     "tokenizer-panics": Damage("tokenizer", "Cannot parse precompiled_charsmap", _tokenizer(_panics_on_loading)),
+    "tokenizer-panics-on-encoding": Damage("tokenizer", "PanicException", _tokenizer(_panics_on_encoding)),
     "tokenizer-no-special-tokens": Damage("tokenizer", "adds 0 special tokens", _tokenizer(_no_special_tokens)),
     "tokenizer-ids-beyond": Damage("tokenizer", "another model's", _tokenizer(_ids_beyond)),
-    "tokenizer-ids-beyond-special": Damage("tokenizer", "gives ids that the graph", _tokenizer(_panics_on_encoding)),
+    "tokenizer-ids-beyond-special": Damage("tokenizer", "gives ids that the graph", _tokenizer(_special_ids_beyond)),
     "tokenizer-no-unknown": Damage("tokenizer", "tokenizer.json", _tokenizer(_no_unknown)),
     "tokenizer-nested": Damage("tokenizer", "can't be read", _tokenizer(lambda t: t.update(normalizer=_nested()))),
 }
