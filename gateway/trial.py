@@ -16,7 +16,7 @@ from contract.version_directory import Card
 from gateway.tokenization import TextTokenizer, TokenizerError
 
 _MOST_SECONDS: Final = 20
-_MOST_BYTES: Final = 4 << 30
+_MOST_BYTES: Final = 2 << 30
 """Of address space."""
 _MOST_PADDING: Final = 1024
 """Ids that a graph may have beyond its tokenizer's: some checkpoints round their embedding up."""

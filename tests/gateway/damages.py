@@ -86,6 +86,16 @@ def _panics_on_encoding(tokenizer: dict[str, Any]) -> None:
     tokenizer["normalizer"] = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(trie).decode()}
 
 
+def _panics_on_some_texts(tokenizer: dict[str, Any]) -> None:
+    # The regular expressions' library gives up on one letter many times.
+    tokenizer["normalizer"] = {"type": "Replace", "pattern": {"Regex": "(а+)+$б"}, "content": ""}
+
+
+def _eats_memory(tokenizer: dict[str, Any]) -> None:
+    twice = {"type": "Replace", "pattern": {"String": "а"}, "content": "аа"}
+    tokenizer["normalizer"] = {"type": "Sequence", "normalizers": [twice] * 60}
+
+
 def _special_ids_beyond(tokenizer: dict[str, Any]) -> None:
     tokenizer["post_processor"]["sep"] = ["[SEP]", 4_000_000_000]
 
@@ -131,12 +141,16 @@ DAMAGES: dict[str, Damage] = {
     "tokenizer-of-another-on-the-card": Damage("tokenizer", "another model's", _others_tokenizer_on_the_card),
     "tokenizer-panics": Damage("tokenizer", "Cannot parse precompiled_charsmap", _tokenizer(_panics_on_loading)),
     "tokenizer-panics-on-encoding": Damage("tokenizer", "PanicException", _tokenizer(_panics_on_encoding)),
+    "tokenizer-panics-on-some-texts": Damage("tokenizer", "PanicException", _tokenizer(_panics_on_some_texts)),
     "tokenizer-no-special-tokens": Damage("tokenizer", "adds 0 special tokens", _tokenizer(_no_special_tokens)),
     "tokenizer-ids-beyond": Damage("tokenizer", "another model's", _tokenizer(_ids_beyond)),
     "tokenizer-ids-beyond-special": Damage("tokenizer", "gives ids that the graph", _tokenizer(_special_ids_beyond)),
     "tokenizer-no-unknown": Damage("tokenizer", "tokenizer.json", _tokenizer(_no_unknown)),
     "tokenizer-nested": Damage("tokenizer", "can't be read", _tokenizer(lambda t: t.update(normalizer=_nested()))),
 }
+
+EATS_MEMORY = Damage("tokenizer", "ends the process that tries it out", _tokenizer(_eats_memory))
+"""Not with the others: it takes gigabytes and seconds until it is stopped."""
 
 
 def _nested() -> dict[str, Any]:
