@@ -23,8 +23,9 @@ import grpc
 from gateway.failures import TritonError
 from gateway.metrics import Metrics
 from gateway.replica import SLOW_SECONDS, ModelVersion
+from gateway.tensors import are_probabilities
 from gateway.tracing import Span, Tracing
-from gateway.triton import Triton, are_probabilities
+from gateway.triton import Triton
 from gateway.versions import Version
 from gateway.waiting import Answer, Call, Line, Part, Row, Waiting
 
@@ -120,8 +121,7 @@ class Batcher:
         task = asyncio.create_task(self._ask(version, line, call))
         line.tasks.add(task)
         line.sizes.append(sum(stop - start for _, start, stop in call.parts))
-        self._on(line, call)
-        call.timer = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._is_slow, version, line, call)
+        self._on(version, line, call)
         for waiting, _, _ in call.parts:
             waiting.tasks.append(task)
         task.add_done_callback(partial(self._ended, version, line, call))
@@ -134,10 +134,7 @@ class Batcher:
 
     def _ended(self, version: Version, line: Line, call: Call, task: asyncio.Task[Answer]) -> None:
         line.tasks.discard(task)
-        if call.timer is not None:
-            call.timer.cancel()
-        line.slow -= call.slow
-        self._off(line, call)
+        _off(line, call)
         for waiting, _, _ in call.parts:
             waiting.tasks.remove(task)
         if task.cancelled():
@@ -169,23 +166,16 @@ class Batcher:
                     other = self._triton.choose(version.served, line.load, self._calls, tried)
                     if other is None:
                         raise
-                    self._off(line, call)
+                    _off(line, call)
                     call.replica = other
-                    self._on(line, call)
+                    self._on(version, line, call)
                     tried.append(other)
         self._metrics.triton_call(version.model, version.version, len(rows), loop.time() - began)
         return answer
 
-    def _on(self, line: Line, call: Call) -> None:
+    def _on(self, version: Version, line: Line, call: Call) -> None:
         line.load[call.replica] += 1
-        if call.slow:
-            call.replica.slow.add(call)
-
-    def _off(self, line: Line, call: Call) -> None:
-        line.load[call.replica] -= 1
-        if not line.load[call.replica]:
-            del line.load[call.replica]
-        call.replica.slow.discard(call)
+        call.timer = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._is_slow, version, line, call)
 
     def _hand_out(self, version: Version, line: Line, call: Call, answer: Answer) -> None:
         right = are_probabilities(answer)
@@ -216,6 +206,17 @@ class Batcher:
             return
         logger.error("%s not all finite and between 0 and 1, for a request alone too", what)
         part[0].answer.set_exception(TritonError(grpc.StatusCode.DATA_LOSS, f"{what} none"))
+
+
+def _off(line: Line, call: Call) -> None:
+    line.load[call.replica] -= 1
+    if not line.load[call.replica]:
+        del line.load[call.replica]
+    if call.timer is not None:
+        call.timer.cancel()
+    line.slow -= call.slow
+    call.slow = False
+    call.replica.slow.discard(call)
 
 
 def _fail(call: Call, error: BaseException) -> None:

@@ -4,9 +4,7 @@ Uses Triton's generated protobuf classes as they are: the client classes above t
 every tensor once more.
 """
 
-import array
 import asyncio
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,14 +13,12 @@ import grpc
 import grpc.aio
 from tritonclient.grpc import service_pb2 as messages
 
-from contract.labels import EMOTIONS
-from contract.version_directory import INPUT_IDS, PROBABILITIES
 from gateway.failures import TritonError
 from gateway.replica import ModelVersion, Replica
 from gateway.replicas import Replicas
+from gateway.tensors import infer_request, read_answer
 from gateway.tracing import Metadata
 
-_FLOAT_BYTES: Final = 4
 _OTHERS_SECONDS: Final = 0.5
 """The others are waited for when one Triton has answered a question that all are asked."""
 _READY: Final = "READY"
@@ -165,33 +161,8 @@ class Triton:
             TritonError: any failure; an answer of the wrong size is INTERNAL.
             ValueError: there are no rows.
         """
-        if not rows:
-            raise ValueError("rows must not be empty: Triton never answers that")
-        length = max(map(len, rows))
-        ids = array.array("q")
-        for row in rows:
-            ids.extend(row)
-            ids.extend([pad_id] * (length - len(row)))
-        request = messages.ModelInferRequest(
-            model_name=served.model,
-            model_version=served.version,
-            inputs=[
-                messages.ModelInferRequest.InferInputTensor(name=INPUT_IDS, datatype="INT64", shape=(len(rows), length))
-            ],
-            outputs=[messages.ModelInferRequest.InferRequestedOutputTensor(name=PROBABILITIES)],
-            raw_input_contents=(ids.tobytes(),),
-        )
-        answer = await replica.call(replica.stub.ModelInfer, request, metadata)
-        raw = answer.raw_output_contents[0] if answer.raw_output_contents else b""
-        width = len(EMOTIONS)
-        if len(raw) != len(rows) * width * _FLOAT_BYTES:
-            raise TritonError(
-                grpc.StatusCode.INTERNAL,
-                f"{served.model} version {served.version} answered {len(raw)} bytes of {PROBABILITIES} for "
-                f"{len(rows)} rows, {len(rows) * width * _FLOAT_BYTES} expected",
-            )
-        values = array.array("f", raw).tolist()
-        return [values[start : start + width] for start in range(0, len(values), width)]
+        request = infer_request(served, rows, pad_id)
+        return read_answer(await replica.call(replica.stub.ModelInfer, request, metadata), served, len(rows))
 
     async def _ask_all(
         self, ask: Callable[[Replica], Any], timeout: float, enough: Callable[[Any], bool] = lambda _: False
@@ -233,9 +204,3 @@ class Triton:
 
     def _nobody(self) -> TritonError:
         return TritonError(grpc.StatusCode.UNAVAILABLE, self._replicas.trouble)
-
-
-def are_probabilities(rows: Sequence[Sequence[float]]) -> bool:
-    """Whether all numbers are finite and between 0 and 1."""
-    # Comparisons with a number that is none come out either way, so the sum is looked at first.
-    return math.isfinite(sum(map(sum, rows))) and min(map(min, rows)) >= 0.0 and max(map(max, rows)) <= 1.0

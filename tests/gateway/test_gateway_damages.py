@@ -1,5 +1,6 @@
 """Whatever is wrong with one version costs that version alone."""
 
+import asyncio
 import os
 import shutil
 import time
@@ -11,6 +12,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.replica import ModelVersion
+from gateway.triton import ModelLimits
+from gateway.version_reader import VersionReader
+from gateway.versions import UnusableVersionError, Version
 from tests.gateway.damages import DAMAGES
 from tests.gateway.fake_triton import answer, running_fake_triton
 from tests.gateway.gateway_process import GatewayProcess, running_gateway
@@ -153,3 +158,37 @@ def test_a_file_that_can_not_be_read_for_a_while(repository: Path) -> None:
             os.rename(repository / "card", repository / "not there yet/card.json")
             gateway.wait_until_ready()
             assert emotions(client).status_code == 200
+
+
+def test_the_graph_that_triton_serves_is_the_one_that_counts(repository: Path) -> None:
+    version = repository / "emotion_rubert/1"
+    (version / "model.gpu.onnx").write_bytes(b"half a graph")
+
+    def read(graph: str) -> Version:
+        async def read_it() -> Version:
+            limits = ModelLimits(8, ("input_ids",), ("probabilities",), graph)
+            return await VersionReader(repository).read(ModelVersion("emotion_rubert", "1"), limits)
+
+        return asyncio.run(read_it())
+
+    assert read("model.cpu.onnx").version == "1"
+    with pytest.raises(UnusableVersionError, match=r"model\.gpu\.json does not exist") as caught:
+        read("model.gpu.onnx")
+    assert caught.value.kind == "graph"
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (ModelLimits(0, ("input_ids",), ("probabilities",)), "no max_batch_size"),
+        (ModelLimits(8, ("ids",), ("probabilities",)), "no input input_ids"),
+        (ModelLimits(8, ("input_ids",), ("logits",)), "no input input_ids and output probabilities"),
+    ],
+)
+def test_a_configuration_that_is_not_ours(repository: Path, limits: ModelLimits, said: str) -> None:
+    async def read_it() -> None:
+        await VersionReader(repository).read(ModelVersion("emotion_rubert", "1"), limits)
+
+    with pytest.raises(UnusableVersionError, match=said) as caught:
+        asyncio.run(read_it())
+    assert caught.value.kind == "configuration"
