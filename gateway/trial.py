@@ -70,10 +70,17 @@ def _fault(path: Path, max_length: int, vocabulary: int, pad_id: int, unk_id: in
     return None
 
 
+def _limit(kind: int, most: int) -> None:
+    _, already = resource.getrlimit(kind)
+    if already != resource.RLIM_INFINITY:
+        most = min(most, already)
+    resource.setrlimit(kind, (most, most))
+
+
 def main(arguments: Sequence[str]) -> None:
     """Print what is wrong with the tokenizer that the arguments name."""
-    resource.setrlimit(resource.RLIMIT_CPU, (_MOST_SECONDS, _MOST_SECONDS))
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
+    _limit(resource.RLIMIT_CPU, _MOST_SECONDS)
+    _limit(resource.RLIMIT_AS, _MOST_BYTES)
     path, *numbers = arguments
     max_length, vocabulary, pad_id, unk_id = map(int, numbers)
     found = _fault(Path(path), max_length, vocabulary, pad_id, unk_id)
