@@ -4,7 +4,8 @@ A version directory holds all that one version needs. Training writes it, Triton
 the graphs in it, the gateway reads the tokenizer and the card.
 """
 
-import hashlib
+import os
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, TypeVar
@@ -12,6 +13,8 @@ from typing import Annotated, Any, Final, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contract.labels import EMOTIONS, LABELS
+from contract.regular_files import read_file
+from contract.regular_files import sha256 as sha256
 
 CPU_GRAPH: Final = "model.cpu.onnx"
 GPU_GRAPH: Final = "model.gpu.onnx"
@@ -22,6 +25,11 @@ GPU_RECORD: Final = "model.gpu.json"
 INPUT_IDS: Final = "input_ids"
 ITEM_SHAPE: Final = "item_shape"
 PROBABILITIES: Final = "probabilities"
+
+MOST_BYTES: Final = {CARD: 4 << 20, TOKENIZER: 64 << 20, GPU_RECORD: 16 << 20}
+"""What a file may have: a hundred times what ours have, and little enough to read at once."""
+MOST_GRAPH_BYTES: Final = 1 << 31
+"""Of any other file: protobuf, and so an ONNX graph, ends there."""
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -151,9 +159,11 @@ def read_gpu_record(version_directory: Path) -> GpuGraph:
 
 def _read(kind: type[_Kind], path: Path, if_missing: str) -> _Kind:
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(read_file(path, MOST_BYTES[path.name]))
     except FileNotFoundError as error:
         raise CardError(f"{path} does not exist: {if_missing}") from error
+    except OSError as error:
+        raise CardError(f"{path} can't be read: {error.strerror}") from error
     except ValidationError as error:
         first, more = error.errors()[0], error.error_count() - 1
         where = ".".join(map(str, first["loc"])) or "the whole"
@@ -163,7 +173,50 @@ def _read(kind: type[_Kind], path: Path, if_missing: str) -> _Kind:
         ) from error
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What is wrong with one file of a version."""
+
+    file: str
+    sentence: str
+
+
+def cpu_damage(version_directory: Path, card: Card) -> list[Damage]:
+    """Which of the files that every version has are not those of its card: CPU graph, tokenizer, what else it names."""
+    found = []
+    for name in sorted({CPU_GRAPH, TOKENIZER, *card.files} - {GPU_GRAPH}):
+        path, expected = version_directory / name, card.files.get(name)
+        if expected is None:
+            found.append(Damage(name, f"{path} is not on the card"))
+        elif wrong := _not_the_file(path, expected, "its card"):
+            found.append(Damage(name, wrong))
+    return found
+
+
+def gpu_damage(version_directory: Path, card: Card) -> list[Damage]:
+    """The same for the GPU graph alone; its absence is no damage, since `make gpu-weights` makes it."""
+    path = version_directory / GPU_GRAPH
+    if not os.path.lexists(path):
+        return []
+    wrong: str | None
+    try:
+        record = read_gpu_record(version_directory)
+    except CardError as error:
+        wrong = str(error)
+    else:
+        wrong = _not_the_file(path, record.sha256, GPU_RECORD)
+        if record.cpu_graph != card.files.get(CPU_GRAPH):
+            wrong = f"{path} belongs to another {CPU_GRAPH}"
+    advice = f"remove {GPU_GRAPH} there and run `make gpu-weights`"
+    return [Damage(GPU_GRAPH, f"{wrong}; {advice}")] if wrong else []
+
+
+def _not_the_file(path: Path, expected: str, described_by: str) -> str | None:
+    try:
+        if sha256(path, MOST_BYTES.get(path.name, MOST_GRAPH_BYTES)) == expected:
+            return None
+    except FileNotFoundError:
+        return f"{path} is missing"
+    except OSError as error:
+        return f"{path} can't be read: {error.strerror}"
+    return f"{path} is not the file {described_by} describes"

@@ -7,11 +7,13 @@ would carry far fewer rows than the last ones did waits a millisecond at most fo
 clients just answered are about to ask again, and calls of one row would crowd out the others.
 Rows are right-padded to the longest of their call; the graph drops that before it computes
 anything, so padding costs 8 bytes a token.
+
+No call is ever cancelled: Triton dies of that. An answer that nobody waits for any more is dropped.
 """
 
 import asyncio
 import copy
-import math
+import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -20,10 +22,14 @@ import grpc
 
 from gateway.failures import TritonError
 from gateway.metrics import Metrics
+from gateway.replica import SLOW_SECONDS, ModelVersion
+from gateway.tensors import are_probabilities
 from gateway.tracing import Span, Tracing
 from gateway.triton import Triton
 from gateway.versions import Version
-from gateway.waiting import Answer, Call, Line, Row, Waiting
+from gateway.waiting import Answer, Call, Line, Part, Row, Waiting
+
+logger = logging.getLogger("gateway")
 
 _FEW: Final = 0.6
 """Of the rows that the last calls carried on average: fewer wait for company."""
@@ -38,83 +44,99 @@ class Batcher:
         self._calls = calls
         self._metrics = metrics
         self._tracing = tracing
-        self._lines: dict[tuple[str, str], Line] = {}
+        self._lines: dict[ModelVersion, Line] = {}
 
     async def probabilities(
         self, version: Version, rows: Sequence[Row], deadline: float, span: Span | None = None
     ) -> list[list[float]]:
         """Six probabilities for each row, in order.
 
-        Cancelling this takes the rows back, and cancels a call that is nobody else's.
+        Cancelling this takes back the rows that no call carries yet, and waits for the calls that carry
+        others, so that whoever counts requests counts the work that this one still makes; until its
+        deadline at most.
 
         Args:
             version: what reads them.
             rows: token ids; at least one row, none empty.
-            deadline: on the event loop's clock; a call's deadline is its last rows'.
+            deadline: on the event loop's clock.
             span: the request's, when it is traced.
 
         Raises:
-            TritonError: a call failed.
+            TritonError: a call failed, or gave numbers that are no probabilities, twice.
         """
-        waiting = Waiting(rows, deadline, span, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiting = Waiting(rows, deadline, span, loop.create_future())
         waiting.missing = len(rows)
         waiting.found = [[]] * len(rows)
-        key = version.model, version.version
-        line = self._lines.get(key)
+        line = self._lines.get(version.served)
         if line is None:
-            line = self._lines[key] = Line()
+            line = self._lines[version.served] = Line()
         line.queue.append(waiting)
         self._gather(version, line)
         try:
             return await waiting.answer
         except asyncio.CancelledError:
-            for call in waiting.calls:
-                call.give_up()
+            line.take_back(waiting)
+            if waiting.tasks:
+                await asyncio.wait(waiting.tasks, timeout=max(deadline - loop.time(), 0.0))
             raise
-        finally:
-            # Calls know who waits for them, and only the collector would find the circle.
-            waiting.calls.clear()
 
-    async def close(self) -> None:
-        """Cancel what is under way."""
+    async def close(self, grace: float) -> None:
+        """Let what is under way end; what has not after `grace` seconds is cancelled."""
         for line in self._lines.values():
             line.stop_timer()
         tasks = [task for line in self._lines.values() for task in line.tasks]
-        for task in tasks:
-            task.cancel()
         if tasks:
-            await asyncio.wait(tasks)
+            _, late = await asyncio.wait(tasks, timeout=grace)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
 
     def _gather(self, version: Version, line: Line) -> None:
         """Send once everything that arrived in this turn of the event loop is in the queue."""
-        if not line.gathering and len(line.tasks) < self._calls:
+        if not line.gathering and line.calls < self._calls:
             line.gathering = True
             asyncio.get_running_loop().call_soon(self._gathered, version, line)
 
     def _gathered(self, version: Version, line: Line) -> None:
         line.gathering = False
-        if not line.tasks or line.rows_waiting() >= _FEW * line.usual_rows():
+        if not line.calls or line.rows_waiting() >= _FEW * line.usual_rows():
             self._send(version, line)
         elif line.timer is None:
             line.timer = asyncio.get_running_loop().call_later(_COMPANY_SECONDS, self._send, version, line)
 
     def _send(self, version: Version, line: Line) -> None:
         line.stop_timer()
-        while line.queue and len(line.tasks) < self._calls:
-            call = Call(line.take(version.max_batch_size))
-            if not call.parts:
+        while line.calls < self._calls and not line.is_empty():
+            replica = self._triton.choose(version.served, line.load, self._calls)
+            if replica is None:
                 break
-            task = call.task = asyncio.create_task(self._ask(version, call))
-            line.tasks.add(task)
-            line.sizes.append(sum(stop - start for _, start, stop in call.parts))
-            for waiting, _, _ in call.parts:
-                waiting.calls.append(call)
-            task.add_done_callback(partial(self._ended, version, line, call))
-        if not line.queue and not line.tasks and not line.gathering:
-            self._lines.pop((version.model, version.version), None)
+            parts, again = line.take(version.max_batch_size)
+            self._begin(version, line, Call(parts, replica, again))
+        if not line.tasks and not line.gathering and line.is_empty() and self._lines.get(version.served) is line:
+            del self._lines[version.served]
+
+    def _begin(self, version: Version, line: Line, call: Call) -> None:
+        task = asyncio.create_task(self._ask(version, line, call))
+        line.tasks.add(task)
+        line.sizes.append(sum(stop - start for _, start, stop in call.parts))
+        self._on(version, line, call)
+        for waiting, _, _ in call.parts:
+            waiting.tasks.append(task)
+        task.add_done_callback(partial(self._ended, version, line, call))
+
+    def _is_slow(self, version: Version, line: Line, call: Call) -> None:
+        call.slow = True
+        line.slow += 1
+        call.replica.slow.add(call)
+        self._send(version, line)
 
     def _ended(self, version: Version, line: Line, call: Call, task: asyncio.Task[Answer]) -> None:
         line.tasks.discard(task)
+        _off(line, call)
+        for waiting, _, _ in call.parts:
+            waiting.tasks.remove(task)
         if task.cancelled():
             for waiting, _, _ in call.parts:
                 waiting.answer.cancel()
@@ -123,51 +145,81 @@ class Batcher:
         self._send(version, line)
         if not task.cancelled() and task.exception() is None:
             # Once the next call has left, for which Triton would wait while many answers are written.
-            asyncio.get_running_loop().call_soon(_hand_out, version, call, task.result())
+            asyncio.get_running_loop().call_soon(self._hand_out, version, line, call, task.result())
 
-    async def _ask(self, version: Version, call: Call) -> Answer:
+    async def _ask(self, version: Version, line: Line, call: Call) -> Answer:
         rows = [row for waiting, start, stop in call.parts for row in waiting.rows[start:stop]]
         loop = asyncio.get_running_loop()
         began = loop.time()
-        timeout = max(max(waiting.deadline for waiting, _, _ in call.parts) - began, 0.0)
         spans = [waiting.span for waiting, _, _ in call.parts if waiting.span is not None]
+        tried = [call.replica]
         with self._tracing.call(version.model, version.version, len(rows), spans) as metadata:
-            answer = await self._triton.infer(
-                version.model, version.version, rows, version.card.pad_id, timeout, metadata
-            )
+            while True:
+                try:
+                    answer = await self._triton.infer(call.replica, version.served, rows, version.card.pad_id, metadata)
+                    break
+                except TritonError as error:
+                    # One that starts, stops or has not loaded the version yet turns calls away,
+                    # while another answers; asking again is safe, since an answer changes nothing.
+                    if not error.may_be_unloaded or all(waiting.answer.done() for waiting, _, _ in call.parts):
+                        raise
+                    other = self._triton.choose(version.served, line.load, self._calls, tried)
+                    if other is None:
+                        raise
+                    _off(line, call)
+                    call.replica = other
+                    self._on(version, line, call)
+                    tried.append(other)
         self._metrics.triton_call(version.model, version.version, len(rows), loop.time() - began)
         return answer
 
+    def _on(self, version: Version, line: Line, call: Call) -> None:
+        line.load[call.replica] += 1
+        call.timer = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._is_slow, version, line, call)
 
-def _hand_out(version: Version, call: Call, answer: Answer) -> None:
-    place = 0
-    for waiting, start, stop in call.parts:
-        mine = answer[place : place + stop - start]
-        place += stop - start
-        if waiting.answer.done():
-            continue
-        if not math.isfinite(sum(map(sum, mine))):
-            # Its own request's failure, and no neighbour's.
-            waiting.answer.set_exception(_not_finite(version))
-            continue
-        waiting.found[start:stop] = mine
-        waiting.missing -= stop - start
-        if not waiting.missing:
-            waiting.answer.set_result(waiting.found)
+    def _hand_out(self, version: Version, line: Line, call: Call, answer: Answer) -> None:
+        right = are_probabilities(answer)
+        place = 0
+        for waiting, start, stop in call.parts:
+            mine = answer[place : place + stop - start]
+            place += stop - start
+            if waiting.answer.done():
+                continue
+            if not right and not are_probabilities(mine):
+                self._refuse(version, line, call, (waiting, start, stop))
+                continue
+            waiting.found[start:stop] = mine
+            waiting.missing -= stop - start
+            if not waiting.missing:
+                waiting.answer.set_result(waiting.found)
+
+    def _refuse(self, version: Version, line: Line, call: Call, part: Part) -> None:
+        """Numbers that are no probabilities may be another client's fault: asked again, alone, they may be right."""
+        self._metrics.no_probabilities(version.model, version.version)
+        what = f"{version.model} version {version.version} at {call.replica.address} answered probabilities that are"
+        if not call.again:
+            logger.warning("%s not all finite and between 0 and 1; the request is sent once more, alone", what)
+            # The line may have been forgotten when its last call ended.
+            line = self._lines.setdefault(version.served, line)
+            line.again.append(part)
+            self._gather(version, line)
+            return
+        logger.error("%s not all finite and between 0 and 1, for a request alone too", what)
+        part[0].answer.set_exception(TritonError(grpc.StatusCode.DATA_LOSS, f"{what} none"))
+
+
+def _off(line: Line, call: Call) -> None:
+    line.load[call.replica] -= 1
+    if not line.load[call.replica]:
+        del line.load[call.replica]
+    if call.timer is not None:
+        call.timer.cancel()
+    line.slow -= call.slow
+    call.slow = False
+    call.replica.slow.discard(call)
 
 
 def _fail(call: Call, error: BaseException) -> None:
     for waiting, _, _ in call.parts:
         if not waiting.answer.done():
             waiting.answer.set_exception(copy.copy(error))
-        for other in waiting.calls:
-            if other is not call:
-                # One failure is the request's: its other answers are of no use any more.
-                other.give_up()
-
-
-def _not_finite(version: Version) -> TritonError:
-    return TritonError(
-        grpc.StatusCode.INTERNAL,
-        f"{version.model} version {version.version} answered probabilities that are not all finite",
-    )

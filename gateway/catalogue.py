@@ -1,8 +1,8 @@
 """Which models and versions are served: asked from Triton, again and again.
 
-Triton says what answers, the version directories say how to feed it. A version that Triton
-has loaded since is found by the next look, which comes once an interval, and at once when
-a request needs it.
+Triton says what answers, the version directories say how to feed it, and are checked first. A
+version that Triton has loaded since is found by the next look, which comes once an interval, and
+at once when a request needs it. What is wrong with one version costs that version alone.
 """
 
 import asyncio
@@ -11,11 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import grpc
+
 from gateway import problems
 from gateway.failures import TritonError
-from gateway.schemas import UnusableVersion
+from gateway.metrics import Metrics
+from gateway.replica import ModelVersion
 from gateway.triton import Triton
-from gateway.versions import UnusableVersionError, Version, VersionReader
+from gateway.version_reader import VersionReader
+from gateway.versions import UnusableVersionError, Version
 
 logger = logging.getLogger("gateway")
 
@@ -28,28 +32,47 @@ not exist is no flood of calls to Triton."""
 
 
 @dataclass(frozen=True)
+class Unusable:
+    """A version that Triton serves and the gateway can't use."""
+
+    served: ModelVersion
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Served:
     """What one look found. Replaced as a whole, never changed."""
 
     models: Mapping[str, tuple[Version, ...]] = field(default_factory=dict)
     """Usable versions by model, newest first."""
-    unusable: tuple[UnusableVersion, ...] = ()
+    unusable: tuple[Unusable, ...] = ()
+    down: frozenset[str] = frozenset()
+    """Models of Triton's repository of which no version answers at the moment."""
 
     def model_name(self, name: str) -> str | None:
         """The served model meant by a name with or without `emotion_`."""
         return next((full for full in (name, MODEL_PREFIX + name) if full in self.models), None)
 
-    def find(self, model: str, version: str | None) -> Version:
+    def find(self, model: str, version: str | None, *, by_default: bool = False) -> Version:
         """The version asked for, or the newest.
+
+        Args:
+            model: with or without `emotion_`.
+            version: None for the newest.
+            by_default: whether the gateway chose the model, and not the client.
 
         Raises:
             Problem: 404, no such model or version; says which there are. 503, there is
-                none at all, as while Triton starts or stops.
+                none at all, as while Triton starts or stops, or the model is there and
+                does not answer at the moment: no client can mend that, and trying again may.
         """
         if not self.models:
             raise problems.unavailable("Triton serves no model that the gateway can use.")
         full_name = self.model_name(model)
         if full_name is None:
+            if by_default or not self.down.isdisjoint((model, MODEL_PREFIX + model)):
+                raise problems.unavailable(f"Model {model[:80]!r} is not served at the moment: try again.")
             known = ", ".join(sorted(self.models))
             raise problems.not_found(f"There is no model {model[:80]!r}. Served: {known}.")
         versions = self.models[full_name]
@@ -65,27 +88,28 @@ class Served:
 class Catalogue:
     """The current `Served`, and how it is kept current."""
 
-    def __init__(self, triton: Triton, reader: VersionReader) -> None:
+    def __init__(self, triton: Triton, reader: VersionReader, metrics: Metrics) -> None:
         self._triton = triton
         self._reader = reader
+        self._metrics = metrics
         self._look_under_way: asyncio.Task[None] | None = None
         self._begun_at = float("-inf")
         """When the last look that succeeded was begun, on the event loop's clock."""
         self.served = Served()
         """What the last look that succeeded found."""
 
-    async def find(self, model: str, version: str | None) -> Version:
-        """The version asked for, with a new look at Triton if it isn't known.
+    async def find(self, model: str, version: str | None, *, by_default: bool = False) -> Version:
+        """The version asked for, with a new look at Triton if it isn't known; see `Served.find`.
 
         Raises:
-            Problem: 404, Triton serves no such thing; 503, it serves nothing.
+            Problem: 404, Triton serves no such thing; 503, not at the moment.
             TritonError: it isn't known, and Triton can't be asked.
         """
         try:
-            return self.served.find(model, version)
+            return self.served.find(model, version, by_default=by_default)
         except problems.Problem:
             await self.look()
-            return self.served.find(model, version)
+            return self.served.find(model, version, by_default=by_default)
 
     async def look(self, max_age: float = FRESH) -> None:
         """Ask Triton what it serves; callers at the same time share one look.
@@ -124,31 +148,39 @@ class Catalogue:
         self._begun_at = begun_at
 
     async def _ask(self) -> Served:
-        ready = await self._triton.ready_versions(LOOK_TIMEOUT)
-        limits = await asyncio.gather(
-            *(self._triton.model_limits(row.model, row.version, LOOK_TIMEOUT) for row in ready)
-        )
-        self._reader.keep_only(ready)
+        index = await self._triton.index(LOOK_TIMEOUT)
+        found = await asyncio.gather(*map(self._read, index.ready))
+        self._reader.keep_only(index.ready)
         usable: dict[str, list[Version]] = {}
-        unusable = []
-        for row, row_limits in zip(ready, limits, strict=True):
-            try:
-                version = self._reader.read(row, row_limits)
-            except UnusableVersionError as error:
-                unusable.append(UnusableVersion(model=row.model, version=row.version, reason=str(error)))
-            else:
-                usable.setdefault(row.model, []).append(version)
+        for version in found:
+            if isinstance(version, Version):
+                usable.setdefault(version.model, []).append(version)
         return Served(
             models={
                 model: tuple(sorted(versions, key=_number, reverse=True)) for model, versions in sorted(usable.items())
             },
-            unusable=tuple(unusable),
+            unusable=tuple(version for version in found if isinstance(version, Unusable)),
+            down=index.down,
         )
+
+    async def _read(self, row: ModelVersion) -> Version | Unusable:
+        try:
+            limits = await self._triton.model_limits(row, LOOK_TIMEOUT)
+            return await self._reader.read(row, limits)
+        except UnusableVersionError as error:
+            return Unusable(row, error.kind, str(error))
+        except TritonError as error:
+            if error.may_be_unloaded or error.code == grpc.StatusCode.DEADLINE_EXCEEDED:
+                # That is Triton's state, and no version's.
+                raise
+            return Unusable(row, "configuration", "Triton does not tell its configuration")
 
     def _report(self, found: Served) -> None:
         for entry in found.unusable:
             if entry not in self.served.unusable:
-                logger.warning("model %s version %s is left out: %s", entry.model, entry.version, entry.reason)
+                model, version = entry.served.model, entry.served.version
+                logger.warning("model %s version %s is left out: %s", model, version, entry.reason)
+        self._metrics.unusable((row.served.model, row.served.version, row.kind) for row in found.unusable)
         for model, versions in found.models.items():
             before = {version.version for version in self.served.models.get(model, ())}
             new = [version.version for version in versions if version.version not in before]

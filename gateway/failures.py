@@ -40,6 +40,7 @@ class TritonError(Exception):
 _GONE: Final = "Triton has just unloaded this model version: try again."
 _BUSY: Final = "Triton is not there, or can't take more at the moment: try again."
 _REFUSED: Final = "Triton does not let the gateway in: its operator has to look at the settings."
+_WRONG: Final = "Triton answered numbers that are no probabilities, twice: try again."
 _UNABLE: Final = "What answers at Triton's address can't serve this model in the way the gateway asks."
 
 FAILURES: Final[Mapping[grpc.StatusCode, tuple[int, str]]] = MappingProxyType(
@@ -59,7 +60,7 @@ FAILURES: Final[Mapping[grpc.StatusCode, tuple[int, str]]] = MappingProxyType(
         grpc.StatusCode.UNIMPLEMENTED: (503, _UNABLE),
         grpc.StatusCode.INTERNAL: (500, ""),
         grpc.StatusCode.UNAVAILABLE: (503, _BUSY),
-        grpc.StatusCode.DATA_LOSS: (503, _BUSY),
+        grpc.StatusCode.DATA_LOSS: (503, _WRONG),
     }
 )
 """gRPC status to HTTP status and, for 503, the sentence the client reads."""

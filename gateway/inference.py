@@ -56,15 +56,15 @@ class Inference:
                 long and may not be cut.
             TritonError: Triton failed.
         """
-        model = query.model or self._default_model
-        version = await self._catalogue.find(model, query.version)
+        model, by_default = query.model or self._default_model, query.model is None
+        version = await self._catalogue.find(model, query.version, by_default=by_default)
         try:
             return await self._read_with(version, query, deadline, exchange)
         except TritonError as error:
             if not error.may_be_unloaded:
                 raise
             await self._catalogue.look(max_age=0)
-            now = self._catalogue.served.find(model, query.version)
+            now = self._catalogue.served.find(model, query.version, by_default=by_default)
             # Asking again is safe, since an answer changes nothing, but only another
             # version can answer better: a full queue would get fuller.
             if now.version == version.version:

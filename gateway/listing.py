@@ -7,6 +7,7 @@ from gateway.schemas import (
     Limits,
     ModelDescription,
     ModelsResponse,
+    UnusableVersion,
     VersionDescription,
 )
 from gateway.versions import Version
@@ -26,7 +27,10 @@ def list_models(served: Served, limits: Limits, default_model: str) -> ModelsRes
             )
             for model, versions in served.models.items()
         ],
-        unusable=list(served.unusable),
+        unusable=[
+            UnusableVersion(model=row.served.model, version=row.served.version, reason=row.reason)
+            for row in served.unusable
+        ],
     )
 
 

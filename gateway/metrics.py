@@ -5,6 +5,7 @@ several requests), and the whole. Triton's own metrics tell queue and computatio
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -75,6 +76,21 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livemin",
         )
+        self._unusable = Gauge(
+            "emotion_version_unusable",
+            "1 if Triton serves a version and the gateway leaves it out; reason is card, tokenizer, graph, file, "
+            "configuration or check",
+            (*_VERSION, "reason"),
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
+        self._no_probabilities = Counter(
+            "emotion_answers_refused",
+            "Answers of Triton with numbers that are no probabilities; each is asked for once more",
+            _VERSION,
+            registry=self._registry,
+        )
+        self._left_out: set[tuple[str, str, str]] = set()
         # By their labels: finding a child costs prometheus_client more than counting with it.
         self._counters: dict[tuple[str, ...], Counter] = {}
         self._histograms: dict[tuple[str, ...], Histogram] = {}
@@ -97,6 +113,19 @@ class Metrics:
         """One call to Triton that was answered."""
         self._of(self._triton, "triton", model, version).observe(seconds)
         self._of(self._rows, "rows", model, version).observe(rows)
+
+    def no_probabilities(self, model: str, version: str) -> None:
+        """Triton answered numbers that are not finite, or not between 0 and 1."""
+        self._no_probabilities.labels(model, version).inc()
+
+    def unusable(self, left_out: Iterable[tuple[str, str, str]]) -> None:
+        """Which versions are left out now, by model, version and reason."""
+        now = set(left_out)
+        for mended in self._left_out - now:
+            self._unusable.labels(*mended).set(0)
+        for row in now:
+            self._unusable.labels(*row).set(1)
+        self._left_out |= now
 
     def predicted(self, version: tuple[str, str], probabilities: list[list[float]]) -> None:
         """What a request's texts came to."""

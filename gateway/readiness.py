@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import traceback
 from typing import Final
 
+from gateway import log
 from gateway.catalogue import Catalogue
 from gateway.failures import TritonError
 from gateway.metrics import Metrics
@@ -17,7 +19,7 @@ _CHECK_TIMEOUT: Final = 1.0
 
 
 class Readiness:
-    """Ready means: Triton is there, and the default model's newest version takes requests.
+    """Ready means: a Triton is there, and takes requests for the default model's newest usable version.
 
     Triton's own readiness is not asked for: it turns false when any model fails to load,
     and a bad new version of one model must not take the others from their users.
@@ -32,12 +34,19 @@ class Readiness:
         self._interval = interval
         self._metrics = metrics
         self._ready: bool | None = None
+        self._check: asyncio.Task[str | None] | None = None
 
     async def what_is_missing(self) -> str | None:
         """One sentence on why requests can't be answered, or None if they can.
 
-        Takes a second at most. A change since the last call, whoever made it, is logged.
+        Takes a second at most; callers at the same time share one check. A change since the last
+        call, whoever made it, is logged.
         """
+        if self._check is None or self._check.done():
+            self._check = asyncio.create_task(self._checked())
+        return await asyncio.shield(self._check)
+
+    async def _checked(self) -> str | None:
         missing = await self._ask()
         if self._ready is None or self._ready != (missing is None):
             if missing is None:
@@ -48,6 +57,12 @@ class Readiness:
         self._metrics.ready(ready=self._ready)
         return missing
 
+    async def close(self) -> None:
+        """End a check under way."""
+        if self._check is not None:
+            self._check.cancel()
+            await asyncio.wait([self._check])
+
     async def watch(self) -> None:
         """Keep the catalogue current, and log each change of readiness; never ends."""
         while True:
@@ -56,21 +71,30 @@ class Readiness:
                 await self._catalogue.look()
             except TritonError as error:
                 logger.debug("Triton can't be asked what it serves: %s", error)
-            except Exception:
-                # The gateway must outlive whatever this look met.
-                logger.exception("looking at what Triton serves failed")
+            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:
+                # The gateway must outlive whatever this look met, a panic of a library included.
+                stack = "".join(traceback.format_tb(error.__traceback__))
+                logger.error("looking at what Triton serves failed: %r", error, extra={log.REQUEST: {"stack": stack}})
             await asyncio.sleep(self._interval)
 
     async def _ask(self) -> str | None:
         try:
             async with asyncio.timeout(_CHECK_TIMEOUT):
-                version = await self._catalogue.find(self._default_model, None)
-                if await self._triton.is_ready(version.model, version.version, _CHECK_TIMEOUT):
+                version = await self._catalogue.find(self._default_model, None, by_default=True)
+                if await self._triton.is_ready(version.served, _CHECK_TIMEOUT):
+                    return None
+                # Unloaded since the last look: another version answers then, as for a request.
+                await self._catalogue.look(max_age=0)
+                version = self._catalogue.served.find(self._default_model, None, by_default=True)
+                if await self._triton.is_ready(version.served, _CHECK_TIMEOUT):
                     return None
             return f"Triton has not loaded {version.model} version {version.version}."
         except Problem as problem:
             left_out = "; ".join(
-                f"{row.model} version {row.version}: {row.reason}" for row in self._catalogue.served.unusable
+                f"{row.served.model} version {row.served.version}: {row.reason}"
+                for row in self._catalogue.served.unusable
             )
             return f"{problem.detail}{f' Left out: {left_out}.' if left_out else ''}"
         except TritonError as error:

@@ -6,10 +6,12 @@ import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from gateway.batching import Batcher
 from gateway.catalogue import Catalogue
-from gateway.channel import has_several, open_channel
+from gateway.channel import open_channel
 from gateway.inference import Inference
 from gateway.intake import Admission
 from gateway.metrics import Metrics
@@ -18,7 +20,12 @@ from gateway.schemas import Limits
 from gateway.settings import Settings
 from gateway.tracing import Tracing
 from gateway.triton import Triton
-from gateway.versions import VersionReader
+from gateway.version_reader import VersionReader
+
+_CALL_SECONDS: Final = 60.0
+"""The deadline of a call, on top of the request timeout: it hardly ever passes, see `gateway.replica`."""
+_GRACE_SECONDS: Final = 1.0
+"""For calls that nobody waits for any more when the gateway stops."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +44,16 @@ class Services:
 @contextlib.asynccontextmanager
 async def running_services(settings: Settings, metrics: Metrics, tracing: Tracing) -> AsyncIterator[Services]:
     """Connect to Triton and watch it; a Triton that isn't there yet is waited for."""
-    triton = Triton(open_channel(settings), settings.triton_address, several=has_several(settings.triton_address))
-    catalogue = Catalogue(triton, VersionReader(settings.model_repository))
+    triton = Triton(
+        settings.triton_address,
+        partial(open_channel, settings),
+        call_seconds=settings.request_timeout + _CALL_SECONDS,
+    )
+    catalogue = Catalogue(triton, VersionReader(settings.model_repository), metrics)
     readiness = Readiness(triton, catalogue, settings.default_model, settings.refresh_interval, metrics)
     batcher = Batcher(triton, settings.triton_calls, metrics, tracing)
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="tokenize") as threads:
-        watch = asyncio.create_task(readiness.watch())
+        watching = [asyncio.create_task(watch) for watch in (triton.follow(), readiness.watch())]
         try:
             yield Services(
                 settings=settings,
@@ -54,12 +65,13 @@ async def running_services(settings: Settings, metrics: Metrics, tracing: Tracin
                 metrics=metrics,
             )
         finally:
-            watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
+            for task in watching:
+                task.cancel()
+            await asyncio.wait(watching)
+            await readiness.close()
             await catalogue.close()
-            await batcher.close()
-            await triton.close()
+            await batcher.close(_GRACE_SECONDS)
+            await triton.close(_GRACE_SECONDS)
 
 
 def _limits(settings: Settings) -> Limits:

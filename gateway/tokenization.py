@@ -7,13 +7,16 @@ from pathlib import Path
 
 from tokenizers import Encoding, Tokenizer
 
+from contract.regular_files import read_file
+from contract.version_directory import MOST_BYTES, TOKENIZER
+
 # One job, one thread: the library would otherwise spread a batch over every core, and
 # those are Triton's. Read by the library at its first batch.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 class TokenizerError(ValueError):
-    """`tokenizer.json` is missing or can't be read; says which file and why."""
+    """`tokenizer.json` is missing, can't be read or can't be used; says which file and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +39,53 @@ class TextTokenizer:
             TokenizerError: the file is missing or damaged.
         """
         try:
-            # The library raises bare Exceptions.
-            self._tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:
-            raise TokenizerError(f"{path} can't be read ({error}): publish it again") from error
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length)
+            self._tokenizer = Tokenizer.from_buffer(read_file(path, MOST_BYTES[TOKENIZER]))
+            self._tokenizer.no_padding()
+            self._tokenizer.enable_truncation(max_length)
+            self.special: int = self._tokenizer.num_special_tokens_to_add(False)
+            """Tokens that every text gets beside its own."""
+        except OSError as error:
+            raise TokenizerError(f"{path} can't be read ({error.strerror}): publish it again") from error
+        except BaseException as error:
+            raise _told(error, f"{path} can't be read ({error}): publish it again") from error
         self._max_length = max_length
-        self._special = self._tokenizer.num_special_tokens_to_add(False)
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Token ids of each text, in order.
 
         About 0.5 ms for 1,000 characters. The interpreter's lock is released meanwhile.
+
+        Raises:
+            TokenizerError: the library gave up.
         """
-        # Of the library's calls only the batch ones release the lock; `encode` holds it,
-        # for seconds if the text is long.
-        encodings = self._tokenizer.encode_batch_fast(list(texts))
+        try:
+            # Of the library's calls only the batch ones release the lock; `encode` holds it,
+            # for seconds if the text is long.
+            encodings = self._tokenizer.encode_batch_fast(list(texts))
+        except BaseException as error:
+            # Not the library's words: they may hold the client's.
+            raise _told(error, f"the tokenizer ended with {type(error).__name__}") from None
         return [self._tokens(encoding) for encoding in encodings]
+
+    def size(self) -> int:
+        """How many ids it may give: the highest and one."""
+        return max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+
+    def has(self, token_id: int) -> bool:
+        """Whether an id is a token's."""
+        return self._tokenizer.id_to_token(token_id) is not None
 
     def _tokens(self, encoding: Encoding) -> Tokens:
         ids: list[int] = encoding.ids
         if len(ids) < self._max_length:
             return Tokens(ids, truncated=False, total=len(ids))
         rest = encoding.overflowing
-        total = len(ids) + sum(len(part.ids) - self._special for part in rest)
+        total = len(ids) + sum(len(part.ids) - self.special for part in rest)
         return Tokens(ids, truncated=bool(rest), total=total)
+
+
+def _told(error: BaseException, sentence: str) -> BaseException:
+    """A failure of the library, whose panics are no `Exception`; what ends a process or a task stays what it is."""
+    if type(error).__name__ == "PanicException" or isinstance(error, Exception):
+        return TokenizerError(sentence)
+    return error

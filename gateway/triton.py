@@ -1,38 +1,37 @@
-"""The calls to Triton: KServe v2 over one gRPC channel, a deadline on every call.
+"""The calls to Triton: KServe v2 over gRPC, to one Triton or to several.
 
 Uses Triton's generated protobuf classes as they are: the client classes above them copy
-every tensor once more and know nothing of cancelling.
+every tensor once more.
 """
 
-import array
-import time
-from collections.abc import Awaitable, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import grpc
 import grpc.aio
 from tritonclient.grpc import service_pb2 as messages
-from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
-from contract.labels import EMOTIONS
-from contract.version_directory import INPUT_IDS, PROBABILITIES
 from gateway.failures import TritonError
+from gateway.replica import ModelVersion, Replica
+from gateway.replicas import Replicas
+from gateway.tensors import infer_request, read_answer
 from gateway.tracing import Metadata
 
-_FLOAT_BYTES: Final = 4
-_TRIES_OF_SEVERAL: Final = 5
-"""Calls go to all in turn, but with others in between, so the next may be the same one again."""
-
-Answer = TypeVar("Answer")
+_OTHERS_SECONDS: Final = 0.5
+"""The others are waited for when one Triton has answered a question that all are asked."""
+_READY: Final = "READY"
 
 
 @dataclass(frozen=True, slots=True)
-class ModelVersion:
-    """One line of Triton's repository index: a version that answers."""
+class Index:
+    """What Triton's repository index says."""
 
-    model: str
-    version: str
+    ready: tuple[ModelVersion, ...]
+    """Versions that answer."""
+    down: frozenset[str]
+    """Models that are in the repository and have no version that answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,133 +41,166 @@ class ModelLimits:
     max_batch_size: int
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    graph: str = ""
+    """The file that Triton serves."""
 
 
 class Triton:
-    """A connection to Triton, or to several. Make and close it within one event loop."""
+    """Triton, or several of them. Make and close it within one event loop."""
 
-    def __init__(self, channel: grpc.aio.Channel, address: str, *, several: bool) -> None:
+    def __init__(
+        self, address: str, open_channel: Callable[[str], grpc.aio.Channel], *, call_seconds: float = 60.0
+    ) -> None:
         """Nothing is sent before the first call.
 
         Args:
-            channel: from `gateway.channel`; this closes it.
-            address: for sentences about Triton.
-            several: whether there may be more than one Triton at it.
+            address: IP addresses with ports, with commas between them, or a name with a port.
+            open_channel: opens the channel to one IP address and port.
+            call_seconds: the deadline of every call, which should hardly ever pass.
         """
-        self._tries = _TRIES_OF_SEVERAL if several else 1
         self.address = address
-        self._channel = channel
-        self._stub = GRPCInferenceServiceStub(channel)
+        self._replicas = Replicas(address, open_channel, call_seconds)
+        self._asking: set[asyncio.Task[Any]] = set()
 
-    async def close(self) -> None:
-        """Close the channel; calls under way are cancelled."""
-        await self._channel.close()
+    async def follow(self) -> None:
+        """Keep to the addresses that the name has; returns at once if there is no name."""
+        await self._replicas.follow()
 
-    async def ready_versions(self, timeout: float) -> list[ModelVersion]:
-        """All model versions that answer.
+    async def close(self, grace: float) -> None:
+        """Close the connections, once calls have ended or `grace` seconds have passed."""
+        await self._replicas.close(grace)
 
-        Raises:
-            TritonError: Triton is not there or did not answer within `timeout` seconds.
-        """
-        request = messages.RepositoryIndexRequest(ready=True)
-        answer = await _call(self._stub.RepositoryIndex(request, timeout=timeout))
-        # A model without a version is one that has never been loaded.
-        return [ModelVersion(row.name, row.version) for row in answer.models if row.version]
-
-    async def is_ready(self, model: str, version: str, timeout: float) -> bool:
-        """Whether a version takes requests.
+    async def index(self, timeout: float) -> Index:
+        """What is served, by any Triton.
 
         Raises:
-            TritonError: Triton is not there or did not answer within `timeout` seconds.
+            TritonError: none is there or answered within `timeout` seconds.
         """
-        request = messages.ModelReadyRequest(name=model, version=version)
-        return bool((await _call(self._stub.ModelReady(request, timeout=timeout))).ready)
+        request = messages.RepositoryIndexRequest()
 
-    async def model_limits(self, model: str, version: str, timeout: float) -> ModelLimits:
+        async def ask(replica: Replica) -> tuple[Replica, Any]:
+            return replica, await replica.ask(replica.stub.RepositoryIndex, request, timeout)
+
+        ready: set[ModelVersion] = set()
+        seen: set[str] = set()
+        try:
+            answers = await self._ask_all(ask, timeout)
+        except TritonError as error:
+            # INTERNAL, say, while its repository can't be read: that is no bug, and passes.
+            raise TritonError(grpc.StatusCode.UNAVAILABLE, f"it does not tell what it serves: {error}") from error
+        for replica, answer in answers:
+            # A model without a version is one that has never been loaded.
+            replica.versions = frozenset(
+                ModelVersion(row.name, row.version) for row in answer.models if row.version and row.state == _READY
+            )
+            seen.update(row.name for row in answer.models)
+        answered = {replica for replica, _ in answers}
+        for replica in self._replicas:
+            # One that loads a model says nothing of its repository meanwhile.
+            if replica in answered or not (replica.failing or replica.slow):
+                ready |= replica.versions
+        order = sorted(ready, key=lambda row: (row.model, row.version))
+        return Index(tuple(order), frozenset(seen - {row.model for row in ready}))
+
+    async def is_ready(self, served: ModelVersion, timeout: float) -> bool:
+        """Whether a version takes requests, at any Triton.
+
+        Raises:
+            TritonError: none is there or answered within `timeout` seconds.
+        """
+        request = messages.ModelReadyRequest(name=served.model, version=served.version)
+
+        async def ask(replica: Replica) -> bool:
+            return bool((await replica.ask(replica.stub.ModelReady, request, timeout, at_once=True)).ready)
+
+        return any(await self._ask_all(ask, timeout, enough=bool))
+
+    async def model_limits(self, served: ModelVersion, timeout: float) -> ModelLimits:
         """The part of a version's configuration that the gateway needs.
 
         Raises:
             TritonError: Triton is not there, too slow, or does not know the version.
         """
-        request = messages.ModelConfigRequest(name=model, version=version)
-        config = (await _call(self._stub.ModelConfig(request, timeout=timeout))).config
+        request = messages.ModelConfigRequest(name=served.model, version=served.version)
+        replica = next(iter(self._replicas.by_health(served)), None)
+        if replica is None:
+            raise self._nobody()
+        config = (await replica.ask(replica.stub.ModelConfig, request, timeout)).config
         return ModelLimits(
             max_batch_size=config.max_batch_size,
             inputs=tuple(tensor.name for tensor in config.input),
             outputs=tuple(tensor.name for tensor in config.output),
+            graph=config.default_model_filename,
         )
+
+    def choose(
+        self, served: ModelVersion, load: Mapping[Replica, int], most: int, without: Sequence[Replica] = ()
+    ) -> Replica | None:
+        """The Triton for the next call: see `Replicas`."""
+        return self._replicas.choose(served, load, most, without)
 
     async def infer(
         self,
-        model: str,
-        version: str,
+        replica: Replica,
+        served: ModelVersion,
         rows: Sequence[Sequence[int]],
         pad_id: int,
-        timeout: float,
         metadata: Metadata = (),
     ) -> list[list[float]]:
         """Probabilities of one batch of rows, `[rows, 6]` in the order of `rows`.
 
         Args:
-            model: name in Triton.
-            version: version directory's name.
+            replica: the Triton to ask.
+            served: model and version.
             rows: token ids, of at least one row (Triton never answers `[0, 0]`); they are
                 right-padded here with `pad_id` to the longest.
             pad_id: the tokenizer's padding token.
-            timeout: seconds; it becomes the call's deadline, and Triton drops a request
-                whose deadline has passed from its queue.
             metadata: of the call, for traces.
 
         Raises:
             TritonError: any failure; an answer of the wrong size is INTERNAL.
             ValueError: there are no rows.
         """
-        if not rows:
-            raise ValueError("rows must not be empty: Triton never answers that")
-        length = max(map(len, rows))
-        ids = array.array("q")
-        for row in rows:
-            ids.extend(row)
-            ids.extend([pad_id] * (length - len(row)))
-        request = messages.ModelInferRequest(
-            model_name=model,
-            model_version=version,
-            inputs=[
-                messages.ModelInferRequest.InferInputTensor(name=INPUT_IDS, datatype="INT64", shape=(len(rows), length))
-            ],
-            outputs=[messages.ModelInferRequest.InferRequestedOutputTensor(name=PROBABILITIES)],
-            raw_input_contents=(ids.tobytes(),),
-        )
-        answer = await self._infer(request, timeout, metadata)
-        raw = answer.raw_output_contents[0] if answer.raw_output_contents else b""
-        width = len(EMOTIONS)
-        if len(raw) != len(rows) * width * _FLOAT_BYTES:
-            raise TritonError(
-                grpc.StatusCode.INTERNAL,
-                f"{model} version {version} answered {len(raw)} bytes of {PROBABILITIES} for "
-                f"{len(rows)} rows, {len(rows) * width * _FLOAT_BYTES} expected",
+        request = infer_request(served, rows, pad_id)
+        return read_answer(await replica.call(replica.stub.ModelInfer, request, metadata), served, len(rows))
+
+    async def _ask_all(
+        self, ask: Callable[[Replica], Any], timeout: float, enough: Callable[[Any], bool] = lambda _: False
+    ) -> list[Any]:
+        """Answers of all Tritons that give one soon after the first does, or before one that is enough."""
+        waiting = {asyncio.create_task(ask(replica)) for replica in self._replicas}
+        for task in waiting:
+            # Not cancelled when nobody waits any more: a question tells how its Triton does.
+            self._asking.add(task)
+            task.add_done_callback(self._asked)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout + _OTHERS_SECONDS
+        answers: list[Any] = []
+        error = self._nobody()
+        while waiting:
+            done, waiting = await asyncio.wait(
+                waiting, timeout=max(end - loop.time(), 0.0), return_when=asyncio.FIRST_COMPLETED
             )
-        values = array.array("f", raw).tolist()
-        return [values[start : start + width] for start in range(0, len(values), width)]
+            if not done:
+                break
+            for task in done:
+                if (failure := task.exception()) is None:
+                    answers.append(task.result())
+                    end = min(end, loop.time() + _OTHERS_SECONDS)
+                elif isinstance(failure, TritonError):
+                    error = failure
+                else:
+                    raise failure
+            if any(map(enough, answers)):
+                break
+        if not answers:
+            raise error
+        return answers
 
-    async def _infer(self, request: Any, timeout: float, metadata: Metadata) -> Any:
-        deadline = time.monotonic() + timeout
-        tries = self._tries
-        while True:
-            tries -= 1
-            try:
-                return await _call(self._stub.ModelInfer(request, timeout=timeout, metadata=metadata))
-            except TritonError as error:
-                # One that starts, stops or has not loaded the version yet turns calls away,
-                # while the next in turn answers; asking again is safe, since an answer
-                # changes nothing. gRPC's own retries end with Triton's first metadata.
-                timeout = deadline - time.monotonic()
-                if not error.may_be_unloaded or not tries or timeout <= 0:
-                    raise
+    def _asked(self, task: asyncio.Task[Any]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled():
+            task.exception()
 
-
-async def _call(call: Awaitable[Answer]) -> Answer:
-    try:
-        return await call
-    except grpc.aio.AioRpcError as error:
-        raise TritonError(error.code(), error.details() or "") from None
+    def _nobody(self) -> TritonError:
+        return TritonError(grpc.StatusCode.UNAVAILABLE, self._replicas.trouble)

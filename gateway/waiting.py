@@ -1,15 +1,18 @@
 """What waits for one model version, and the calls that are under way."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.replica import Replica
 from gateway.tracing import Span
 
 Row = Sequence[int]
 Answer = list[list[float]]
+Part = tuple["Waiting", int, int]
+"""Who waits, and the first and the last but one of that request's rows."""
 
 _CALLS_REMEMBERED: Final = 4
 
@@ -25,21 +28,20 @@ class Waiting:
     found: list[list[float]] = field(default_factory=list)
     sent: int = 0
     missing: int = 0
-    calls: list["Call"] = field(default_factory=list)
+    tasks: list[asyncio.Task[Answer]] = field(default_factory=list)
+    """The calls that carry its rows."""
 
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """One call to Triton: who waits for it, and for which of its rows."""
+    """One call to Triton: who waits for it, and where it is."""
 
-    parts: list[tuple[Waiting, int, int]]
-    """Who, and the first and the last but one of that request's rows."""
-    task: asyncio.Task[Answer] | None = None
-
-    def give_up(self) -> None:
-        """Cancel the call if nobody waits for it any more."""
-        if self.task is not None and all(waiting.answer.done() for waiting, _, _ in self.parts):
-            self.task.cancel()
+    parts: list[Part]
+    replica: Replica
+    again: bool
+    """Whether it asks once more, for one request alone, what was answered with numbers that are no probabilities."""
+    timer: asyncio.TimerHandle | None = None
+    slow: bool = False
 
 
 class Line:
@@ -47,10 +49,19 @@ class Line:
 
     def __init__(self) -> None:
         self.queue: deque[Waiting] = deque()
+        self.again: deque[Part] = deque()
         self.tasks: set[asyncio.Task[Answer]] = set()
+        self.load: Counter[Replica] = Counter()
+        """Calls under way on each Triton, slow ones included."""
+        self.slow = 0
         self.gathering = False
         self.timer: asyncio.TimerHandle | None = None
         self.sizes: deque[int] = deque(maxlen=_CALLS_REMEMBERED)
+
+    @property
+    def calls(self) -> int:
+        """Calls under way, but for slow ones, which keep nobody from asking another Triton."""
+        return len(self.tasks) - self.slow
 
     def stop_timer(self) -> None:
         """Wait for company no longer."""
@@ -66,13 +77,26 @@ class Line:
         """Rows of a call, the mean of the last few."""
         return sum(self.sizes) / len(self.sizes) if self.sizes else 0.0
 
-    def take(self, most: int) -> list[tuple[Waiting, int, int]]:
-        """The next rows, `most` at most, in the order in which they came."""
-        parts: list[tuple[Waiting, int, int]] = []
+    def is_empty(self) -> bool:
+        """Whether nobody waits for a call; who does not any more is forgotten."""
+        while self.queue and self.queue[0].answer.done():
+            self.queue.popleft()
+        while self.again and self.again[0][0].answer.done():
+            self.again.popleft()
+        return not self.queue and not self.again
+
+    def take(self, most: int) -> tuple[list[Part], bool]:
+        """What the next call carries, of a line that is not empty, and whether it is for what is asked again.
+
+        Rows come in the order in which they came, `most` at most; what is asked again goes first, and alone.
+        """
+        if self.again:
+            return [self.again.popleft()], True
+        parts: list[Part] = []
         while self.queue and most:
             waiting = self.queue[0]
             if waiting.answer.done():
-                # Cancelled or failed while it waited.
+                # Failed while it waited.
                 self.queue.popleft()
                 continue
             start, stop = waiting.sent, min(waiting.sent + most, len(waiting.rows))
@@ -81,4 +105,9 @@ class Line:
             most -= stop - start
             if stop == len(waiting.rows):
                 self.queue.popleft()
-        return parts
+        return parts, False
+
+    def take_back(self, waiting: Waiting) -> None:
+        """The rows of a request that no call carries yet are not wanted any more."""
+        if waiting in self.queue:
+            self.queue.remove(waiting)

@@ -8,12 +8,11 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig
 
 from contract.labels import EMOTIONS
-from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, CardError, read_card
+from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, CardError, cpu_damage, read_card
 from training.classifier import TokenRows, load_classifier, predict
 from training.command import TrainingError
 from training.data import Example
 from training.export.runtime import run, session
-from training.integrity import cpu_damage
 from training.tokenizer import load_tokenizer, special_ids
 
 Probabilities = npt.NDArray[np.float32]
@@ -52,7 +51,7 @@ def checked_card(version: Path) -> Card:
     except CardError as error:
         raise TrainingError(str(error)) from error
     if found := cpu_damage(version, card):
-        raise TrainingError(f"{'; '.join(found)}: publish the version again")
+        raise TrainingError(f"{'; '.join(each.sentence for each in found)}: publish the version again")
     return card
 
 

@@ -16,14 +16,19 @@ from tritonclient.grpc import service_pb2_grpc
 
 
 class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
-    """Serves `emotion_rubert` version 1."""
+    """Serves `emotion_rubert` version 1, unless told otherwise."""
 
     address = ""
+    served: tuple[tuple[str, str, str], ...] = (("emotion_rubert", "1", "READY"),)
+    """Model, version and state, as the repository index has them."""
     infer: Callable[[Any, grpc.ServicerContext], Any]
 
     def RepositoryIndex(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
-        row = messages.RepositoryIndexResponse.ModelIndex(name="emotion_rubert", version="1", state="READY")
-        return messages.RepositoryIndexResponse(models=[row])
+        rows = [
+            messages.RepositoryIndexResponse.ModelIndex(name=name, version=version, state=state)
+            for name, version, state in self.served
+        ]
+        return messages.RepositoryIndexResponse(models=rows)
 
     def ModelReady(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
         return messages.ModelReadyResponse(ready=True)

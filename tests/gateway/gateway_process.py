@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,14 +77,18 @@ def assert_harmless(gateway: GatewayProcess) -> None:
 
 
 @contextlib.contextmanager
-def running_gateway(repository: Path, triton: str, *flags: str, **variables: str) -> Iterator[GatewayProcess]:
+def running_gateway(
+    repository: Path, triton: str, *flags: str, program: Sequence[str] = ("-m", "gateway"), **variables: str
+) -> Iterator[GatewayProcess]:
     """A gateway that listens on a free port; stopped with SIGTERM, which must give 0.
+
+    `program` is what Python runs.
 
     Whatever a test does to it, its log is JSON throughout, and holds no text, no key and no traceback.
     """
     descriptor, log_path = tempfile.mkstemp(prefix="test-gateway-", suffix=".log")
     command = [
-        *(sys.executable, "-m", "gateway", "--port=0"),
+        *(sys.executable, *program, "--port=0"),
         f"--model-repository={repository}",
         f"--triton-address={triton}",
         *flags,

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from contract.labels import EMOTIONS, LABELS
+from contract.version_directory import CPU_GRAPH, TOKENIZER, sha256
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 WORDS = {
@@ -83,7 +84,7 @@ def publish(
     unfinished.chmod(0o755)
     onnx.save(graph or make_graph(version), unfinished / "model.cpu.onnx")
     make_tokenizer().save(str(unfinished / "tokenizer.json"))
-    contents = make_card(model, version) if card is None else card
+    contents = make_card(model, version, unfinished) if card is None else card
     (unfinished / "card.json").write_text(json.dumps(contents))
     return unfinished.rename(home / str(version))
 
@@ -165,13 +166,13 @@ def make_graph(version: int) -> onnx.ModelProto:
     return made
 
 
-def make_card(model: str, version: int) -> dict[str, Any]:
-    """A card that passes the contract's checks."""
+def make_card(model: str, version: int, directory: Path) -> dict[str, Any]:
+    """A card that passes the contract's checks, for the files in a directory."""
     costs = {emotion: {"precision": 0.7, "recall": 0.6, "flagged": 0.2} for emotion in EMOTIONS}
     return {
         "model": model,
         "base_model": f"small, version {version}",
-        "architecture": {"layers": 0},
+        "architecture": {"layers": 0, "vocabulary": len(VOCABULARY)},
         "labels": [{"en": en, "ru": ru} for en, ru in LABELS.items()],
         "max_length": MAX_LENGTH,
         "pad_id": SPECIAL.index("[PAD]"),
@@ -183,7 +184,7 @@ def make_card(model: str, version: int) -> dict[str, Any]:
         "metrics": {"dev": {"roc_auc_mean": 0.95}},
         "training": {},
         "tools": {},
-        "files": {},
+        "files": {name: sha256(directory / name) for name in (CPU_GRAPH, TOKENIZER)},
         "licence": "Apache-2.0",
         "limits": [],
     }

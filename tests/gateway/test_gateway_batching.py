@@ -18,9 +18,11 @@ from tritonclient.grpc import service_pb2 as messages
 from gateway import batching
 from gateway.batching import Batcher
 from gateway.metrics import Metrics
+from gateway.replica import ModelVersion
 from gateway.tracing import Tracing
-from gateway.triton import ModelLimits, ModelVersion, Triton
-from gateway.versions import Version, VersionReader
+from gateway.triton import ModelLimits, Triton
+from gateway.version_reader import VersionReader
+from gateway.versions import Version
 from tests.gateway.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.gateway_process import GatewayProcess, running_gateway
 
@@ -127,21 +129,64 @@ def test_one_who_hangs_up_takes_only_his_own_rows_away(
     assert gate.rows == [1, 2]
 
 
+def spoil_last_row(gate: Gate, fake: FakeTriton, value: float, *, alone_too: bool) -> None:
+    """From now on a call's last row is answered with a number that is no probability; alone only if `alone_too`."""
+
+    def infer(request: Any, _: grpc.ServicerContext) -> Any:
+        rows = request.inputs[0].shape[0]
+        gate.rows.append(rows)
+        last = [value] * 6 if rows > 1 or alone_too else [0.25] * 6
+        values = [0.5] * 6 * (rows - 1) + last
+        return messages.ModelInferResponse(raw_output_contents=[struct.pack(f"<{rows * 6}f", *values)])
+
+    fake.infer = infer
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 1.001, -0.001, 3e38])
+def test_numbers_that_are_no_probabilities_are_asked_for_again_alone(
+    fake: FakeTriton, gateway: GatewayProcess, pool: ThreadPoolExecutor, value: float
+) -> None:
+    gate = Gate(fake)
+    asked = ask_behind(gate, gateway, pool, [1, 1])
+    spoil_last_row(gate, fake, value, alone_too=False)
+    gate.freed.set()
+    answers = [each.result() for each in asked]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    joy = [answer.json()["results"][0]["probabilities"]["joy"] for answer in answers]
+    assert joy == [0.5, 0.5, 0.25]
+    assert gate.rows == [1, 2, 1]
+    assert gateway.log().count("sent once more, alone") == 1
+    with gateway.client() as client:
+        assert 'refused_total{model="emotion_rubert",version="1"} 1.0' in client.get("/metrics").text
+
+
 def test_numbers_that_are_none_are_only_their_own_requests_failure(
     fake: FakeTriton, gateway: GatewayProcess, pool: ThreadPoolExecutor
 ) -> None:
     gate = Gate(fake)
     asked = ask_behind(gate, gateway, pool, [1, 1])
-
-    def second_is_not_finite(request: Any, _: grpc.ServicerContext) -> Any:
-        rows = request.inputs[0].shape[0]
-        values = [0.5] * 6 * (rows - 1) + [float("nan")] * 6
-        return messages.ModelInferResponse(raw_output_contents=[struct.pack(f"<{rows * 6}f", *values)])
-
-    fake.infer = second_is_not_finite
+    spoil_last_row(gate, fake, float("nan"), alone_too=True)
     gate.freed.set()
-    assert [each.result().status_code for each in asked] == [200, 200, 500]
-    assert gateway.log().count("not all finite") == 1
+    answers = [each.result() for each in asked]
+    assert [answer.status_code for answer in answers] == [200, 200, 503]
+    assert answers[2].headers["retry-after"] == "1"
+    assert gate.rows == [1, 2, 1]
+    assert gateway.log().count("for a request alone too") == 1
+
+
+def test_only_the_rows_of_a_call_that_was_wrong_are_asked_for_again(fake: FakeTriton, gateway: GatewayProcess) -> None:
+    gate = Gate(fake)
+    gate.freed.set()
+    sizes: list[int] = []
+
+    def infer(request: Any, _: grpc.ServicerContext) -> Any:
+        rows = request.inputs[0].shape[0]
+        sizes.append(rows)
+        return answer(request, float("nan") if sizes.count(rows) == 1 and rows == 4 else 0.5)
+
+    fake.infer = infer
+    assert ask(gateway, 20).status_code == 200
+    assert sizes == [8, 8, 4, 4]
 
 
 def test_a_failed_call_fails_all_it_carried_and_no_other(
@@ -163,20 +208,20 @@ def test_a_failed_call_fails_all_it_carried_and_no_other(
 ROW = [2, 5, 3]
 
 
-def version_in(repository: Path) -> Version:
+async def version_in(repository: Path) -> Version:
     limits = ModelLimits(MOST_ROWS, ("input_ids",), ("probabilities",))
-    return VersionReader(repository).read(ModelVersion("emotion_rubert", "1"), limits)
+    return await VersionReader(repository).read(ModelVersion("emotion_rubert", "1"), limits)
 
 
 @contextlib.asynccontextmanager
 async def batcher_for(fake: FakeTriton, calls: int) -> AsyncIterator[Batcher]:
-    triton = Triton(grpc.aio.insecure_channel(fake.address), fake.address, several=False)
+    triton = Triton(fake.address, grpc.aio.insecure_channel)
     batcher = Batcher(triton, calls, Metrics(), Tracing(None))
     try:
         yield batcher
     finally:
-        await batcher.close()
-        await triton.close()
+        await batcher.close(1)
+        await triton.close(1)
 
 
 async def ask_batcher(batcher: Batcher, version: Version, rows: int) -> int:
@@ -190,7 +235,7 @@ def test_those_that_arrive_at_once_share_a_call(fake: FakeTriton, repository: Pa
 
     async def ask_five() -> None:
         async with batcher_for(fake, calls=3) as batcher:
-            version = version_in(repository)
+            version = await version_in(repository)
             assert await asyncio.gather(*(ask_batcher(batcher, version, 1) for _ in range(5))) == [1] * 5
 
     asyncio.run(ask_five())
@@ -210,7 +255,7 @@ def test_few_rows_wait_for_company_while_a_larger_call_is_under_way(
 
     async def ask_behind_a_full_call() -> None:
         async with batcher_for(fake, calls=3) as batcher:
-            version = version_in(repository)
+            version = await version_in(repository)
             full = asyncio.create_task(ask_batcher(batcher, version, MOST_ROWS))
             assert await asyncio.to_thread(gate.arrived.wait, 20)
             lone = asyncio.create_task(ask_batcher(batcher, version, 1))
@@ -226,11 +271,14 @@ def test_few_rows_wait_for_company_while_a_larger_call_is_under_way(
 
 def test_no_rows_are_never_sent() -> None:
     async def send_none() -> None:
-        triton = Triton(grpc.aio.insecure_channel("127.0.0.1:1"), "nowhere", several=False)
+        triton = Triton("127.0.0.1:1", grpc.aio.insecure_channel)
+        served = ModelVersion("emotion_rubert", "1")
         try:
-            await triton.infer("emotion_rubert", "1", [], pad_id=0, timeout=1)
+            replica = triton.choose(served, {}, 1)
+            assert replica is not None
+            await triton.infer(replica, served, [], pad_id=0)
         finally:
-            await triton.close()
+            await triton.close(1)
 
     with pytest.raises(ValueError, match="rows must not be empty"):
         asyncio.run(send_none())

@@ -97,11 +97,14 @@ def test_answers_that_are_no_numbers_are_no_answers(
     fake: FakeTriton, gateway: GatewayProcess, client: httpx.Client
 ) -> None:
     fake.infer = lambda request, _: answer(request, value=float("nan"))
-    assert ask(client).status_code == 500
+    response = ask(client)
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "1"
+    assert response.json()["detail"] == "Triton answered numbers that are no probabilities, twice: try again."
     assert "not all finite" in gateway.log()
 
 
-def test_the_deadline_travels_to_triton(fake: FakeTriton, client: httpx.Client) -> None:
+def test_triton_gets_a_deadline_that_hardly_ever_passes(fake: FakeTriton, client: httpx.Client) -> None:
     seen: list[float] = []
 
     def see(request: Any, context: grpc.ServicerContext) -> Any:
@@ -111,45 +114,99 @@ def test_the_deadline_travels_to_triton(fake: FakeTriton, client: httpx.Client) 
     fake.infer = see
     assert ask(client).status_code == 200
     # gRPC rounds up a little; without a deadline it would be years.
-    assert 0 < seen[0] < 1.1
+    assert 60 < seen[0] < 61.1
 
 
-def test_a_slow_triton_costs_no_more_than_the_deadline(fake: FakeTriton, client: httpx.Client) -> None:
-    freed = threading.Event()
-    cancelled = threading.Event()
+class Hanging:
+    """A `ModelInfer` that answers when it is let go, and sees whether its calls are cancelled."""
 
-    def hang(request: Any, context: grpc.ServicerContext) -> Any:
-        context.add_callback(cancelled.set)
-        freed.wait(30)
+    def __init__(self, fake: FakeTriton) -> None:
+        self.calls = 0
+        self.arrived, self.freed, self.ended = threading.Event(), threading.Event(), threading.Event()
+        self.cancelled = 0
+        fake.infer = self.infer
+
+    def infer(self, request: Any, context: grpc.ServicerContext) -> Any:
+        self.calls += 1
+        self.arrived.set()
+        self.freed.wait(60)
+        self.cancelled += not context.is_active()
+        self.ended.set()
         return answer(request)
 
-    fake.infer = hang
+
+@pytest.fixture
+def hanging(fake: FakeTriton) -> Iterator[Hanging]:
+    triton = Hanging(fake)
+    yield triton
+    triton.freed.set()
+    assert triton.ended.wait(20)
+
+
+def in_flight(client: httpx.Client) -> float:
+    text = client.get("/metrics").text
+    return float(next(line for line in text.splitlines() if line.startswith("emotion_requests_in_flight ")).split()[1])
+
+
+def wait_for_in_flight(client: httpx.Client, number: int) -> None:
+    deadline = time.monotonic() + 20
+    while in_flight(client) != number:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_slow_triton_costs_no_more_than_the_deadline(client: httpx.Client, hanging: Hanging) -> None:
     start = time.monotonic()
     response = ask(client)
     assert response.status_code == 504
     assert response.json()["detail"] == "There was no answer from Triton within 1 s."
     assert time.monotonic() - start > 0.9
-    # While Triton still hangs.
-    assert cancelled.wait(20)
-    freed.set()
+    # While Triton still hangs: the request is over, its call goes on.
+    assert in_flight(client) == 0
+    hanging.freed.set()
+    assert hanging.ended.wait(20)
+    assert hanging.cancelled == 0
 
 
-def test_a_client_that_hangs_up_cancels_its_call(fake: FakeTriton, patient: GatewayProcess) -> None:
-    arrived, cancelled = threading.Event(), threading.Event()
-
-    def hang(request: Any, context: grpc.ServicerContext) -> Any:
-        context.add_callback(cancelled.set)
-        arrived.set()
-        cancelled.wait(30)
-        return answer(request)
-
-    fake.infer = hang
-    url = httpx.URL(patient.url)
+def hang_up(gateway: GatewayProcess, hanging: Hanging) -> None:
+    """A request whose client goes away when Triton has it."""
+    url = httpx.URL(gateway.url)
     with socket.create_connection((url.host, url.port or 0), timeout=20) as connection:
         connection.sendall(b'POST /v1/emotions HTTP/1.1\r\nhost: a\r\ncontent-length: 13\r\n\r\n{"text": "a"}')
-        assert arrived.wait(20)
-        assert not cancelled.is_set()
-    assert cancelled.wait(20)
+        assert hanging.arrived.wait(20)
+
+
+def test_a_client_that_hangs_up_cancels_nothing(patient: GatewayProcess, hanging: Hanging) -> None:
+    hang_up(patient, hanging)
+    with patient.client() as client:
+        wait_for_in_flight(client, 1)
+        time.sleep(0.3)
+        # Its client is gone, the work is not.
+        assert in_flight(client) == 1
+        hanging.freed.set()
+        assert hanging.ended.wait(20)
+        assert hanging.cancelled == 0
+        wait_for_in_flight(client, 0)
+        assert ask(client).status_code == 200
+        assert 'status="499"' in client.get("/metrics").text
+
+
+def test_hang_ups_pile_up_no_work(patient: GatewayProcess, hanging: Hanging) -> None:
+    for _ in range(30):
+        hang_up(patient, hanging)
+    with patient.client() as client:
+        # Four calls at most are under way at once, and nothing waits for one any more.
+        deadline = time.monotonic() + 20
+        while (count := in_flight(client)) > 4:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert 1 <= count <= 4
+        assert 1 <= hanging.calls <= 4
+        hanging.freed.set()
+        wait_for_in_flight(client, 0)
+        assert hanging.calls <= 4
+        assert ask(client).status_code == 200
+    assert hanging.cancelled == 0
 
 
 def test_more_in_flight_than_allowed_are_refused_at_once(fake: FakeTriton, patient: GatewayProcess) -> None:

@@ -1,5 +1,6 @@
-"""Two Tritons behind one address list: shared, and one that dies, hangs or turns calls away is left out."""
+"""Several Tritons behind one address: shared, and one that joins, leaves, dies, hangs or turns calls away."""
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -128,8 +129,128 @@ def test_one_of_two_real_tritons_dies_and_comes_back(repository: Path) -> None:
         assert load.statuses[503] <= 8
 
 
-def served(metrics_port: int) -> float:
-    text = httpx.get(f"http://127.0.0.1:{metrics_port}/metrics", trust_env=False).text
+def served(metrics_port: int, host: str = "127.0.0.1") -> float:
+    text = httpx.get(f"http://{host}:{metrics_port}/metrics", trust_env=False).text
     return sum(
         float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith("nv_inference_request_success")
     )
+
+
+@contextlib.contextmanager
+def ready_all_the_time(gateway: GatewayProcess) -> Iterator[None]:
+    """Asked again and again while the context lasts, readiness never says no."""
+    seen: Counter[int] = Counter()
+    stop = threading.Event()
+
+    def ask_again_and_again() -> None:
+        with gateway.client() as client:
+            while not stop.wait(0.05):
+                seen[client.get("/health/ready").status_code] += 1
+
+    thread = threading.Thread(target=ask_again_and_again)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    assert list(seen) == [200], seen
+
+
+def test_one_of_two_real_tritons_stands_still(repository: Path) -> None:
+    """SIGSTOP: its connection stays open, and it answers nothing."""
+    with (
+        running_triton(repository) as well,
+        running_triton(repository) as still,
+        running_gateway(repository, f"{well.grpc_url},{still.grpc_url}", "--request-timeout=3") as gateway,
+    ):
+        gateway.wait_until_ready()
+        server = psutil.Process(still.triton_pid)
+        with running_load(gateway) as load, ready_all_the_time(gateway):
+            server.suspend()
+            load.wait_for(200)
+            # What it had in hand is answered late, by nobody.
+            assert set(load.statuses) <= {200, 504}
+            assert load.statuses[504] <= 16
+            late = load.statuses[504]
+            load.wait_for(200)
+            assert load.statuses[504] <= late + 8
+            server.resume()
+            before = served(still.metrics_port)
+            deadline = time.monotonic() + 30
+            while served(still.metrics_port) < before + 20:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+
+
+NAME = "tritons.test"
+WITH_A_NAME = """\
+import runpy, socket, sys
+asked = socket.getaddrinfo
+def getaddrinfo(host, port, *rest, **options):
+    if host != {name!r}:
+        return asked(host, port, *rest, **options)
+    with open({hosts!r}) as hosts:
+        return [found for host in hosts.read().split() for found in asked(host, port, *rest, **options)]
+socket.getaddrinfo = getaddrinfo
+runpy.run_module("gateway", run_name="__main__", alter_sys=True)
+"""
+"""The gateway, in a process for which a name has the addresses that a file lists: in place of a name server."""
+
+
+def has(hosts: Path, *addresses: str) -> None:
+    """Give the name these addresses."""
+    new = hosts.with_suffix(".new")
+    new.write_text("\n".join(addresses))
+    new.rename(hosts)
+
+
+def test_real_tritons_join_and_leave_a_name(repository: Path, tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts"
+    program = ("-c", WITH_A_NAME.format(name=NAME, hosts=str(hosts)))
+    with running_triton(repository) as first:
+        port = first.grpc_port
+        has(hosts, "127.0.0.1")
+        with (
+            running_triton(repository, "--host=127.0.0.2", f"--grpc-port={port}") as second,
+            running_gateway(repository, f"{NAME}:{port}", program=program) as gateway,
+        ):
+            gateway.wait_until_ready()
+            with running_load(gateway, clients=16) as load, ready_all_the_time(gateway):
+                load.wait_for(100)
+                assert served(second.metrics_port, "127.0.0.2") == 0
+                has(hosts, "127.0.0.1", "127.0.0.2")
+                deadline = time.monotonic() + 30
+                while served(second.metrics_port, "127.0.0.2") == 0:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+                before = served(first.metrics_port), served(second.metrics_port, "127.0.0.2")
+                load.wait_for(400)
+                after = served(first.metrics_port), served(second.metrics_port, "127.0.0.2")
+                rows = after[0] - before[0], after[1] - before[1]
+                # Its share.
+                assert 0.35 < rows[1] / sum(rows) < 0.65
+                has(hosts, "127.0.0.2")
+                while "has the address 127.0.0.1" not in gateway.log() or "no more" not in gateway.log():
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+                load.wait_for(50)
+                gone = served(first.metrics_port)
+                load.wait_for(100)
+                assert served(first.metrics_port) == gone
+            assert list(load.statuses) == [200]
+
+
+def test_a_name_that_has_no_address_yet(repository: Path, tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts"
+    program = ("-c", WITH_A_NAME.format(name=NAME, hosts=str(hosts)))
+    with running_fake_triton() as fake:
+        fake.infer = lambda request, _: answer(request)
+        port = fake.address.rpartition(":")[2]
+        with running_gateway(repository, f"{NAME}:{port}", program=program) as gateway, gateway.client() as client:
+            gateway.wait_until_ready(status=503)
+            assert ask(client) == 503
+            assert f"{NAME} can't be looked up" in client.get("/health/ready").json()["detail"]
+            has(hosts, "127.0.0.1")
+            gateway.wait_until_ready()
+            assert ask(client) == 200

@@ -17,7 +17,7 @@ PARTS = (("certificate", "pem"), ("key", "key"))
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An authority, and a certificate it signed for 127.0.0.1 and for the gateway."""
+    """An authority, and a certificate it signed for 127.0.0.1, for localhost and for the gateway."""
     home = tmp_path_factory.mktemp("certificates")
 
     def openssl(*arguments: str) -> None:
@@ -27,7 +27,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=ca")
     for name in ("triton", "gateway"):
         openssl("req", *new_key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        (home / "san").write_text("subjectAltName=IP:127.0.0.1")
+        (home / "san").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost")
         signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san")
         openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *signing)
     return home
@@ -50,6 +50,10 @@ def test_tls_both_ways(certificates: Path, repository: Path) -> None:
             gateway.wait_until_ready()
             with gateway.client() as client:
                 assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200
+        # The certificate is for the name too, whatever address it has.
+        name = fake.address.replace("127.0.0.1", "localhost")
+        with running_gateway(repository, name, *trust, *own) as gateway:
+            gateway.wait_until_ready()
         # No certificate of its own; an authority it doesn't know; no TLS at all.
         for wrong in (trust, ["--triton-tls=true", *own], []):
             with running_gateway(repository, fake.address, *wrong) as gateway, gateway.client() as client:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.load import running_load
 from tests.gateway.small_model import publish, withdraw
+from tests.gateway.test_gateway_several_tritons import ready_all_the_time
 from tests.triton_process import running_triton
 
 
@@ -80,3 +81,35 @@ def test_a_version_that_does_not_load_changes_nothing(repository: Path, tmp_path
             assert gateway.readiness() == 200
         assert list(load.statuses) == [200]
         assert list(load.versions) == ["1"]
+
+
+def test_the_newest_version_is_removed_file_by_file(repository: Path) -> None:
+    """Triton serves it until its next poll: every request is answered, so it is ready all the time."""
+    newest = publish(repository, 2)
+    with (
+        running_triton(repository, poll_seconds=1) as triton,
+        running_gateway(repository, triton.grpc_url) as gateway,
+    ):
+        gateway.wait_until_ready()
+        with running_load(gateway) as load, ready_all_the_time(gateway):
+            shutil.rmtree(newest)
+            wait_for_version(gateway, "1")
+            load.wait_for(100)
+        assert list(load.statuses) == [200]
+
+
+def test_the_repository_is_gone_for_seconds(repository: Path, tmp_path: Path) -> None:
+    """Triton unloads all of it at a poll, which is 503 until the next one that succeeds, and never 500."""
+    with (
+        running_triton(repository, poll_seconds=1, stops_cleanly=False) as triton,
+        running_gateway(repository, triton.grpc_url) as gateway,
+    ):
+        gateway.wait_until_ready()
+        with running_load(gateway) as load:
+            repository.rename(tmp_path / "away")
+            gateway.wait_until_ready(status=503)
+            time.sleep(2)
+            (tmp_path / "away").rename(repository)
+            gateway.wait_until_ready()
+            load.wait_for(50)
+        assert set(load.statuses) == {200, 503}

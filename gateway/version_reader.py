@@ -1,0 +1,122 @@
+"""Keeps what is known of each served version: checked in a thread of its own, and again when its files change.
+
+A version that can't be used is looked at again with growing pauses, and at once when a file changes.
+One that could be used stays until two looks, a second apart, find it damaged: whoever takes a version
+away or copies over one does it file by file, and Triton serves it until its next poll.
+"""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.replica import ModelVersion
+from gateway.threads import in_thread
+from gateway.triton import ModelLimits
+from gateway.versions import (
+    Contents,
+    Stamp,
+    UnusableVersionError,
+    Version,
+    check_limits,
+    read_contents,
+    stamp,
+    without_surprises,
+)
+
+_PATIENCE: Final = 5.0
+"""Seconds until a check that goes on is waited for no longer; the next look sees what it found."""
+_DOUBT_SECONDS: Final = 1.0
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 60.0
+
+Wrong = tuple[str, str]
+"""Of an `UnusableVersionError`: kind and sentence."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one look at a directory found."""
+
+    stamp: Stamp | None
+    contents: Contents | None = None
+    wrong: Wrong | None = None
+
+
+@dataclass
+class _Known:
+    """One version, as far as it is known."""
+
+    stamp: Stamp | None = None
+    contents: Contents | None = None
+    wrong: Wrong | None = None
+    doubted_at: float | None = None
+    """When a version that could be used was first found damaged."""
+    pause: float = _FIRST_PAUSE
+    again_at: float = 0.0
+    look: asyncio.Future[_Look] | None = None
+    """Under way."""
+
+
+class VersionReader:
+    """Reads version directories. Lives in one event loop."""
+
+    def __init__(self, repository: Path) -> None:
+        self._repository = repository
+        self._known: dict[ModelVersion, _Known] = {}
+
+    async def read(self, served: ModelVersion, limits: ModelLimits) -> Version:
+        """The version, from memory if its directory has not changed.
+
+        Raises:
+            UnusableVersionError: the directory or the configuration is not what the gateway needs.
+        """
+        check_limits(limits)
+        known = self._known.setdefault(served, _Known())
+        patience = 0.0
+        if known.look is None:
+            directory = self._repository / served.model / served.version
+            due = asyncio.get_running_loop().time() >= known.again_at
+            last = None if known.doubted_at is not None or (known.wrong and due) else known.stamp
+            known.look = in_thread(lambda: _look(directory, limits.graph, last))
+            patience = _PATIENCE
+        await asyncio.wait({known.look}, timeout=patience)
+        if known.look.done():
+            look, known.look = known.look, None
+            self._learn(known, look.result())
+        if known.contents is not None:
+            return Version(served, known.contents.card, known.contents.tokenizer, limits.max_batch_size)
+        raise UnusableVersionError(*(known.wrong or ("check", "it is still being checked")))
+
+    def keep_only(self, served: Collection[ModelVersion]) -> None:
+        """Forget the versions that are no longer served; a tokenizer takes tens of MB."""
+        self._known = {row: known for row, known in self._known.items() if row in served or known.look is not None}
+
+    def _learn(self, known: _Known, look: _Look) -> None:
+        now = asyncio.get_running_loop().time()
+        if look.contents is not None:
+            known.stamp, known.contents, known.wrong = look.stamp, look.contents, None
+            known.doubted_at, known.pause = None, _FIRST_PAUSE
+        elif look.wrong is None:
+            # As it was.
+            known.doubted_at = None
+        elif known.contents is None or (look.stamp and known.doubted_at and now - known.doubted_at >= _DOUBT_SECONDS):
+            known.stamp, known.contents, known.wrong = look.stamp, None, look.wrong
+            known.doubted_at, known.again_at = None, now + known.pause
+            known.pause = min(2 * known.pause, _LONGEST_PAUSE)
+        elif look.stamp and known.doubted_at is None:
+            # Not if the whole directory is gone: what has been read of it is still right.
+            known.doubted_at = now
+
+
+def _look(directory: Path, graph: str, last: Stamp | None) -> _Look:
+    seen = stamp(directory)
+    if seen is None:
+        return _Look(None, wrong=("file", f"{directory} can't be seen: is it there, and readable?"))
+    if seen == last:
+        return _Look(seen)
+    try:
+        return _Look(seen, contents=without_surprises(lambda: read_contents(directory, graph)))
+    except UnusableVersionError as error:
+        return _Look(seen, wrong=(error.kind, str(error)))
