@@ -7,15 +7,16 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from gateway.admission import Admission
 from gateway.batching import Batcher
 from gateway.catalogue import Catalogue
 from gateway.channel import has_several, open_channel
 from gateway.inference import Inference
-from gateway.intake import Admission
+from gateway.intake import Receiving
 from gateway.metrics import Metrics
 from gateway.readiness import Readiness
 from gateway.schemas import Limits
-from gateway.settings import Settings
+from gateway.settings import Settings, read_keys
 from gateway.tracing import Tracing
 from gateway.triton import Triton
 from gateway.versions import VersionReader
@@ -31,6 +32,7 @@ class Services:
     readiness: Readiness
     inference: Inference
     admission: Admission
+    receiving: Receiving
     metrics: Metrics
 
 
@@ -50,7 +52,8 @@ async def running_services(settings: Settings, metrics: Metrics, tracing: Tracin
                 catalogue=catalogue,
                 readiness=readiness,
                 inference=Inference(batcher, catalogue, threads, metrics, settings.default_model),
-                admission=Admission(settings.max_in_flight // settings.workers, metrics),
+                admission=_admission(settings, metrics),
+                receiving=Receiving(settings.max_body_bytes),
                 metrics=metrics,
             )
         finally:
@@ -62,11 +65,21 @@ async def running_services(settings: Settings, metrics: Metrics, tracing: Tracin
             await triton.close()
 
 
+def _admission(settings: Settings, metrics: Metrics) -> Admission:
+    return Admission(
+        settings.max_in_flight // settings.workers,
+        settings.max_texts_in_flight // settings.workers,
+        settings.key_share if len(read_keys(settings)) > 1 else 1.0,
+        metrics,
+    )
+
+
 def _limits(settings: Settings) -> Limits:
     return Limits(
         max_texts=settings.max_texts,
         max_characters=settings.max_characters,
         max_body_bytes=settings.max_body_bytes,
         max_in_flight=settings.max_in_flight,
+        max_texts_in_flight=settings.max_texts_in_flight,
         request_timeout_seconds=settings.request_timeout,
     )
