@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from gateway.settings import PREFIX, VARIABLE_ONLY, Settings
 
-
 _OF_A_SERVICE: Final = re.compile(
     rf"^{PREFIX}(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$"
 )
