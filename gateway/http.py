@@ -21,6 +21,7 @@ HEAD_SECONDS: Final = 5.0
 """From the connection, or the head's first byte on a connection in use, to the head's end."""
 _SLOW_SECONDS: Final = 1.0
 """A request that is not there whole after so long may give way to others."""
+_BESIDE_A_FIELD: Final = len(b": \r\n")
 CONNECTION: Final = "emotion.connection"
 """Where in the scope a request finds its `Connection`."""
 BROKEN: Final = "emotion.broken"
@@ -139,7 +140,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         if self._packet > MOST_HEAD_BYTES or self._beside:
-            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            size = len(self.url) + sum(len(name) + len(value) + _BESIDE_A_FIELD for name, value in self.headers)
             if size > MOST_HEAD_BYTES:
                 raise _RefusedError(heads.head_too_large())
         self._in_head, self._in_body = False, True
