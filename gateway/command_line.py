@@ -72,9 +72,9 @@ def _is_of_kubernetes(key: str, value: str) -> bool:
     For each Service of a namespace every container gets some, such as EMOTION_GATEWAY_SERVICE_HOST,
     EMOTION_GATEWAY_PORT=tcp://10.0.0.1:8080 and EMOTION_GATEWAY_PORT_8080_TCP_ADDR.
     """
-    if _PORT_OF_A_SERVICE.match(key):
-        return _ADDRESS_OF_A_SERVICE.match(value) is not None
-    return _OF_A_SERVICE.match(key) is not None
+    if _OF_A_SERVICE.match(key):
+        return True
+    return _PORT_OF_A_SERVICE.match(key) is not None and _ADDRESS_OF_A_SERVICE.match(value) is not None
 
 
 class _Parser(argparse.ArgumentParser):

@@ -64,7 +64,7 @@ class Settings(BaseSettings):
         75,
         ge=1,
         le=3600,
-        description="seconds a connection without a request is kept; longer than a proxy in front does",
+        description="seconds a connection is kept without a request; longer than a proxy in front keeps it",
     )
     api_keys: SecretStr | None = Field(
         None, description="keys of which a client must show one, with commas between them; only as a variable"
