@@ -12,7 +12,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := benchmarks contract gateway server training deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-page drills end-to-end perf bench bench-gpu lint format gpu-weights gpu-check clean
+.PHONY: help serve test test-page test-clients drills end-to-end perf bench bench-gpu lint format gpu-weights gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -29,6 +29,10 @@ test: $(SERVING) $(DEVELOPMENT) ## run all tests, on the real tritonserver
 test-page: $(SERVING) $(DEVELOPMENT) ## test the page in a real Chromium
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m page tests/page
+
+test-clients: $(SERVING) $(DEVELOPMENT) ## test with the clients of Hugging Face and Java themselves, from npm and PyPI
+	@.venv/bin/python -m server install
+	.venv-dev/bin/python -m pytest -m clients tests/clients
 
 # One of them alone: make drills DRILLS=tests/gateway/test_drill_overload.py
 DRILLS ?= tests/gateway

@@ -30,10 +30,14 @@ class Drips:
 
 
 @contextlib.contextmanager
-def dripping(gateway: GatewayProcess, connections: int, seconds: float, path: str = "/v1/emotions") -> Iterator[Drips]:
+def dripping(
+    gateway: GatewayProcess, connections: int, seconds: float, path: str, key: str | None = None
+) -> Iterator[Drips]:
     """So many connections whose bodies come a byte at a time; those that are closed are opened again."""
     url, seen, stop = httpx.URL(gateway.url), Drips(), threading.Event()
-    head = f"POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n".encode()
+    lines = [f"POST {path} HTTP/1.1", "host: a", "content-length: 100000"]
+    lines += [] if key is None else [f"authorization: Bearer {key}"]
+    head = "".join(f"{line}\r\n" for line in (*lines, "")).encode()
 
     def opened() -> socket.socket | None:
         connection = socket.socket()

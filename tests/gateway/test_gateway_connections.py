@@ -78,9 +78,12 @@ def few(shared_repository: Path, shared_triton: TritonProcess) -> Iterator[Gatew
         yield running
 
 
-@pytest.mark.parametrize("path", ["/v1/emotions", "/health/live"])
-def test_more_dripping_connections_than_descriptors(few: GatewayProcess, path: str) -> None:
-    with dripping(few, 120, 0.2, path) as drips, few.client(headers={"authorization": f"Bearer {SECRET}"}) as client:
+@pytest.mark.parametrize(("path", "key"), [("/v1/emotions", None), ("/v1/emotions", SECRET), ("/health/live", None)])
+def test_more_dripping_connections_than_descriptors(few: GatewayProcess, path: str, key: str | None) -> None:
+    with (
+        dripping(few, 120, 0.2, path, key) as drips,
+        few.client(headers={"authorization": f"Bearer {SECRET}"}) as client,
+    ):
         for _ in range(30):
             assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200
             time.sleep(0.02)
