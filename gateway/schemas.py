@@ -127,7 +127,6 @@ class Limits(BaseModel):
     max_characters: int = Field(description="characters in one text")
     max_body_bytes: int = Field(description="bytes in one request's body")
     max_in_flight: int = Field(description="requests answered at once")
-    max_texts_in_flight: int = Field(description="texts answered at once, 2,000 characters counting as one more")
     request_timeout_seconds: float
 
 

@@ -80,6 +80,5 @@ def _limits(settings: Settings) -> Limits:
         max_characters=settings.max_characters,
         max_body_bytes=settings.max_body_bytes,
         max_in_flight=settings.max_in_flight,
-        max_texts_in_flight=settings.max_texts_in_flight,
         request_timeout_seconds=settings.request_timeout,
     )
