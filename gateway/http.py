@@ -38,6 +38,16 @@ class Connection:
         """Whether a request, by its scope, has been received to its end."""
 
 
+def _problem(error: httptools.HttpParserError, data: bytes) -> Problem:
+    # Not in the frame that holds the data: with the exception in it too, both would outlive the connection.
+    cause = error.__context__
+    return cause.problem if isinstance(cause, _RefusedError) else heads.malformed(str(error), data)
+
+
+def _is_over(_: Scope) -> bool:
+    return True
+
+
 class _RefusedError(Exception):
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -87,6 +97,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         if self._connection.hung_up is not None:
             self._connection.hung_up()
+        # It knows this by a method, and the collector looks for such circles seldom.
+        self._connection.is_read = _is_over
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
@@ -103,8 +115,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(refused.problem)
             return
         except httptools.HttpParserError as error:
-            cause = error.__context__
-            self._refuse(cause.problem if isinstance(cause, _RefusedError) else heads.malformed(str(error), data))
+            self._refuse(_problem(error, data))
             return
         if self._in_body:
             if self._between > MOST_TRAILER_BYTES:

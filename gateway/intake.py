@@ -113,7 +113,8 @@ class Receiving:
                 if message["type"] == "http.disconnect":
                     raise ClientGoneError
                 if BROKEN in request.scope:
-                    raise request.scope[BROKEN]
+                    # Taken out: the scope would hold it, and it, by its traceback, the scope.
+                    raise request.scope.pop(BROKEN)
                 chunk: bytes = message["body"]
                 size += len(chunk)
                 if size > self._limit:

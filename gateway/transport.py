@@ -70,9 +70,10 @@ class Transport(asyncio.Transport):
             self.abort()
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """The connection is gone; nothing is kept that keeps what made it."""
         if self._timer is not None:
             self._timer.cancel()
+        self._is_unread = bool
 
     def abort(self) -> None:
         """End at once; what is not sent yet is lost."""
