@@ -22,8 +22,8 @@ _SAID_SECONDS: Final = 10.0
 class Connection(Protocol):
     """What is asked of a connection."""
 
-    def patience(self) -> tuple[int, float] | None:
-        """How soon it may be closed, the smallest first; None while its request is being answered."""
+    def waited(self) -> float | None:
+        """Seconds for which it has waited for its client; None while its request is being answered."""
 
     def give_way(self) -> None:
         """Close."""
@@ -62,8 +62,8 @@ class Connections:
         self._open.discard(connection)
 
     def _make_room(self, loop: asyncio.AbstractEventLoop) -> None:
-        found = [(patience, each) for each in self._open if (patience := each.patience()) is not None]
-        found.sort(key=lambda pair: pair[0])
+        found = [(waited, each) for each in self._open if (waited := each.waited()) is not None]
+        found.sort(key=lambda pair: pair[0], reverse=True)
         for _, connection in found[: max(self._most // _SHARE, 1)]:
             self._open.discard(connection)
             connection.give_way()

@@ -3,6 +3,7 @@ head may take, offers of other protocols ignored, malformed requests answered li
 closed whose requests never end, and word of a client that hangs up."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, Final
@@ -19,8 +20,8 @@ from gateway.transport import Transport
 
 HEAD_SECONDS: Final = 5.0
 """From the connection, or the head's first byte on a connection in use, to the head's end."""
-_SLOW_SECONDS: Final = 1.0
-"""A request that is not there whole after so long may give way to others."""
+_UNFINISHED: Final = 10
+"""A client whose request is on its way should hurry more than one that has nothing to ask."""
 _BESIDE_A_FIELD: Final = len(b": \r\n")
 CONNECTION: Final = "emotion.connection"
 """Where in the scope a request finds its `Connection`."""
@@ -183,14 +184,14 @@ class HttpProtocol(HttpToolsProtocol):
         if last and self._refusal is not None:
             self._send_refusal(self._refusal)
 
-    def patience(self) -> tuple[int, float] | None:
-        """See `Connections`."""
+    def waited(self) -> float | None:
+        """See `Connections`: what is unfinished counts several times what is idle, what only lingers most."""
         if self.transport.lingers:
-            return 0, self._since
+            return math.inf
+        waited = self.loop.time() - self._since
         if self._in_head or self._in_body:
-            slow = self.loop.time() - self._since > _SLOW_SECONDS
-            return 1 if slow else 3, self._since
-        return (2, self._since) if self._is_idle() else None
+            return _UNFINISHED * waited
+        return waited if self._is_idle() else None
 
     def give_way(self) -> None:
         """See `Connections`."""

@@ -97,11 +97,11 @@ def test_who_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     gone: list[str] = []
 
     class One:
-        def __init__(self, name: str, patience: tuple[int, float] | None) -> None:
-            self.name, self._patience = name, patience
+        def __init__(self, name: str, waited: float | None) -> None:
+            self.name, self._waited = name, waited
 
-        def patience(self) -> tuple[int, float] | None:
-            return self._patience
+        def waited(self) -> float | None:
+            return self._waited
 
         def give_way(self) -> None:
             gone.append(self.name)
@@ -111,12 +111,11 @@ def test_who_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         for number in range(27):
             connections.add(One(f"answered {number}", None), loop)
-        for name, patience in (("idle", (2, 5.0)), ("slow", (1, 9.0)), ("slower", (1, 8.0))):
-            connections.add(One(name, patience), loop)
+        for name, waited in (("idle", 5.0), ("slow", 8.0), ("slower", 9.0)):
+            connections.add(One(name, waited), loop)
         assert gone == []
-        connections.add(One("new", (3, 10.0)), loop)
-        connections.add(One("newer", (3, 11.0)), loop)
-        connections.add(One("newest", (3, 12.0)), loop)
+        for name in ("new", "newer", "newest"):
+            connections.add(One(name, 0.0), loop)
     finally:
         loop.close()
     assert gone == ["slower", "slow", "idle"]
