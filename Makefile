@@ -13,7 +13,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := benchmarks contract gateway server training deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help serve python test test-pythons test-page drills end-to-end perf bench compare bench-gpu lint format gpu-weights gpu-check clean
+.PHONY: help serve python test test-clients test-pythons test-page drills end-to-end perf bench compare bench-gpu lint format gpu-weights gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -42,6 +42,10 @@ test-pythons: $(SERVING) $(DEVELOPMENT) ## test the backend with those of Python
 test-page: $(SERVING) $(DEVELOPMENT) ## test the page in a real Chromium
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m page tests/page
+
+test-clients: $(SERVING) $(DEVELOPMENT) ## test with the clients of Hugging Face and Java themselves, from npm and PyPI
+	@.venv/bin/python -m server install
+	.venv-dev/bin/python -m pytest -m clients tests/clients
 
 # One of them alone: make drills DRILLS=tests/gateway/test_drill_overload.py
 DRILLS ?= tests/gateway

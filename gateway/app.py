@@ -56,10 +56,12 @@ def make_app(settings: Settings) -> ASGIApp:
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    endpoints |= pages.endpoints(partial(openapi, described, settings, OPEN_PATHS))
+    shown = pages.endpoints(partial(openapi, described, settings, OPEN_PATHS))
+    endpoints |= shown
     front = Front(
         endpoints,
         open_paths=OPEN_PATHS,
+        parameters_ignored=frozenset({*shown, *(("GET", path) for path in OPEN_PATHS)}),
         keys=Keys(read_keys(settings)),
         metrics=metrics,
         tracing=tracing,

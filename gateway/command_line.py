@@ -5,12 +5,19 @@ A flag wins over its environment variable, which wins over the default.
 
 import argparse
 import os
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from pydantic import ValidationError
 
 from gateway.settings import PREFIX, VARIABLE_ONLY, Settings
+
+_OF_A_SERVICE: Final = re.compile(
+    rf"^{PREFIX}(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$"
+)
+_PORT_OF_A_SERVICE: Final = re.compile(rf"^{PREFIX}(?:\w+_)?PORT$")
+_ADDRESS_OF_A_SERVICE: Final = re.compile(r"^(?:tcp|udp|sctp)://")
 
 
 class SettingsError(ValueError):
@@ -41,8 +48,13 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     Raises:
         SettingsError: one sentence on what is wrong.
     """
+    ours = {key for key in os.environ if key.upper().startswith(PREFIX)}
+    kubernetes = {key for key in ours if _is_of_kubernetes(key, os.environ[key])}
+    # Gone for good, from the workers too: EMOTION_PORT may be one of them, of a Service named emotion.
+    for key in kubernetes:
+        del os.environ[key]
     known = {variable(name) for name in Settings.model_fields}
-    unknown = sorted(key for key in os.environ if key.upper().startswith(PREFIX) and key.upper() not in known)
+    unknown = sorted(key for key in ours - kubernetes if key.upper() not in known)
     if unknown:
         raise SettingsError(
             f"{unknown[0]} is not a setting of the gateway: unset it; python -m gateway --help lists them all"
@@ -52,6 +64,17 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         raise SettingsError(_sentence(error, given)) from None
+
+
+def _is_of_kubernetes(key: str, value: str) -> bool:
+    """Whether Kubernetes made a variable, for a Service whose name begins with `emotion`.
+
+    For each Service of a namespace every container gets some, such as EMOTION_GATEWAY_SERVICE_HOST,
+    EMOTION_GATEWAY_PORT=tcp://10.0.0.1:8080 and EMOTION_GATEWAY_PORT_8080_TCP_ADDR.
+    """
+    if _OF_A_SERVICE.match(key):
+        return True
+    return _PORT_OF_A_SERVICE.match(key) is not None and _ADDRESS_OF_A_SERVICE.match(value) is not None
 
 
 class _Parser(argparse.ArgumentParser):

@@ -27,17 +27,19 @@ curl -s http://127.0.0.1:8080/v1/emotions \\
 ```
 
 Six independent probabilities for each text. The body is read as JSON in UTF-8 whatever its
-content type says. Errors are `application/problem+json` (RFC 9457).
+content type says, and not compressed. Errors are `application/problem+json` (RFC 9457).
 """
 
 _STATUSES: Final = {
-    400: "not JSON",
+    400: "not JSON, or not well-formed HTTP",
     401: "no key or a wrong one; only where keys are set",
     404: "no such model or version",
     408: "the body did not arrive in time",
     413: "the body is too large",
-    422: "JSON, but a field is wrong; `errors` says which",
-    429: "too many requests in flight",
+    415: "the body is compressed",
+    422: "JSON, but a field is wrong, or a parameter in the address; `errors` says which",
+    429: "too much is being answered; `detail` says which limit is reached",
+    431: "the head, or what follows the body, is too large",
     500: "a bug",
     503: "Triton is not there, or its queue is full",
     504: "the deadline has passed",
@@ -102,7 +104,7 @@ def _asking(summary: str, description: str, request: type[BaseModel], examples: 
     }
 
 
-_ASKED: Final = _problems(400, 401, 404, 408, 413, 422, 429, 500, 503, 504)
+_ASKED: Final = _problems(400, 401, 404, 408, 413, 415, 422, 429, 431, 500, 503, 504)
 
 EMOTIONS: Final[dict[str, Any]] = {
     **_asking(
@@ -146,7 +148,7 @@ MODELS: Final[dict[str, Any]] = {
     "summary": "Models, versions, labels, limits, profiles and metrics",
     "tags": ["emotions"],
     "response_model": None,
-    "responses": {200: {"model": ModelsResponse}, **_problems(401, 500, 503, 504)},
+    "responses": {200: {"model": ModelsResponse}, **_problems(401, 422, 500, 503, 504)},
 }
 LIVE: Final[dict[str, Any]] = {
     "summary": "The process is up",
@@ -165,7 +167,7 @@ METRICS: Final[dict[str, Any]] = {
     "tags": ["operation"],
     "response_model": None,
     "response_class": PlainTextResponse,
-    "responses": {200: {"description": "Prometheus's text format"}, **_problems(401, 500)},
+    "responses": {200: {"description": "Prometheus's text format"}, **_problems(401, 422, 500)},
 }
 
 
@@ -195,7 +197,14 @@ def _set_limits(form: dict[str, Any], settings: Settings) -> None:
 def openapi(app: FastAPI, settings: Settings, open_paths: Iterable[str]) -> dict[str, Any]:
     """The document, with the limits as they are set."""
     if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=DESCRIPTION,
+            routes=app.routes,
+            # Relative to where the document is, below whatever path a proxy serves the gateway.
+            servers=[{"url": "./", "description": "where this document is"}],
+        )
         _, definitions = models_json_schema(
             [*((kind, "validation") for kind in _REQUESTS), (ProblemDetails, "serialization")],
             ref_template=_REFERENCE,

@@ -6,6 +6,7 @@ its routing and middleware would cost as much as everything else done here.
 
 import logging
 import traceback
+import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway import log, problems
 from gateway.exchange import Exchange, request_id
 from gateway.failures import TritonError, to_problem
+from gateway.http import CONNECTION, Connection
 from gateway.intake import ClientGoneError, header
 from gateway.keys import Keys
 from gateway.metrics import Metrics
@@ -32,15 +34,8 @@ EXCHANGE: Final = "emotion.exchange"
 CLIENT_GONE: Final = 499
 """Status of a request whose client has hung up, in log and metrics; nobody receives it."""
 
-_SECURITY: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-)
-_UNLESS_SET: Final = (
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"cache-control", b"no-store"),
-)
+_MOST_NAMED: Final = 10
+"""Unknown parameters of one request that are named."""
 _LOGGED: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.GATEWAY_TIMEOUT})
 """Statuses whose requests are logged in any case. 503 is not: that Triton is away is said once."""
 
@@ -53,6 +48,7 @@ class Front:
         endpoints: Mapping[tuple[str, str], Endpoint],
         *,
         open_paths: frozenset[str],
+        parameters_ignored: frozenset[tuple[str, str]],
         keys: Keys,
         metrics: Metrics,
         tracing: Tracing,
@@ -65,6 +61,8 @@ class Front:
         Args:
             endpoints: by method and path; HEAD is answered wherever GET is.
             open_paths: that need no key.
+            parameters_ignored: methods and paths of what browsers and probes ask for, with parameters of their
+                own; elsewhere a parameter in the address is refused, as an unknown field is.
             keys: that are let in.
             metrics: told of every request.
             tracing: told of every request.
@@ -75,7 +73,9 @@ class Front:
         # uvicorn sends what answers HEAD without its body.
         heads = {("HEAD", path): endpoint for (method, path), endpoint in endpoints.items() if method == "GET"}
         self._endpoints = {**endpoints, **heads}
+        ignored = parameters_ignored | {("HEAD", path) for method, path in parameters_ignored if method == "GET"}
         self._open_paths = open_paths
+        self._without_parameters = {place for place in self._endpoints if place not in ignored}
         self._keys = keys
         self._metrics = metrics
         self._tracing = tracing
@@ -99,11 +99,15 @@ class Front:
         scope[EXCHANGE] = exchange
         response = await self._answer(request, exchange)
         raw = response.raw_headers
-        raw.extend(_SECURITY)
+        raw.extend(problems.SECURITY_HEADERS)
         raw.append((b"x-request-id", exchange.id.encode()))
         raw.append((b"server-timing", exchange.server_timing().encode()))
         names = {name for name, _ in raw}
-        raw.extend(header for header in _UNLESS_SET if header[0] not in names)
+        raw.extend(header for header in problems.UNLESS_SET if header[0] not in names)
+        connection: Connection | None = scope.get(CONNECTION)
+        if connection is not None and not connection.is_read(scope):
+            # Of a request that never ends nobody would know where the next begins.
+            raw.append((b"connection", b"close"))
         # Before it is sent: whoever has the answer finds it counted.
         self._tell(exchange, response.status_code)
         await response(scope, receive, send)
@@ -111,10 +115,12 @@ class Front:
     async def _answer(self, request: Request, exchange: Exchange) -> Response:
         try:
             if exchange.endpoint not in self._open_paths:
-                self._keys.check(header(request.scope, b"authorization"))
+                exchange.key = self._keys.check(header(request.scope, b"authorization"))
             endpoint = self._endpoints.get((exchange.method, exchange.endpoint))
             if endpoint is None:
                 raise self._no_such(request.scope["path"], exchange)
+            if request.scope["query_string"] and (exchange.method, exchange.endpoint) in self._without_parameters:
+                raise _unknown_parameters(request.scope["query_string"])
             return await endpoint(request)
         except Problem as problem:
             return problem.response()
@@ -154,6 +160,12 @@ class Front:
                     }
                 },
             )
+
+
+def _unknown_parameters(query_string: bytes) -> Problem:
+    given = urllib.parse.parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, errors="replace")
+    names = dict.fromkeys(name for name, _ in given)
+    return problems.unknown_parameters([*names][:_MOST_NAMED] or [""])
 
 
 def _facts(exchange: Exchange) -> dict[str, str | int | float]:

@@ -1,8 +1,6 @@
-"""Taking a request in: a place among those in flight, its body, and its client's patience."""
+"""Taking a request in: its body, and its client's patience."""
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
 from functools import partial
 from typing import Final, Self
 
@@ -10,41 +8,20 @@ from fastapi import Request
 from starlette.types import Scope
 
 from gateway import problems
-from gateway.http import HANG_UP, HangUp
-from gateway.metrics import Metrics
+from gateway.http import BROKEN, CONNECTION, Connection
 
 _DIGITS: Final = 15
 """Of a Content-Length that is worth reading as a number."""
+_BODIES: Final = 32
+"""Of the largest size, held at once while they arrive."""
 
 
 class ClientGoneError(Exception):
     """The client has hung up: nobody waits for the answer."""
 
 
-class Admission:
-    """Counts requests in flight, and refuses those beyond the limit at once."""
-
-    def __init__(self, limit: int, metrics: Metrics) -> None:
-        self._limit = limit
-        self._metrics = metrics
-        self.in_flight = 0
-
-    @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """A place for one request, for as long as the context lasts.
-
-        Raises:
-            Problem: 429, all places are taken.
-        """
-        if self.in_flight >= self._limit:
-            raise problems.too_many_requests(self._limit)
-        self.in_flight += 1
-        self._metrics.in_flight(self.in_flight)
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
-            self._metrics.in_flight(self.in_flight)
+class CrowdedOutError(Exception):
+    """The memory is needed for bodies that arrive faster."""
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -53,29 +30,15 @@ def header(scope: Scope, name: bytes) -> str | None:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body, if it has at most `limit` bytes; no more than that is ever held.
+def refuse_content_encoding(scope: Scope) -> None:
+    """Bodies are read as they come.
 
     Raises:
-        Problem: 413, it has more.
-        ClientGoneError: the client has hung up before the end.
+        Problem: 415, this one is compressed.
     """
-    declared = header(request.scope, b"content-length") or ""
-    if declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > limit):
-        raise problems.body_too_large(limit)
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        chunk: bytes = message["body"]
-        size += len(chunk)
-        if size > limit:
-            raise problems.body_too_large(limit)
-        chunks.append(chunk)
-        if not message["more_body"]:
-            return b"".join(chunks)
+    for name, value in scope["headers"]:
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            raise problems.content_encoding(value.decode("latin-1"))
 
 
 class Patience:
@@ -87,30 +50,91 @@ class Patience:
     Raises:
         TimeoutError: the deadline has passed.
         ClientGoneError: the client has gone.
+        CrowdedOutError: its body took too long, see `Receiving`.
     """
 
     def __init__(self, request: Request, seconds: float) -> None:
-        self._hang_up: HangUp = request.scope[HANG_UP]
+        self._connection: Connection = request.scope[CONNECTION]
         self._loop = asyncio.get_running_loop()
         self.deadline = self._loop.time() + seconds
         """On the event loop's clock."""
-        self._lost: type[TimeoutError | ClientGoneError] | None = None
+        self._lost: type[TimeoutError | ClientGoneError | CrowdedOutError] | None = None
 
     def __enter__(self) -> Self:
         task = asyncio.current_task(self._loop)
         assert task is not None  # noqa: S101 - always true in a coroutine
         self._task = task
-        self._timer = self._loop.call_at(self.deadline, self._lose, TimeoutError)
-        self._hang_up.listener = partial(self._lose, ClientGoneError)
+        self._timer = self._loop.call_at(self.deadline, self.lose, TimeoutError)
+        self._connection.hung_up = partial(self.lose, ClientGoneError)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._timer.cancel()
-        self._hang_up.listener = None
+        self._connection.hung_up = None
         if self._lost is not None and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
             raise self._lost from None
 
-    def _lose(self, reason: type[TimeoutError | ClientGoneError]) -> None:
+    def lose(self, reason: type[TimeoutError | ClientGoneError | CrowdedOutError]) -> None:
+        """Cancel what is under way, for the first reason given."""
         if self._lost is None:
             self._lost = reason
             self._task.cancel()
+
+
+class Receiving:
+    """The bodies that are not there whole yet. They hold no place among the requests being answered, but memory."""
+
+    def __init__(self, limit: int) -> None:
+        """Begin with none.
+
+        Args:
+            limit: bytes that one body may have.
+        """
+        self._limit = limit
+        self._most = _BODIES * limit
+        self._held = 0
+        self._sizes: dict[Patience, int] = {}
+
+    async def body(self, request: Request, patience: Patience) -> bytes:
+        """The whole body, if it has at most `limit` bytes; no more than that is ever held.
+
+        Raises:
+            Problem: 413, it has more; 400 or 431, it is malformed.
+            ClientGoneError: the client has hung up before the end.
+        """
+        declared = header(request.scope, b"content-length") or ""
+        if declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > self._limit):
+            raise problems.body_too_large(self._limit)
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            while True:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGoneError
+                if BROKEN in request.scope:
+                    # Taken out: the scope would hold it, and it, by its traceback, the scope.
+                    raise request.scope.pop(BROKEN)
+                chunk: bytes = message["body"]
+                size += len(chunk)
+                if size > self._limit:
+                    raise problems.body_too_large(self._limit)
+                if not message["more_body"]:
+                    return b"".join((*chunks, chunk)) if chunks else chunk
+                chunks.append(chunk)
+                self._hold(patience, len(chunk))
+        finally:
+            if chunks:
+                self._let_go(patience)
+
+    def _hold(self, patience: Patience, size: int) -> None:
+        self._sizes[patience] = self._sizes.get(patience, 0) + size
+        self._held += size
+        while self._held > self._most:
+            # The one that began first: the others came to more in less time.
+            slowest = next(iter(self._sizes))
+            slowest.lose(CrowdedOutError)
+            self._let_go(slowest)
+
+    def _let_go(self, patience: Patience) -> None:
+        self._held -= self._sizes.pop(patience, 0)

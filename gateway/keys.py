@@ -15,14 +15,14 @@ class Keys:
         # Digests: of one length, so that comparing takes the same time for every key shown.
         self._digests = [_digest(key.encode()) for key in keys]
 
-    def check(self, authorization: str | None) -> None:
-        """Let a client in, or not.
+    def check(self, authorization: str | None) -> int | None:
+        """Let a client in, or not; gives the number of its key, if keys are needed.
 
         Raises:
             Problem: 401, no key or a wrong one.
         """
         if not self._digests:
-            return
+            return None
         if authorization is None:
             raise problems.unauthorized("A key is needed: send it as Authorization: Bearer <key>.")
         shown = _digest(_key(authorization))
@@ -30,6 +30,7 @@ class Keys:
         fits = [hmac.compare_digest(shown, digest) for digest in self._digests]
         if not any(fits):
             raise problems.unauthorized("This key is not known.")
+        return fits.index(True)
 
 
 def _digest(key: bytes) -> bytes:

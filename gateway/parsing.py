@@ -1,5 +1,6 @@
 """The body of a request, of any protocol, to a checked one, or to the right problem."""
 
+import codecs
 import json
 import urllib.parse
 from collections.abc import Iterable
@@ -20,6 +21,8 @@ _MOST_ERRORS: Final = 100
 """Errors spelled out; a body of a few hundred thousand wrong fields is not worth it."""
 _LONGEST_SEGMENT: Final = 100
 """Characters of a client's own field name that come back in a pointer."""
+
+_GZIP: Final = b"\x1f\x8b"
 
 _PLAIN: Final = {
     "missing": "is needed",
@@ -49,6 +52,8 @@ def parse_request(kind: type[AnyRequest], body: bytes, limits: Limits) -> tuple[
     Raises:
         Problem: 400 if the body is not JSON, 422 with every field that is wrong.
     """
+    # A byte order mark is no part of the text, and some clients send it (RFC 8259, 8.1).
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
         request = kind.model_validate_json(body)
     except ValidationError as error:
@@ -105,7 +110,24 @@ def _refuse_json(body: bytes, message: str) -> NoReturn:
     if path is not None:
         detail = "holds half of a surrogate pair, which is no character"
         raise problems.unprocessable([FieldError(pointer=_pointer(path), detail=detail)])
-    raise problems.bad_json(message.removeprefix("Invalid JSON: "))
+    raise problems.bad_json(_what_it_is(body) or message.removeprefix("Invalid JSON: "))
+
+
+def _what_it_is(body: bytes) -> str:
+    """What is wrong with a body that was not meant to be JSON in UTF-8; empty if it may have been."""
+    if not body.strip():
+        return "it is empty"
+    if body.startswith(_GZIP):
+        return "it is compressed with gzip; send it as it is"
+    start = body[:4]
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in start:
+        # Of JSON the first character is ASCII, so in these encodings at least one of four bytes is zero.
+        return "it looks like UTF-16 or UTF-32; encode it in UTF-8"
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return f"byte {error.start} is not UTF-8; encode the text in UTF-8, not in windows-1251 or the like"
+    return ""
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -8,6 +8,16 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 MEDIA_TYPE: Final = "application/problem+json"
+SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+UNLESS_SET: Final = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+"""Of an answer that has none of its own."""
 RETRY_AFTER_SECONDS: Final = 1
 """One look at what Triton serves, by default: sooner nothing can have changed."""
 
@@ -111,13 +121,37 @@ def body_too_slow(timeout: float) -> Problem:
     return Problem(HTTPStatus.REQUEST_TIMEOUT, f"The body did not arrive whole within {timeout:g} s.")
 
 
-def too_many_requests(limit: int) -> Problem:
-    """429: as many requests as may be are being answered."""
+def body_crowded_out() -> Problem:
+    """408: others' bodies needed the memory, and this one had been coming longest."""
     return Problem(
-        HTTPStatus.TOO_MANY_REQUESTS,
-        f"{limit} requests are being answered already: send this one again later.",
+        HTTPStatus.REQUEST_TIMEOUT,
+        "The body arrived too slowly while many others were being received: send this one again later.",
         headers=_retry_after(),
     )
+
+
+def content_encoding(given: str) -> Problem:
+    """415: the body is compressed (RFC 9110, 15.5.16)."""
+    return Problem(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        f"The content encoding {given[:100]!r} is not understood here: send the body as it is.",
+        headers={"accept-encoding": "identity"},
+    )
+
+
+def unknown_parameters(names: Sequence[str]) -> Problem:
+    """422: something after the question mark, where nothing is read."""
+    errors = [
+        FieldError(pointer="#", detail=f"{name[:100]!r} in the address is no parameter of this request: it takes none")
+        for name in names
+    ]
+    detail = f"{errors[0].detail}; what it takes are fields of the JSON body."
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
+
+
+def too_many_requests(detail: str) -> Problem:
+    """429: as much as may be is being answered; `detail` says which limit is reached."""
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=_retry_after())
 
 
 def unavailable(detail: str) -> Problem:

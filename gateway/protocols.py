@@ -54,16 +54,23 @@ class PredictRequest(_Strict):
     """text-embeddings-inference's classification request."""
 
     inputs: _InputsOrSequences = Field(description="one text, or several")
-    truncate: bool = Field(True, description="cut a text that is longer than the model takes; false makes it an error")
-    raw_scores: bool = Field(False, description="logits in place of probabilities")
+    truncate: bool | None = Field(
+        None,
+        description="cut a text that is longer than the model takes; false makes it an error",
+    )
+    truncation_direction: Literal["Right", "right"] | None = Field(
+        None, description="which end of such a text is cut: here always the right one"
+    )
+    raw_scores: bool | None = Field(None, description="true: logits in place of probabilities")
 
     def query(self) -> Query:
         """The texts, and how to read them."""
+        truncate = self.truncate is not False
         if isinstance(self.inputs, str):
-            return Query([self.inputs], "#/inputs", truncate=self.truncate)
+            return Query([self.inputs], "#/inputs", truncate=truncate)
         texts = [row if isinstance(row, str) else row[0] for row in self.inputs]
         nested = not isinstance(self.inputs[0], str)
-        return Query(texts, "#/inputs/{}/0" if nested else "#/inputs/{}", truncate=self.truncate)
+        return Query(texts, "#/inputs/{}/0" if nested else "#/inputs/{}", truncate=truncate)
 
 
 def _whole(value: Any) -> Any:
@@ -83,11 +90,28 @@ class Parameters(_Strict):
     )
 
 
+class Options(_Strict):
+    """What the Inference API's clients say about the service rather than the task; without effect here.
+
+    The JavaScript client up to 3 always sends some, and what it is given for itself too.
+    """
+
+    use_cache: bool | None = None
+    wait_for_model: bool | None = None
+    use_gpu: bool | None = None
+    dont_load_model: bool | None = None
+    retry_on_error: bool | None = None
+    include_credentials: bool | str | None = Field(None, alias="includeCredentials")
+    task_hint: str | None = Field(None, alias="taskHint")
+    signal: dict[str, Any] | None = None
+
+
 class ClassificationRequest(_Strict):
     """The Hugging Face Inference API's text-classification request."""
 
     inputs: _Inputs = Field(description="one text, or several")
     parameters: Parameters | None = None
+    options: Options | None = None
 
     def query(self) -> Query:
         """The texts, and how to read them."""

@@ -7,12 +7,13 @@ from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
 from gateway import documentation, metrics, problems
+from gateway.admission import cost
 from gateway.emotions import to_emotions
 from gateway.exchange import Exchange
 from gateway.failures import TritonError, to_problem
 from gateway.front import EXCHANGE
 from gateway.inference import Reading
-from gateway.intake import Patience, read_body
+from gateway.intake import CrowdedOutError, Patience, refuse_content_encoding
 from gateway.listing import list_models
 from gateway.parsing import AnyRequest, parse_request
 from gateway.protocols import ClassificationRequest, PredictRequest, classification_scores, predict_scores
@@ -86,16 +87,20 @@ async def _read(request: Request, kind: type[AnyRequest]) -> tuple[AnyRequest, R
     services = _services(request)
     timeout = services.settings.request_timeout
     exchange: Exchange = request.scope[EXCHANGE]
+    refuse_content_encoding(request.scope)
+    services.admission.check(exchange.key)
     query: Query | None = None
-    with services.admission.place():
-        try:
-            with Patience(request, timeout) as patience:
-                body = await read_body(request, services.settings.max_body_bytes)
-                asked, query = parse_request(kind, body, services.limits)
+    try:
+        with Patience(request, timeout) as patience:
+            body = await services.receiving.body(request, patience)
+            asked, query = parse_request(kind, body, services.limits)
+            with services.admission.place(cost(query.texts), exchange.key):
                 return asked, await services.inference.read(query, patience.deadline, exchange)
-        except TimeoutError:
-            late = problems.body_too_slow(timeout) if query is None else problems.deadline_passed(timeout)
-            raise late from None
+    except TimeoutError:
+        late = problems.body_too_slow(timeout) if query is None else problems.deadline_passed(timeout)
+        raise late from None
+    except CrowdedOutError:
+        raise problems.body_crowded_out() from None
 
 
 def _services(request: Request) -> Services:

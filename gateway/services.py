@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from gateway.admission import Admission
 from gateway.batching import Batcher
 from gateway.catalogue import Catalogue
 from gateway.channel import open_channel
 from gateway.inference import Inference
-from gateway.intake import Admission
+from gateway.intake import Receiving
 from gateway.metrics import Metrics
 from gateway.readiness import Readiness
 from gateway.schemas import Limits
-from gateway.settings import Settings
+from gateway.settings import Settings, read_keys
 from gateway.tracing import Tracing
 from gateway.triton import Triton
 from gateway.version_reader import VersionReader
@@ -38,6 +39,7 @@ class Services:
     readiness: Readiness
     inference: Inference
     admission: Admission
+    receiving: Receiving
     metrics: Metrics
 
 
@@ -61,7 +63,8 @@ async def running_services(settings: Settings, metrics: Metrics, tracing: Tracin
                 catalogue=catalogue,
                 readiness=readiness,
                 inference=Inference(batcher, catalogue, threads, metrics, settings.default_model),
-                admission=Admission(settings.max_in_flight // settings.workers, metrics),
+                admission=_admission(settings, metrics),
+                receiving=Receiving(settings.max_body_bytes),
                 metrics=metrics,
             )
         finally:
@@ -72,6 +75,15 @@ async def running_services(settings: Settings, metrics: Metrics, tracing: Tracin
             await catalogue.close()
             await batcher.close(_GRACE_SECONDS)
             await triton.close(_GRACE_SECONDS)
+
+
+def _admission(settings: Settings, metrics: Metrics) -> Admission:
+    return Admission(
+        settings.max_in_flight // settings.workers,
+        settings.max_texts_in_flight // settings.workers,
+        settings.key_share if len(read_keys(settings)) > 1 else 1.0,
+        metrics,
+    )
 
 
 def _limits(settings: Settings) -> Limits:

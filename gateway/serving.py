@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from gateway.command_line import flag
+from gateway.connections import raise_descriptor_limit
 from gateway.log import set_up_log
 from gateway.settings import Settings
 
@@ -56,6 +57,7 @@ def listen(settings: Settings) -> socket.socket:
 
 def serve(settings: Settings, listener: socket.socket) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit code."""
+    raise_descriptor_limit()
     if settings.workers > 1:
         return _serve_with_workers(settings, listener)
     # When it has stopped, uvicorn raises the signal that stopped it once more, for whoever
@@ -111,7 +113,7 @@ def _configuration(settings: Settings) -> uvicorn.Config:
         factory=True,
         workers=settings.workers,
         loop="uvloop",
-        http="gateway.http:HeadLimitedProtocol",
+        http="gateway.http:HttpProtocol",
         ws="none",
         lifespan="on",
         log_config=None,
@@ -120,5 +122,6 @@ def _configuration(settings: Settings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
+        timeout_keep_alive=settings.keep_alive,
         timeout_graceful_shutdown=int(settings.request_timeout) + _GRACE_SECONDS,
     )

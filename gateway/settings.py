@@ -52,6 +52,20 @@ class Settings(BaseSettings):
     max_characters: int = Field(10_000, ge=1, description="characters in one text")
     max_body_bytes: int = Field(2 * 1024 * 1024, ge=1, description="bytes in one request's body")
     max_in_flight: int = Field(256, ge=1, description="requests answered at once, shared out among the workers")
+    max_texts_in_flight: int = Field(
+        4096,
+        ge=1,
+        description="texts answered at once, 2,000 characters counting as one more; shared out among the workers",
+    )
+    key_share: float = Field(
+        0.5, gt=0, le=1, description="how much of both one key may take, where there are several keys"
+    )
+    keep_alive: int = Field(
+        75,
+        ge=1,
+        le=3600,
+        description="seconds a connection is kept without a request; longer than a proxy in front keeps it",
+    )
     api_keys: SecretStr | None = Field(
         None, description="keys of which a client must show one, with commas between them; only as a variable"
     )
@@ -110,6 +124,10 @@ class Settings(BaseSettings):
             )
         if self.max_in_flight < self.workers:
             raise ValueError(f"max_in_flight ({self.max_in_flight}) leaves some of {self.workers} workers without any")
+        if self.max_texts_in_flight < self.workers:
+            raise ValueError(
+                f"max_texts_in_flight ({self.max_texts_in_flight}) leaves some of {self.workers} workers without any"
+            )
         parts = (self.triton_tls_ca, self.triton_tls_certificate, self.triton_tls_key)
         if not self.triton_tls and any(parts):
             raise ValueError("triton_tls_ca, triton_tls_certificate and triton_tls_key need triton_tls")

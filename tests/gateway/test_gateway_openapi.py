@@ -1,9 +1,15 @@
 """The OpenAPI document says what the gateway does."""
 
+import contextlib
 import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 from jsonschema import Draft202012Validator
@@ -14,11 +20,11 @@ from gateway.settings import Settings
 from tests.gateway.gateway_process import GatewayProcess
 
 STATUSES = {
-    ("/v1/emotions", "post"): {200, 400, 401, 404, 408, 413, 422, 429, 500, 503, 504},
-    ("/predict", "post"): {200, 400, 401, 404, 408, 413, 422, 429, 500, 503, 504},
-    ("/", "post"): {200, 400, 401, 404, 408, 413, 422, 429, 500, 503, 504},
-    ("/v1/models", "get"): {200, 401, 500, 503, 504},
-    ("/metrics", "get"): {200, 401, 500},
+    ("/v1/emotions", "post"): {200, 400, 401, 404, 408, 413, 415, 422, 429, 431, 500, 503, 504},
+    ("/predict", "post"): {200, 400, 401, 404, 408, 413, 415, 422, 429, 431, 500, 503, 504},
+    ("/", "post"): {200, 400, 401, 404, 408, 413, 415, 422, 429, 431, 500, 503, 504},
+    ("/v1/models", "get"): {200, 401, 422, 500, 503, 504},
+    ("/metrics", "get"): {200, 401, 422, 500},
     ("/", "get"): {200, 401, 500},
     ("/health/live", "get"): {200, 500},
     ("/health/ready", "get"): {200, 500, 503},
@@ -114,6 +120,8 @@ def test_the_examples_work(document: dict[str, Any], gateway: GatewayProcess, pa
         ({"inputs": []}, False),
         ({"inputs": 5}, False),
         ({"inputs": "a", "foo": 1}, False),
+        ({"inputs": "a", "truncate": None, "raw_scores": None, "truncation_direction": "Right"}, True),
+        ({"inputs": "a", "truncation_direction": "Left"}, False),
     ],
 )
 def test_the_predict_schema(document: dict[str, Any], request_body: object, valid: bool) -> None:
@@ -127,3 +135,53 @@ def test_keys_are_documented_where_they_are_set() -> None:
     assert found["security"] == [{"key": []}]
     assert found["paths"]["/health/ready"]["get"]["security"] == []
     assert "0123456789abcdef" not in str(found)
+
+
+def test_the_servers_address_is_relative_to_the_document(document: dict[str, Any], gateway: GatewayProcess) -> None:
+    """As Swagger UI takes it, below a path of a proxy that strips it."""
+    with below_a_path(gateway, "/emotions/") as url:
+        shown = f"{url}/emotions/docs"
+        assert httpx.get(shown).status_code == 200
+        for asset in re.findall(r'(?:href|src)="([^"]+)"', httpx.get(shown).text):
+            assert httpx.get(urljoin(shown, asset)).status_code == 200
+        address = urljoin(shown, "openapi.json")
+        found = httpx.get(address).json()
+        assert found["servers"] == document["servers"]
+        base = urljoin(address, found["servers"][0]["url"]).rstrip("/")
+        assert base == f"{url}/emotions"
+        assert httpx.post(f"{base}/v1/emotions", json={"text": "рад"}).status_code == 200
+
+
+@contextlib.contextmanager
+def below_a_path(gateway: GatewayProcess, path: str) -> Iterator[str]:
+    """A proxy that serves the gateway below a path, and nothing else."""
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._hand_on(b"")
+
+        def do_POST(self) -> None:
+            self._hand_on(self.rfile.read(int(self.headers["content-length"])))
+
+        def _hand_on(self, body: bytes) -> None:
+            if not self.path.startswith(path):
+                self.send_error(404)
+                return
+            answer = httpx.request(self.command, f"{gateway.url}/{self.path.removeprefix(path)}", content=body)
+            self.send_response(answer.status_code)
+            self.send_header("content-type", answer.headers["content-type"])
+            self.send_header("content-length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

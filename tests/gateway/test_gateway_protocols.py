@@ -86,6 +86,10 @@ def test_predict_truncates_unless_told_otherwise(client: httpx.Client) -> None:
         ("/predict", {"inputs": "a", "text": "b"}, "#/text", "is no field of this request"),
         ("/predict", {"inputs": ["а"] * 257}, "#/inputs", "257 texts, and a request may have 256"),
         ("/predict", {"inputs": "а" * 10_001}, "#/inputs", "10001 characters, and a text may have 10000"),
+        ("/predict", {"inputs": "a", "options": {}}, "#/options", "is no field of this request"),
+        ("/", {"inputs": "a", "options": {"threads": 3}}, "#/options/threads", "is no field of this request"),
+        ("/", {"inputs": "a", "options": []}, "#/options", "must be an object"),
+        ("/", {"inputs": "a", "options": {"use_cache": "yes"}}, "#/options/use_cache", "must be true or false"),
         ("/", {"inputs": [["a"]]}, "#/inputs", "must be a string or a list of strings"),
         ("/", {"inputs": "a", "parameters": {"top_k": 0}}, "#/parameters/top_k", "must be 1 or more"),
         ("/", {"inputs": "a", "parameters": {"top_k": 1.5}}, "#/parameters/top_k", "must be a whole number"),
@@ -102,6 +106,44 @@ def test_wrong_fields(client: httpx.Client, path: str, fields: dict[str, Any], p
     response = client.post(path, json=fields)
     assert response.status_code == 422, response.text
     assert response.json()["errors"] == [{"pointer": pointer, "detail": detail}]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"truncate": None},
+        {"raw_scores": None},
+        {"truncation_direction": None},
+        {"truncation_direction": "Right"},
+        {"truncate": True, "truncation_direction": "right", "raw_scores": False},
+    ],
+)
+def test_predict_with_fields_that_change_nothing(client: httpx.Client, fields: dict[str, Any]) -> None:
+    for text in (JOY, "рад " * 100):
+        check(post(client, "/predict", inputs=text, **fields), expected(text, 2))
+
+
+def test_predict_cuts_no_beginnings(client: httpx.Client) -> None:
+    response = client.post("/predict", json={"inputs": JOY, "truncation_direction": "Left"})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["pointer"] == "#/truncation_direction"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"options": {}},
+        {"options": None},
+        {"parameters": None},
+        {"parameters": {}},
+        {"parameters": {"top_k": None, "function_to_apply": None}},
+        {"options": {"use_cache": False, "wait_for_model": True}},
+        {"options": {"use_gpu": True, "retry_on_error": True, "dont_load_model": False, "signal": {}}},
+        {"options": {"includeCredentials": "include", "taskHint": "text-classification"}, "parameters": {}},
+    ],
+)
+def test_the_inference_api_with_fields_that_change_nothing(client: httpx.Client, fields: dict[str, Any]) -> None:
+    check(post(client, "/", inputs=JOY, **fields)[0], expected(JOY, 2))
 
 
 def test_not_json(client: httpx.Client) -> None:

@@ -165,7 +165,6 @@ def test_a_body_of_the_limit_is_read_and_a_byte_more_is_not(client: httpx.Client
     fitting = json.dumps({"text": "рад"}).encode().ljust(LIMIT)
     assert client.post("/v1/emotions", content=fitting).status_code == 200
     check(client.post("/v1/emotions", content=fitting + b" "), 413)
-    # The connection can still be used.
     assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200
 
 
@@ -238,7 +237,7 @@ def test_an_endless_head_is_cut_off(gateway: GatewayProcess) -> None:
                 for _ in range(2000):
                     connection.sendall(piece)
                 received = connection.recv(1000)
-            assert received == b"" or received.startswith(b"HTTP/1.1 400 ")
+            assert received == b"" or received.startswith(b"HTTP/1.1 431 ")
     with gateway.client() as client:
         assert client.get("/health/live", headers={"x-large": "a" * 50_000}).status_code == 200
 

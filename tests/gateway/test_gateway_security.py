@@ -131,6 +131,7 @@ def test_a_bug_is_logged_without_the_clients_words(caplog: pytest.LogCaptureFixt
     front = Front(
         {("POST", "/broken"): broken},
         open_paths=frozenset(),
+        parameters_ignored=frozenset(),
         keys=Keys([]),
         metrics=Metrics(),
         tracing=Tracing(None),

@@ -33,6 +33,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.request_timeout == 5
     assert (settings.max_texts, settings.max_characters) == (256, 10_000)
     assert (settings.max_body_bytes, settings.max_in_flight) == (2 * 1024 * 1024, 256)
+    assert (settings.max_texts_in_flight, settings.key_share, settings.keep_alive) == (4096, 0.5, 75)
 
 
 def test_a_flag_wins_over_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,6 +78,14 @@ def test_help_shows_every_flag_default_and_variable() -> None:
         (["--triton-tls=true", "--triton-tls-ca=nowhere.pem"], {}, "--triton-tls-ca 'nowhere.pem'"),
         (["--workers=0"], {}, "--workers '0'"),
         (["--workers=8", "--max-in-flight=4"], {}, "workers without any"),
+        (["--workers=8", "--max-texts-in-flight=4"], {}, "max_texts_in_flight (4) leaves some"),
+        (["--keep-alive=0"], {}, "--keep-alive '0'"),
+        (["--key-share=0"], {}, "--key-share '0'"),
+        (["--key-share=1.5"], {}, "--key-share '1.5'"),
+        ([], {"EMOTION_GATEWAY_PORT": "8080"}, "EMOTION_GATEWAY_PORT is not a setting"),
+        ([], {"EMOTION_GATEWAY_HOST": "10.0.0.1"}, "EMOTION_GATEWAY_HOST is not a setting"),
+        ([], {"EMOTION_SERVICE": "tcp://10.0.0.1:80"}, "EMOTION_SERVICE is not a setting"),
+        ([], {"EMOTION_HOST_": "tcp://10.0.0.1:80"}, "EMOTION_HOST_ is not a setting"),
         (["--cors-origins=example.org"], {}, "example.org is no origin"),
         (["--log-format=xml"], {}, "--log-format 'xml'"),
         (["--otlp-endpoint=collector:4317"], {}, "must be http://host:port"),
@@ -99,6 +108,30 @@ def test_wrong_settings(
     assert sentence in said
     assert len(said.splitlines()) == 1
     assert "too-short" not in said
+
+
+@pytest.mark.parametrize("service", ["EMOTION", "EMOTION_GATEWAY", "EMOTION_MAX_TEXTS", "EMOTION_TRITON_2"])
+def test_what_kubernetes_says_of_a_service_is_no_setting(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for name, value in {
+        "SERVICE_HOST": "10.0.0.1",
+        "SERVICE_PORT": "8080",
+        "SERVICE_PORT_HTTP": "8080",
+        "SERVICE_PORT_GRPC_WEB": "8081",
+        "PORT": "tcp://10.0.0.1:8080",
+        "PORT_8080_TCP": "tcp://10.0.0.1:8080",
+        "PORT_8080_TCP_PROTO": "tcp",
+        "PORT_8080_TCP_PORT": "8080",
+        "PORT_8080_TCP_ADDR": "10.0.0.1",
+        "PORT_53_UDP": "udp://10.0.0.1:53",
+    }.items():
+        monkeypatch.setenv(f"{service}_{name}", value)
+    monkeypatch.setenv("EMOTION_MAX_TEXTS", "3")
+    settings = read_settings([])
+    assert (settings.port, settings.max_texts) == (8080, 3)
+    monkeypatch.setenv("EMOTION_PROT", "1")
+    with pytest.raises(SettingsError, match="EMOTION_PROT is not a setting"):
+        read_settings([])
 
 
 @pytest.mark.parametrize(("flags", "variables"), [(["--prot=1"], {}), ([], {"EMOTION_PORT": "high"})])
