@@ -18,7 +18,7 @@ from tests.server.graphs import X3, Y3, config, write_model
 from tests.triton_process import TritonProcess, running_triton, start_triton
 
 LATEST_TWO = config([X3], [Y3], more="version_policy { latest { num_versions: 2 } }")
-PYTHON = 'backend: "python"\ninput [ { name: "x" data_type: TYPE_FP32 dims: [ 3 ] } ]\noutput [ %s ]\n' % Y3
+PYTHON = f'backend: "python"\ninput [ {X3} ]\noutput [ {Y3} ]\n'
 
 
 def publish(repository: Path, version: int, *damages: Callable[[Path], None], model: str = "plus") -> None:
