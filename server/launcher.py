@@ -18,7 +18,7 @@ from server.backends import backend_directory
 from server.child import AWAITED_SIGNALS, Child, describe, exit_status, next_signal
 from server.environment import check_environment, read_environment
 from server.errors import StartError
-from server.log import LogPump, explain, failed_models, report, sentence, shorten
+from server.log import LogPump, explain, failed_models, report, sentence
 from server.ports import check_ports
 from server.readiness import TritonQuestions, VersionState
 from server.repository import check_repository
@@ -27,6 +27,8 @@ from server.triton import ServerOptions
 from server.view import RepositoryView
 
 _KILL_GRACE_SECONDS: Final = 5.0
+_LISTENING: Final = "Started GRPCInferenceService"
+"""The line with which Triton says that it has done with loading; what it says of that stands before it."""
 
 
 @dataclass(frozen=True)
@@ -101,17 +103,22 @@ def _attend(run: _Run) -> int | None:
     rows = _wait_for_answer(run)
     if rows is None:
         return _stop(run)
-    failed = [row for row in rows if row.has_failed]
-    if [row for row in failed if run.view.leave_out(row.model, row.version, shorten(row.reason))]:
+    failed = failed_models(run.log.fresh_lines())
+    if [key for key, reason in failed.items() if key[1] and run.view.leave_out(*key, reason)]:
         return None  # what was loaded beside a damaged version has been unloaded with it
     if not any(row.is_ready for row in rows):
-        raise StartError(f"no model could be loaded. {_why_not(run)}")
+        known = run.view.reasons() | failed
+        why = " ".join(sentence(*key, reason) for key, reason in sorted(known.items()))
+        raise StartError(f"no model could be loaded. {why or 'Its log, above, does not say why.'}")
+    for (model, version), reason in failed.items():
+        if not version:  # what is wrong with a version has been said
+            report(f"warning: {sentence(model, version, reason)}")
     _say_ready(run, rows)
     return _watch(run)
 
 
 def _wait_for_answer(run: _Run) -> list[VersionState] | None:
-    """Every version's state once Triton has done with loading; None if it is to stop."""
+    """Every version's state once Triton has tried to load all; None if it is to stop."""
     while True:
         received = next_signal(0.1)
         if run.process.poll() is not None:
@@ -124,7 +131,7 @@ def _wait_for_answer(run: _Run) -> list[VersionState] | None:
         if received is not None:
             return None
         rows = run.questions.index()
-        if rows is not None and all(row.is_settled for row in rows):
+        if rows is not None and run.log.has_seen(_LISTENING):
             return rows
         if time.monotonic() - run.began > run.options.start_timeout:
             raise StartError(
@@ -132,11 +139,6 @@ def _wait_for_answer(run: _Run) -> list[VersionState] | None:
                 f"stopped. {explain(run.log.lines()) or 'Its log, above, names no error.'} If the "
                 f"models only need longer, raise --start-timeout."
             )
-
-
-def _why_not(run: _Run) -> str:
-    known = run.view.reasons() | failed_models(run.log.lines())
-    return " ".join(sentence(*key, why) for key, why in sorted(known.items())) or "Triton's log, above, may say why."
 
 
 def _watch(run: _Run) -> int:
@@ -208,9 +210,6 @@ def _report_dead_stub(pid: int, returncode: int) -> None:
 
 def _say_ready(run: _Run, rows: list[VersionState]) -> None:
     options = run.options
-    for key, why in failed_models(run.log.fresh_lines()).items():
-        if not key[1]:  # what is wrong with a version has been said
-            report(f"warning: {sentence(*key, why)}")
     allocator = allocator_of(run.process.pid)
     advice = f" ({ADVICE})" if allocator == C_LIBRARY else ""
     models = ", ".join(sorted(f"{row.model}/{row.version}" for row in rows if row.is_ready))

@@ -58,6 +58,10 @@ class LogPump(threading.Thread):
         """The last lines so far."""
         return list(self._lines)
 
+    def has_seen(self, text: str) -> bool:
+        """Whether one of the last lines has this in it."""
+        return any(text in line for line in self.lines())
+
     def fresh_lines(self) -> list[str]:
         """Those that came since the last call."""
         return [self._fresh.popleft() for _ in range(len(self._fresh))]
@@ -78,7 +82,7 @@ def failed_models(lines: list[str]) -> dict[tuple[str, str], str]:
     for text in _errors(lines):
         if found := _FAILED_MODEL.search(text):
             name = found["loaded"] or found["model"] or found["directory"]
-            models.setdefault((name, found["version"] or ""), shorten(text[found.end() :]))
+            models.setdefault((name, found["version"] or ""), _shorten(text[found.end() :]))
     return models
 
 
@@ -96,7 +100,7 @@ def explain(lines: list[str]) -> str | None:
     """
     if models := failed_models(lines):
         return " ".join(sentence(*key, why) for key, why in models.items())
-    errors = [shorten(text) for text in _errors(lines) if not any(noise in text for noise in _NOISE)]
+    errors = [_shorten(text) for text in _errors(lines) if not any(noise in text for noise in _NOISE)]
     for text in errors:
         if "already in use" in text or "Failed to bind" in text:
             return f"A port was taken while Triton started ({text}): choose another."
@@ -114,7 +118,7 @@ def _unquote(text: str) -> str:
         return text.strip('"')
 
 
-def shorten(text: str) -> str:
+def _shorten(text: str) -> str:
     """An error message of Triton's without the places in the code and the names of exceptions."""
     text = _EXCEPTION_PLACE.sub("", text)
     for prefix in (_STATUS, re.compile(r"^\w*(?:Exception|Error): ")):

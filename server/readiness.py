@@ -42,11 +42,6 @@ class VersionState:
         """Whether it is neither being loaded nor unloaded."""
         return self.state not in ("LOADING", "UNLOADING")
 
-    @property
-    def has_failed(self) -> bool:
-        """Whether it could not be loaded; what was loaded and taken back with it has no reason of its own."""
-        return self.state == "UNAVAILABLE" and self.reason not in ("", "unloaded")
-
 
 class TritonQuestions:
     """Questions to one Triton; a context manager that closes the connection."""
@@ -97,10 +92,9 @@ class TritonQuestions:
 
 
 def is_ready(host: str, grpc_port: int) -> bool:
-    """Whether a Triton serves at least one version and loads none just now."""
+    """Whether a Triton has done with its start and serves something."""
     with TritonQuestions(host, grpc_port) as triton:
-        rows = triton.index() or []
-    return any(row.is_ready for row in rows) and all(row.is_settled for row in rows)
+        return any(row.is_ready for row in triton.index() or [])
 
 
 def ask(host: str, port: int, method: str, path: str) -> bytes | None:
