@@ -27,6 +27,7 @@ from server.triton import ServerOptions
 from server.view import RepositoryView
 
 _KILL_GRACE_SECONDS: Final = 5.0
+_LOADING_SECONDS: Final = 0.2
 _LISTENING: Final = "Started GRPCInferenceService"
 """The line with which Triton says that it has done with loading; what it says of that stands before it."""
 
@@ -147,8 +148,10 @@ def _watch(run: _Run) -> int:
     stubs.forgive()
     poll = run.options.poll_seconds
     updated = time.monotonic()
+    settled = True
     while True:
-        received = next_signal(min(poll, LOOK_SECONDS) if poll else LOOK_SECONDS)
+        # While it loads it is looked at more often: what fails is to be out of its sight before it tries again.
+        received = next_signal((min(poll, LOOK_SECONDS) if poll else LOOK_SECONDS) if settled else _LOADING_SECONDS)
         if run.process.poll() is not None:
             run.process.kill_group()
             run.log.join(timeout=_KILL_GRACE_SECONDS)
@@ -158,7 +161,8 @@ def _watch(run: _Run) -> int:
         rows = run.questions.index() or []
         if _leave_out_what_failed(run, rows):
             stubs.forgive()
-        if all(row.is_settled for row in rows) and (dead := stubs.look()):
+        settled = all(row.is_settled for row in rows)
+        if settled and (dead := stubs.look()):
             _report_dead_stub(*dead)
             return _stop(run) or 1
         if poll and time.monotonic() - updated >= poll:
