@@ -105,7 +105,10 @@ def _attend(run: _Run) -> int | None:
     if rows is None:
         return _stop(run)
     failed = failed_models(run.log.fresh_lines())
-    if [key for key, reason in failed.items() if key[1] and run.view.leave_out(*key, reason)]:
+    versions = {key: reason for key, reason in failed.items() if run.view.is_shown(*key)}
+    for (model, version), reason in versions.items():
+        run.view.leave_out(model, version, reason)
+    if versions and run.view.shows_anything():
         return None  # what was loaded beside a damaged version has been unloaded with it
     if not any(row.is_ready for row in rows):
         known = run.view.reasons() | failed
@@ -161,7 +164,7 @@ def _watch(run: _Run) -> int:
         rows = run.questions.index() or []
         if _leave_out_what_failed(run, rows):
             stubs.forgive()
-        settled = all(row.is_settled for row in rows)
+        settled = bool(rows) and all(row.is_settled for row in rows)
         if settled and (dead := stubs.look()):
             _report_dead_stub(*dead)
             return _stop(run) or 1

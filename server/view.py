@@ -65,19 +65,17 @@ class RepositoryView:
                 self._note(name, "", f"{path} can't be read ({error.strerror})")
         self._forget_what_is_gone()
 
-    def leave_out(self, model: str, version: str, reason: str) -> bool:
-        """Take a version out of the view because Triton could not load it.
-
-        Returns:
-            Whether other versions of the model are still shown.
-        """
+    def leave_out(self, model: str, version: str, reason: str) -> None:
+        """Take a version out of the view because Triton could not load it."""
         self._note(model, version, reason)
         directory = self.directory / model
         (directory / version).unlink(missing_ok=True)
-        if any(_is_version(name) for name in os.listdir(directory)):
-            return True
-        shutil.rmtree(directory)  # of a model without versions Triton complains at every look
-        return False
+        if not any(_is_version(name) for name in os.listdir(directory)):
+            shutil.rmtree(directory)  # of a model without versions Triton complains at every look
+
+    def shows_anything(self) -> bool:
+        """Whether Triton sees a version at all."""
+        return any(_is_version(path.name) for path in self.directory.glob("*/*"))
 
     def loaded(self, model: str, version: str) -> None:
         """Forget what was wrong with a version: Triton serves it."""
