@@ -32,7 +32,8 @@ def test_cancels_at_tritons_own_port(tmp_path: Path) -> None:
                 while client.poll() is None and died not in serving.log():
                     time.sleep(0.02)
             finally:
-                os.killpg(client.pid, signal.SIGKILL)  # its busy processes too
+                if client.poll() is None:
+                    os.killpg(client.pid, signal.SIGKILL)  # its busy processes too
                 print(f"after {time.monotonic() - began:.0f} s: {(client.communicate()[0] or 'it died').strip()}")
         if died in serving.log():
             at = time.monotonic()
