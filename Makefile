@@ -4,7 +4,7 @@ PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11 build/p
 	sys.exit(not serves(sys.version_info[:2]))' 2>/dev/null && echo $$p && break; \
 	done),python3)
 DEVICE ?= cpu
-# Passed to python -m deploy.local; after --, to the gateway: make serve FLAGS="-- --port 9000"
+# Passed to python -m deploy.local; after --, to the gateway: make serve FLAGS="--metrics -- --port 9000"
 FLAGS ?=
 
 SERVING := .venv/.ready
@@ -18,7 +18,7 @@ SOURCES := benchmarks contract gateway server training deploy tests
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-serve: $(SERVING) ## start Triton and the gateway on this machine (DEVICE=gpu for a GPU)
+serve: $(SERVING) ## start Triton and the gateway here and keep them running (DEVICE=gpu for a GPU)
 	@.venv/bin/python -m server install $(if $(filter gpu,$(DEVICE)),--gpu --environment .venv-triton-gpu)
 	@exec .venv/bin/python -m deploy.local --device $(DEVICE) \
 		$(if $(filter gpu,$(DEVICE)),--environment .venv-triton-gpu) $(FLAGS)
@@ -48,8 +48,8 @@ test-clients: $(SERVING) $(DEVELOPMENT) ## test with the clients of Hugging Face
 	.venv-dev/bin/python -m pytest -m clients tests/clients
 
 # One of them alone: make drills DRILLS=tests/gateway/test_drill_overload.py
-DRILLS ?= tests/gateway
-drills: $(SERVING) $(DEVELOPMENT) ## the gateway's long drills, half an hour: hostile clients, overload, failures
+DRILLS ?= tests/gateway tests/integration
+drills: $(SERVING) $(DEVELOPMENT) ## the long drills, half an hour: hostile clients, overload, failures, restarts
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m drill -s --timeout=1800 $(DRILLS)
 

@@ -88,12 +88,12 @@ def running_triton(repository: Path, environment: Path, device: Device = "cpu") 
     Raises:
         BenchmarkError: it did not start.
     """
-    http, grpc, metrics = free_ports(3)
+    (grpc,) = free_ports(1)
     command = [
         *(sys.executable, "-m", "server", "run", f"--device={device}", f"--model-repository={repository}"),
-        *(f"--environment={environment}", f"--http-port={http}", f"--grpc-port={grpc}", f"--metrics-port={metrics}"),
+        *(f"--environment={environment}", f"--grpc-port={grpc}"),
     ]
-    with running("Triton", command, f"{HOST}:{grpc}", lambda: is_ready(HOST, http)) as server:
+    with running("Triton", command, f"{HOST}:{grpc}", lambda: is_ready(HOST, grpc)) as server:
         yield server
 
 

@@ -2,27 +2,30 @@
 
     python -m deploy.local [--device gpu]
 
-Ctrl-C stops both. If one of them dies the other is stopped, and the exit status says so.
+Ctrl-C stops both. One that dies is started again; the exit status is 0 unless one could not start or stay up.
 """
 
 import argparse
 import os
 import shlex
 import signal
-import subprocess
 import sys
 import time
 from typing import Final
 
+from deploy.supervisor import Part, supervise
 from gateway.command_line import SettingsError, read_settings, variable
-from server.child import AWAITED_SIGNALS, describe, exit_status, kill_group, next_signal, start
-from server.readiness import ask
+from gateway.settings import Settings
+from server.backends import remove_leftovers
+from server.child import AWAITED_SIGNALS
+from server.readiness import ask, is_ready
 
 TEXT: Final = "Как же я рад тебя видеть!"
-_STOP_SECONDS: Final = 20.0
+_TRITON_HOST: Final = "127.0.0.1"
 
 
-def _arguments() -> tuple[argparse.Namespace, list[str]]:
+def command_line_parser() -> argparse.ArgumentParser:
+    """The parser; what follows -- is the gateway's."""
     parser = argparse.ArgumentParser(
         prog="python -m deploy.local",
         description="Triton and the gateway on this machine. Ctrl-C stops both.",
@@ -31,25 +34,67 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where the models run (default: cpu)")
     parser.add_argument("--environment", default=".venv-triton", help="Triton's environment (default: %(default)s)")
+    parser.add_argument("--http", action="store_true", help="open Triton's HTTP endpoint too, as for curl")
+    parser.add_argument("--metrics", action="store_true", help="open Triton's metrics for Prometheus")
     parser.add_argument("--http-port", type=int, default=8000, help="Triton's HTTP port (default: %(default)s)")
     parser.add_argument("--grpc-port", type=int, default=8001, help="Triton's gRPC port (default: %(default)s)")
     parser.add_argument("--metrics-port", type=int, default=8002, help="Triton's metrics port (default: %(default)s)")
+    parser.add_argument(
+        "--max-restarts",
+        type=int,
+        default=8,
+        metavar="COUNT",
+        help="a part that dies is started again; one that dies more often than this in a row, each time before it was "
+        "ready for 10 s, ends everything (default: %(default)s; 0: never start again)",
+    )
     parser.add_argument("gateway", nargs="*", metavar="-- GATEWAY FLAGS", help="such as -- --port 9000")
-    arguments = parser.parse_args()
-    return arguments, arguments.gateway
+    return parser
 
 
-def _stop(parts: dict[str, subprocess.Popen[bytes]]) -> None:
-    """The gateway first, so that nobody asks a Triton that is going."""
-    for part in reversed(parts.values()):
-        if part.poll() is None:
-            part.terminate()
-        try:
-            part.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            print("a part did not stop in time and is killed", file=sys.stderr)
-            kill_group(part)
-            part.wait()
+def main() -> int:
+    """Start both parts, keep them running, stop both; returns the exit status."""
+    arguments = command_line_parser().parse_args()
+    for_people = [] if variable("log_format") in os.environ else ["--log-format=text"]
+    gateway_flags = [f"--triton-address={_TRITON_HOST}:{arguments.grpc_port}", *for_people, *arguments.gateway]
+    try:
+        settings = read_settings(gateway_flags)
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED_SIGNALS)
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
+    began = time.monotonic()
+
+    def answers(path: str) -> bool:
+        return ask(host, settings.port, "GET", path) is not None
+
+    def say_ready() -> bool:
+        if ready := answers("/health/ready"):
+            _say_ready(f"http://{host}:{settings.port}", arguments.grpc_port, time.monotonic() - began)
+        return ready
+
+    triton = Part(
+        "Triton",
+        _triton_arguments(arguments, settings),
+        lambda: is_ready(_TRITON_HOST, arguments.grpc_port),
+        arguments.max_restarts,
+    )
+    gateway = Part("the gateway", ["gateway", *gateway_flags], lambda: answers("/health/live"), arguments.max_restarts)
+    try:
+        return supervise([triton, gateway], say_ready)
+    finally:
+        remove_leftovers()  # of a launcher that was killed
+
+
+def _triton_arguments(arguments: argparse.Namespace, settings: Settings) -> list[str]:
+    return [
+        *("server", "run", "--poll-seconds=2", f"--model-repository={settings.model_repository}"),
+        *(f"--environment={arguments.environment}", f"--device={arguments.device}", f"--host={_TRITON_HOST}"),
+        *(["--http"] if arguments.http else []),
+        *(["--metrics"] if arguments.metrics else []),
+        *(f"--http-port={arguments.http_port}", f"--grpc-port={arguments.grpc_port}"),
+        f"--metrics-port={arguments.metrics_port}",
+    ]
 
 
 def _say_ready(url: str, grpc_port: int, seconds: float) -> None:
@@ -57,57 +102,9 @@ def _say_ready(url: str, grpc_port: int, seconds: float) -> None:
     print(
         f"\nReady after {seconds:.1f} s. Try it:\n\n"
         f"  curl -s {url}/v1/emotions -H 'content-type: application/json' -d {shlex.quote(body)}\n\n"
-        f"Page: {url}/ · API: {url}/docs · Triton's gRPC: 127.0.0.1:{grpc_port} · Ctrl-C stops everything.\n",
+        f"Page: {url}/ · API: {url}/docs · Triton's gRPC: {_TRITON_HOST}:{grpc_port} · Ctrl-C stops everything.\n",
         flush=True,
     )
-
-
-def main() -> int:
-    """Start both parts, wait, stop both; returns the exit status."""
-    arguments, gateway_flags = _arguments()
-    for_people = [] if variable("log_format") in os.environ else ["--log-format=text"]
-    gateway_flags = [f"--triton-address=127.0.0.1:{arguments.grpc_port}", *for_people, *gateway_flags]
-    try:
-        settings = read_settings(gateway_flags)
-    except SettingsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED_SIGNALS)
-    commands = {
-        "Triton": [
-            "server", "run", "--poll-seconds=2",
-            f"--model-repository={settings.model_repository}", f"--environment={arguments.environment}",
-            f"--device={arguments.device}", f"--http-port={arguments.http_port}", f"--grpc-port={arguments.grpc_port}",
-            f"--metrics-port={arguments.metrics_port}",
-        ],
-        "the gateway": ["gateway", *gateway_flags],
-    }  # fmt: skip
-    began = time.monotonic()
-    parts: dict[str, subprocess.Popen[bytes]] = {}
-    try:
-        for name, command in commands.items():
-            # SIGTERM, so that Triton's launcher can stop its own child if this process is killed.
-            parts[name] = start([sys.executable, "-m", *command], dict(os.environ), death_signal=signal.SIGTERM)
-        return _attend(parts, settings.host, settings.port, arguments.grpc_port, began)
-    finally:
-        _stop(parts)
-
-
-def _attend(parts: dict[str, subprocess.Popen[bytes]], host: str, port: int, grpc_port: int, began: float) -> int:
-    reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
-    ready = False
-    while True:
-        received = next_signal(None if ready else 0.2)
-        for name, part in parts.items():
-            if (returncode := part.poll()) is not None:
-                print(f"error: {name} ended with {describe(returncode)}; everything is stopped.", file=sys.stderr)
-                return exit_status(returncode) or 1
-        if received is not None:
-            print("stopping", file=sys.stderr)
-            return 0
-        if not ready and ask(reachable, port, "GET", "/health/ready") is not None:
-            ready = True
-            _say_ready(f"http://{reachable}:{port}", grpc_port, time.monotonic() - began)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,8 @@ def command_line_parser() -> argparse.ArgumentParser:
 def _add_run_options(running: argparse.ArgumentParser) -> None:
     running.add_argument("--model-repository", type=Path, required=True, metavar="DIRECTORY", help="what to serve")
     running.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    running.add_argument("--http", action="store_true", help="open Triton's HTTP endpoint too, as for curl")
+    running.add_argument("--metrics", action="store_true", help="open Triton's metrics for Prometheus")
     ports = {"http": 8000, "grpc": 8001, "metrics": 8002}
     for name, port in ports.items():
         running.add_argument(
@@ -126,8 +128,10 @@ def server_options(parsed: argparse.Namespace) -> ServerOptions:
         model_repository=parsed.model_repository,
         device=parsed.device,
         host=parsed.host,
+        http=parsed.http,
         http_port=parsed.http_port,
         grpc_port=parsed.grpc_port,
+        metrics=parsed.metrics,
         metrics_port=parsed.metrics_port,
         poll_seconds=parsed.poll_seconds,
         start_timeout=parsed.start_timeout,

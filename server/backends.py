@@ -30,7 +30,7 @@ def backend_directory(environment: TritonEnvironment) -> Iterator[Path]:
     Yields:
         A directory for tritonserver's `--backend-directory`.
     """
-    _remove_leftovers()
+    remove_leftovers()
     directory = Path(tempfile.mkdtemp(prefix=PREFIX))
     lock = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -63,7 +63,8 @@ def _lay_out(environment: TritonEnvironment, directory: Path) -> None:
     shutil.move(package / "model.py", backend)
 
 
-def _remove_leftovers() -> None:
+def remove_leftovers() -> None:
+    """Clear away what runs that were killed left behind."""
     for directory in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         try:
             lock = os.open(directory, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)

@@ -1,49 +1,67 @@
 """Child processes that a parent watches, stops, and never leaves behind."""
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
+import sys
+from pathlib import Path
 from typing import Final
 
 # What a parent waits for, with `sigtimedwait`: nothing happens in signal handlers.
 AWAITED_SIGNALS: Final = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_GUARD: Final = Path(__file__).with_name("guard.py")
 
 
-def start(
-    command: list[str],
-    environment_variables: dict[str, str],
-    stdout: int | None = None,
-    death_signal: signal.Signals = signal.SIGKILL,
-) -> subprocess.Popen[bytes]:
-    """Start a child in a session of its own, so that Ctrl-C reaches only its parent.
+class Child(subprocess.Popen[bytes]):
+    """A process in a session of its own, so that Ctrl-C reaches only its parent.
 
-    It and whatever shares its process group get `death_signal` when the parent dies, even if
-    that is killed. `stdout` takes its stderr too, unless it is None. The parent must have no
-    other thread yet.
+    It and whatever shares its process group get a signal when the parent dies, even if that is killed.
     """
-    # A pipe that only the parent can write to, and never does: its end is the parent's. The
-    # kernel then signals the whole group, which `PR_SET_PDEATHSIG` would not: stubs of a killed
-    # tritonserver may wait for ever for its answer to a line of their log.
-    life_line, _ = os.pipe()
 
-    def prepare() -> None:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED_SIGNALS)
-        fcntl.fcntl(life_line, fcntl.F_SETOWN, -os.getpid())
-        fcntl.fcntl(life_line, fcntl.F_SETSIG, death_signal)
-        fcntl.fcntl(life_line, fcntl.F_SETFL, os.O_ASYNC)
+    def __init__(
+        self,
+        command: list[str],
+        environment_variables: dict[str, str],
+        stdout: int | None = None,
+        death_signal: signal.Signals = signal.SIGKILL,
+    ) -> None:
+        """Start it.
 
-    return subprocess.Popen(  # noqa: S603 - our own command
-        command,
-        env=environment_variables,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=None if stdout is None else subprocess.STDOUT,
-        pass_fds=(life_line,),
-        start_new_session=True,
-        preexec_fn=prepare,
-    )
+        Args:
+            command: a program's path and its arguments.
+            environment_variables: all it gets.
+            stdout: takes its stderr too, unless it is None.
+            death_signal: what it gets when the parent dies.
+        """
+        read_end, self._life_line = os.pipe()
+        try:
+            # A step between, and not a preexec_fn, which is safe only in a parent without threads.
+            super().__init__(
+                [sys.executable, "-I", "-S", str(_GUARD), str(read_end), str(int(death_signal)), *command],
+                env=environment_variables,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=None if stdout is None else subprocess.STDOUT,
+                pass_fds=(read_end,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(read_end)
+
+    def end(self) -> int:
+        """Kill it if it runs, and whatever shares its process group; gives the return code."""
+        self.kill_group()
+        returncode = self.wait()
+        if self._life_line >= 0:
+            os.close(self._life_line)
+            self._life_line = -1
+        return returncode
+
+    def kill_group(self) -> None:
+        """Kill it if it runs, and whatever shares its process group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 def next_signal(timeout: float | None) -> int | None:
@@ -54,12 +72,6 @@ def next_signal(timeout: float | None) -> int | None:
         received = signal.sigtimedwait(AWAITED_SIGNALS, timeout)
         number = received.si_signo if received else signal.SIGCHLD
     return None if number == signal.SIGCHLD else number
-
-
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a child if it runs, and whatever shares its process group."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def exit_status(returncode: int) -> int:

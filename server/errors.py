@@ -21,12 +21,16 @@ class TritonEnvironmentError(LauncherError):
     """Triton's environment is missing, incomplete or inconsistent, or can't be made."""
 
 
+class MissingGrpcError(LauncherError):
+    """The launcher's own Python lacks what it asks Triton with."""
+
+
 class MissingGpuError(LauncherError):
     """A GPU was asked for, and no NVIDIA driver answers."""
 
 
 class PortInUseError(LauncherError):
-    """One of the three ports can't be listened on."""
+    """One of the ports can't be listened on."""
 
 
 class ModelRepositoryError(LauncherError):

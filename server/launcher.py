@@ -4,26 +4,44 @@ The launcher has one thread that decides. It waits with `sigtimedwait` for the e
 child or a request to stop, so nothing happens in signal handlers.
 """
 
+import dataclasses
 import signal
 import subprocess
-import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from server import host, triton
 from server.allocator import ADVICE, C_LIBRARY, allocator_of
 from server.backends import backend_directory
-from server.child import AWAITED_SIGNALS, describe, exit_status, kill_group, next_signal, start
+from server.child import AWAITED_SIGNALS, Child, describe, exit_status, next_signal
 from server.environment import check_environment, read_environment
 from server.errors import StartError
-from server.log import LogPump, explain
+from server.log import LogPump, explain, failed_models, report, sentence
 from server.ports import check_ports
-from server.readiness import is_ready, served_models
+from server.readiness import TritonQuestions, VersionState
 from server.repository import check_repository
 from server.stubs import LOOK_SECONDS, DeadStubWatch
 from server.triton import ServerOptions
+from server.view import RepositoryView
 
-_KILL_GRACE_SECONDS = 5.0
+_KILL_GRACE_SECONDS: Final = 5.0
+_LOADING_SECONDS: Final = 0.2
+_LISTENING: Final = "Started GRPCInferenceService"
+"""The line with which Triton says that it has done with loading; what it says of that stands before it."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One tritonserver, and what is known of it."""
+
+    process: Child
+    log: LogPump
+    questions: TritonQuestions
+    view: RepositoryView
+    options: ServerOptions
+    began: float
 
 
 def run(options: ServerOptions, environment_directory: Path) -> int:
@@ -45,98 +63,168 @@ def run(options: ServerOptions, environment_directory: Path) -> int:
     check_environment(environment, gpu=options.device == "gpu")
     host.check_libraries(environment.stub, environment.library_path, environment.python_version)
     check_repository(options.model_repository)
-    ports = {
-        "--http-port": options.http_port,
-        "--grpc-port": options.grpc_port,
-        "--metrics-port": options.metrics_port,
-    }
-    check_ports(options.host, ports)
+    check_ports(options.host, _open_ports(options))
+    for warning in triton.warnings(options):
+        report(warning)
     with backend_directory(environment) as backends:
-        command = triton.command_line(options, environment, backends)
-        process = start(command, triton.variables(options, environment), subprocess.PIPE)
-        try:
-            return _attend(process, options)
-        finally:
-            kill_group(process)
-            process.wait()
+        view = RepositoryView(options.model_repository, backends / "repository")
+        shown = dataclasses.replace(options, model_repository=view.directory)
+        command = triton.command_line(shown, environment, backends)
+        variables = triton.variables(options, environment)
+        while (status := _serve(command, variables, options, view)) is None:
+            report("tritonserver is started again without what could not be loaded.")
+        return status
 
 
-def _attend(process: subprocess.Popen[bytes], options: ServerOptions) -> int:
-    assert process.stdout is not None  # noqa: S101 - Popen was asked for a pipe
-    log = LogPump(process.stdout)
-    log.start()
+def _open_ports(options: ServerOptions) -> dict[str, int]:
+    ports = {"--grpc-port": options.grpc_port}
+    if options.http:
+        ports["--http-port"] = options.http_port
+    if options.metrics:
+        ports["--metrics-port"] = options.metrics_port
+    return ports
+
+
+def _serve(command: list[str], variables: dict[str, str], options: ServerOptions, view: RepositoryView) -> int | None:
+    """Run tritonserver once; gives the exit status, or None if it is to be started again with the view as it is now."""
+    view.update()
     began = time.monotonic()
-    stubs = DeadStubWatch(process.pid)
-    ready = False
+    process = Child(command, variables, subprocess.PIPE)
+    try:
+        assert process.stdout is not None  # noqa: S101 - Popen was asked for a pipe
+        log = LogPump(process.stdout, view.directory, options.model_repository)
+        log.start()
+        with TritonQuestions(options.host, options.grpc_port) as questions:
+            return _attend(_Run(process, log, questions, view, options, began))
+    finally:
+        process.end()
+
+
+def _attend(run: _Run) -> int | None:
+    rows = _wait_for_answer(run)
+    if rows is None:
+        return _stop(run)
+    failed = failed_models(run.log.fresh_lines())
+    versions = {key: reason for key, reason in failed.items() if run.view.is_shown(*key)}
+    for (model, version), reason in versions.items():
+        run.view.leave_out(model, version, reason)
+    if versions and run.view.shows_anything():
+        return None  # what was loaded beside a damaged version has been unloaded with it
+    if not any(row.is_ready for row in rows):
+        known = run.view.reasons() | failed
+        why = " ".join(sentence(*key, reason) for key, reason in sorted(known.items()))
+        raise StartError(f"no model could be loaded. {why or 'Its log, above, does not say why.'}")
+    for (model, version), reason in failed.items():
+        if not version:  # what is wrong with a version has been said
+            report(f"warning: {sentence(model, version, reason)}")
+    _say_ready(run, rows)
+    return _watch(run)
+
+
+def _wait_for_answer(run: _Run) -> list[VersionState] | None:
+    """Every version's state once Triton has tried to load all; None if it is to stop."""
     while True:
-        received = next_signal(LOOK_SECONDS if ready else 0.1)
-        if process.poll() is not None:
-            kill_group(process)  # stubs hold the pipe open
-            log.join(timeout=_KILL_GRACE_SECONDS)
-            if ready:
-                return _report_end(process.returncode)
+        received = next_signal(0.1)
+        if run.process.poll() is not None:
+            run.process.kill_group()  # stubs hold the pipe open
+            run.log.join(timeout=_KILL_GRACE_SECONDS)
             raise StartError(
-                f"tritonserver ended with {describe(process.returncode)} before it was ready. "
-                f"{explain(log.lines()) or 'Its log, above, does not say why.'}"
+                f"tritonserver ended with {describe(run.process.returncode)} before it was ready. "
+                f"{explain(run.log.lines()) or 'Its log, above, does not say why.'}"
             )
         if received is not None:
-            return _stop(process, log, options.stop_timeout)
-        if ready:
-            if dead := stubs.look():
-                _report_dead_stub(*dead)
-                return _stop(process, log, options.stop_timeout) or 1
-            continue
-        if is_ready(options.host, options.http_port):
-            ready = True
-            _say_ready(options, time.monotonic() - began, allocator_of(process.pid))
-        elif time.monotonic() - began > options.start_timeout:
+            return None
+        rows = run.questions.index()
+        if rows is not None and run.log.has_seen(_LISTENING):
+            return rows
+        if time.monotonic() - run.began > run.options.start_timeout:
             raise StartError(
-                f"tritonserver was not ready after {options.start_timeout:g} seconds and was "
-                f"stopped. {explain(log.lines()) or 'Its log, above, names no error.'} If the "
+                f"tritonserver was not ready after {run.options.start_timeout:g} seconds and was "
+                f"stopped. {explain(run.log.lines()) or 'Its log, above, names no error.'} If the "
                 f"models only need longer, raise --start-timeout."
             )
 
 
-def _stop(process: subprocess.Popen[bytes], log: LogPump, stop_timeout: int) -> int:
+def _watch(run: _Run) -> int:
+    """Until it ends or is to stop; with --poll-seconds the view follows the repository."""
+    stubs = DeadStubWatch(run.process.pid)
+    stubs.forgive()
+    poll = run.options.poll_seconds
+    updated = time.monotonic()
+    settled = True
+    while True:
+        # While it loads it is looked at more often: what fails is to be out of its sight before it tries again.
+        received = next_signal((min(poll, LOOK_SECONDS) if poll else LOOK_SECONDS) if settled else _LOADING_SECONDS)
+        if run.process.poll() is not None:
+            run.process.kill_group()
+            run.log.join(timeout=_KILL_GRACE_SECONDS)
+            return _report_end(run.process.returncode)
+        if received is not None:
+            return _stop(run)
+        rows = run.questions.index() or []
+        if _leave_out_what_failed(run, rows):
+            stubs.forgive()
+        settled = bool(rows) and all(row.is_settled for row in rows)
+        if settled and (dead := stubs.look()):
+            _report_dead_stub(*dead)
+            return _stop(run) or 1
+        if poll and time.monotonic() - updated >= poll:
+            run.view.update()
+            updated = time.monotonic()
+
+
+def _leave_out_what_failed(run: _Run, rows: list[VersionState]) -> bool:
+    """Take what Triton has failed to load since the last look out of its sight; whether there was something."""
+    ready = {(row.model, row.version) for row in rows if row.is_ready}
+    failed = failed_models(run.log.fresh_lines())
+    for (model, version), reason in failed.items():
+        # One that is ready was damaged in place: what Triton has in memory answers on.
+        if run.view.is_shown(model, version) and (model, version) not in ready:
+            run.view.leave_out(model, version, reason)
+    for model, version in ready - failed.keys():
+        run.view.loaded(model, version)
+    return bool(failed)
+
+
+def _stop(run: _Run) -> int:
     """Ask tritonserver to stop; kill it when its time is up, or at a second request."""
+    process = run.process
     process.terminate()
-    deadline = time.monotonic() + stop_timeout + _KILL_GRACE_SECONDS
+    deadline = time.monotonic() + run.options.stop_timeout + _KILL_GRACE_SECONDS
     while process.poll() is None:
         if next_signal(0.1) is not None or time.monotonic() > deadline:
-            kill_group(process)
+            process.kill_group()
             process.wait()
-            print("tritonserver did not stop in time and was killed.", file=sys.stderr)
+            report("tritonserver did not stop in time and was killed.")
             break
-    kill_group(process)
-    log.join(timeout=_KILL_GRACE_SECONDS)
+    process.kill_group()
+    run.log.join(timeout=_KILL_GRACE_SECONDS)
     return exit_status(process.returncode)
 
 
 def _report_end(returncode: int) -> int:
-    print(
-        f"error: tritonserver ended by itself with {describe(returncode)}; its last words are above.",
-        file=sys.stderr,
-        flush=True,
-    )
+    report(f"error: tritonserver ended by itself with {describe(returncode)}; its last words are above.")
     return exit_status(returncode)
 
 
 def _report_dead_stub(pid: int, returncode: int) -> None:
-    print(
+    report(
         f"error: the process of a model instance (pid {pid}) ended by itself with {describe(returncode)}"
         f"{' (out of memory?)' if returncode == -signal.SIGKILL else ''}. Triton would go on and answer "
-        f"that instance's requests with errors, so it is stopped: start it again.",
-        file=sys.stderr,
-        flush=True,
+        f"that instance's requests with errors, so it is stopped: start it again."
     )
 
 
-def _say_ready(options: ServerOptions, seconds: float, allocator: str) -> None:
+def _say_ready(run: _Run, rows: list[VersionState]) -> None:
+    options = run.options
+    allocator = allocator_of(run.process.pid)
     advice = f" ({ADVICE})" if allocator == C_LIBRARY else ""
-    models = ", ".join(served_models(options.host, options.http_port)) or "no model"
+    models = ", ".join(sorted(f"{row.model}/{row.version}" for row in rows if row.is_ready))
+    http = f"{options.host}:{options.http_port}" if options.http else "off (--http opens it)"
+    metrics = f"{options.host}:{options.metrics_port}" if options.metrics else "off (--metrics opens them)"
     print(
-        f"tritonserver is ready on {options.device} after {seconds:.1f} s: {models}; HTTP "
-        f"{options.host}:{options.http_port}, gRPC {options.host}:{options.grpc_port}, "
-        f"metrics {options.host}:{options.metrics_port}; memory from {allocator}{advice}",
+        f"tritonserver is ready on {options.device} after {time.monotonic() - run.began:.1f} s: {models}; "
+        f"gRPC {options.host}:{options.grpc_port}, HTTP {http}, metrics {metrics}; "
+        f"Triton {run.questions.version()}; memory from {allocator}{advice}",
         flush=True,
     )

@@ -6,6 +6,7 @@ import re
 import sys
 import threading
 from collections import deque
+from pathlib import Path
 from typing import IO, Final
 
 KEPT_LINES: Final = 2000
@@ -13,7 +14,10 @@ NO_GPU_REMEDY: Final = (
     "serve it on a machine with a GPU and --device gpu, or give it a configs/cpu.pbtxt with KIND_CPU instances"
 )
 
-_FAILED_MODEL: Final = re.compile(r"failed to load '(?P<model>[^']+)' version (?P<version>\d+): ")
+_FAILED_MODEL: Final = re.compile(
+    r"(?:failed to load '(?P<loaded>[^']+)' version (?P<version>\d+)"
+    r"|failed to load model '(?P<model>[^']+)'|Poll failed for model directory '(?P<directory>[^']+)'): "
+)
 _ERROR: Final = re.compile(r"^(?:E\d{4} .*?\] |error: )(?P<text>.+)$")
 _EXCEPTION_PLACE: Final = re.compile(r"\s*\n\s*At:\n.*", re.DOTALL)
 _STATUS: Final = re.compile(r"^(?:Internal|Invalid argument|Unavailable|Not found|Unsupported): ")
@@ -22,17 +26,29 @@ _NOISE: Final = ("CudaDriverHelper", "DCGM", "NVML", "Exit timeout expired")
 
 
 class LogPump(threading.Thread):
-    """Copies a process's output to stderr, unchanged, and keeps the last lines of it."""
+    """Copies a process's output to stderr, and keeps the last lines of it."""
 
-    def __init__(self, source: IO[bytes]) -> None:
+    def __init__(self, source: IO[bytes], shown: Path, real: Path) -> None:
+        """Made for one process.
+
+        Args:
+            source: its output.
+            shown: the directory that it takes for the model repository; its name is replaced in every line by
+            real: the name of the repository itself.
+        """
         super().__init__(name="triton-log", daemon=True)
         self._source = source
+        self._names = (bytes(shown), bytes(real))
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._fresh: deque[str] = deque(maxlen=KEPT_LINES)
 
     def run(self) -> None:
         """Copy until the process and all its children have closed the pipe."""
-        for line in self._source:
-            self._lines.append(line.decode(errors="replace").rstrip("\n"))
+        for raw in self._source:
+            line = raw.replace(*self._names)
+            text = line.decode(errors="replace").rstrip("\n")
+            self._lines.append(text)
+            self._fresh.append(text)
             # A reader that has gone away must not stop Triton: go on draining.
             with contextlib.suppress(OSError, ValueError):
                 sys.stderr.buffer.write(line)
@@ -42,6 +58,39 @@ class LogPump(threading.Thread):
         """The last lines so far."""
         return list(self._lines)
 
+    def has_seen(self, text: str) -> bool:
+        """Whether one of the last lines has this in it."""
+        return any(text in line for line in self.lines())
+
+    def fresh_lines(self) -> list[str]:
+        """Those that came since the last call."""
+        return [self._fresh.popleft() for _ in range(len(self._fresh))]
+
+
+def report(sentence: str) -> None:
+    """Say something to whoever started this, beside Triton's own lines."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def failed_models(lines: list[str]) -> dict[tuple[str, str], str]:
+    """Find in Triton's log what it could not load.
+
+    Returns:
+        Why, by model and version; the version is empty if it is the model as a whole.
+    """
+    models: dict[tuple[str, str], str] = {}
+    for text in _errors(lines):
+        if found := _FAILED_MODEL.search(text):
+            name = found["loaded"] or found["model"] or found["directory"]
+            models.setdefault((name, found["version"] or ""), _shorten(text[found.end() :]))
+    return models
+
+
+def sentence(model: str, version: str, reason: str) -> str:
+    """That a version, or a model as a whole, could not be loaded."""
+    name = f"{model} version {version}" if version else model
+    return f"Model {name} could not be loaded: {reason.rstrip('.')}."
+
 
 def explain(lines: list[str]) -> str | None:
     """Find in Triton's log why it did not start.
@@ -49,27 +98,17 @@ def explain(lines: list[str]) -> str | None:
     Returns:
         One sentence with the cause and the remedy, or None if the log has no error in it.
     """
-    models: dict[str, str] = {}
-    errors = []
-    for line in lines:
-        found = _ERROR.match(line)
-        if not found:
-            continue
-        text = _unquote(found["text"])
-        model = _FAILED_MODEL.search(text)
-        if model:
-            reason = _shorten(text[model.end() :])
-            if "no GPUs are available" in reason:
-                reason += f" ({NO_GPU_REMEDY})"
-            models.setdefault(f"{model['model']} version {model['version']}", reason)
-        elif not any(noise in text for noise in _NOISE):
-            errors.append(_shorten(text))
-    if models:
-        return " ".join(f"Model {name} could not be loaded: {why}" for name, why in models.items())
+    if models := failed_models(lines):
+        return " ".join(sentence(*key, why) for key, why in models.items())
+    errors = [_shorten(text) for text in _errors(lines) if not any(noise in text for noise in _NOISE)]
     for text in errors:
         if "already in use" in text or "Failed to bind" in text:
             return f"A port was taken while Triton started ({text}): choose another."
     return f"Its log says: {errors[0]}." if errors else None
+
+
+def _errors(lines: list[str]) -> list[str]:
+    return [_unquote(found["text"]) for found in map(_ERROR.match, lines) if found]
 
 
 def _unquote(text: str) -> str:
@@ -80,7 +119,9 @@ def _unquote(text: str) -> str:
 
 
 def _shorten(text: str) -> str:
+    """An error message of Triton's without the places in the code and the names of exceptions."""
     text = _EXCEPTION_PLACE.sub("", text)
     for prefix in (_STATUS, re.compile(r"^\w*(?:Exception|Error): ")):
         text = prefix.sub("", text)
-    return " ".join(text.split())
+    remedy = f" ({NO_GPU_REMEDY})" if "no GPUs are available" in text else ""
+    return " ".join(text.split()) + remedy

@@ -22,11 +22,19 @@ class DeadStubWatch:
         self._parent = parent
         self._proc = proc
         self._seen: dict[int, int] = {}
+        self._forgiven: set[int] = set()
 
     def look(self) -> tuple[int, int] | None:
         """Pid and return code (negative: the signal) of a dead stub, None if all live."""
-        before, self._seen = self._seen, dict(_zombies(self._parent, self._proc))
+        zombies = dict(_zombies(self._parent, self._proc))
+        self._forgiven &= zombies.keys()
+        before, self._seen = self._seen, {pid: code for pid, code in zombies.items() if pid not in self._forgiven}
         return next(((pid, code) for pid, code in self._seen.items() if pid in before), None)
+
+    def forgive(self) -> None:
+        """Leave out those that are dead now: their versions could not be loaded, and serve nobody."""
+        self._forgiven.update(pid for pid, _ in _zombies(self._parent, self._proc))
+        self._seen = {}
 
 
 def _zombies(parent: int, proc: Path) -> Iterator[tuple[int, int]]:

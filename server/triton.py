@@ -26,8 +26,12 @@ class ServerOptions:
     device: str
     """`cpu` or `gpu`."""
     host: str
+    http: bool
+    """Whether the HTTP endpoint is open."""
     http_port: int
     grpc_port: int
+    metrics: bool
+    """Whether the metrics are open, over HTTP too."""
     metrics_port: int
     poll_seconds: int
     """Seconds between two looks at the model repository; 0: only at the start."""
@@ -50,18 +54,43 @@ def command_line(options: ServerOptions, environment: TritonEnvironment, backend
         f"--backend-config=python,{regions}",
         *(["--model-config-name=cpu"] if options.device == "cpu" else []),
         *(["--model-control-mode=poll", f"--repository-poll-secs={poll}"] if poll else ["--model-control-mode=none"]),
-        f"--http-address={options.host}",
-        f"--http-port={options.http_port}",
+        # A version that can't be loaded must not keep the others from being served.
+        "--exit-on-error=false",
+        *_http("http", options.http, options.host, options.http_port),
         f"--grpc-address={options.host}",
         f"--grpc-port={options.grpc_port}",
         f"--grpc-infer-allocation-pool-size={_KEPT_REQUESTS}",
-        f"--metrics-address={options.host}",
-        f"--metrics-port={options.metrics_port}",
+        *_http("metrics", options.metrics, options.host, options.metrics_port),
         f"--allow-gpu-metrics={'true' if options.device == 'gpu' else 'false'}",
         f"--http-restricted-api={closed}",
         f"--grpc-restricted-protocol={closed}",
         f"--exit-timeout-secs={options.stop_timeout}",
     ]
+
+
+def _http(name: str, is_open: bool, host: str, port: int) -> list[str]:
+    if not is_open:
+        return [f"--allow-{name}=false"]
+    return [f"--allow-{name}=true", f"--{name}-address={host}", f"--{name}-port={port}"]
+
+
+def warnings(options: ServerOptions) -> list[str]:
+    """A sentence on what each endpoint that was opened exposes tritonserver to."""
+    who = "which any program on this machine may send, and any web page open in its browser"
+    if options.host not in ("127.0.0.1", "::1", "localhost"):
+        who = "which whoever reaches it may send"
+    found = []
+    if options.http:
+        found.append(
+            f"warning: --http opens Triton's HTTP endpoint on {options.host}:{options.http_port}. tritonserver 2.51 "
+            f"dies there of a body in very many chunks and of deeply nested JSON, {who}."
+        )
+    if options.metrics:
+        found.append(
+            f"warning: --metrics opens Triton's metrics on {options.host}:{options.metrics_port}, over HTTP too. "
+            f"tritonserver 2.51 keeps there what it is sent, 2 GB for a body of 2 million chunks, {who}."
+        )
+    return found
 
 
 def variables(options: ServerOptions, environment: TritonEnvironment) -> dict[str, str]:

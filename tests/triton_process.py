@@ -112,7 +112,7 @@ class TritonProcess:
 
 
 def start_triton(repository: Path, *options: str, device: str = "cpu", poll_seconds: int = 0) -> TritonProcess:
-    """Start the launcher and don't wait for anything; see `running_triton`."""
+    """Start the launcher and don't wait for anything; see `running_triton`. HTTP and metrics are as closed as usual."""
     http, grpc, metrics = free_ports(3)
     descriptor, log_path = tempfile.mkstemp(prefix="test-triton-", suffix=".log")
     command = [

@@ -48,7 +48,8 @@ def open_session(
         ConfigurationError: the file is missing or damaged, the configuration asks for what
             can't be had, or a GPU instance did not get its GPU.
     """
-    path = model_path(config, version_directory)
+    # Triton may have been shown a link: errors are to name the file that somebody can mend.
+    path = model_path(config, version_directory.resolve())
     providers: list[Any] = ["CPUExecutionProvider"]
     _check_accelerators(config, "cpu_execution_accelerator", known=())
     if kind == "GPU":

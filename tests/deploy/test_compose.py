@@ -107,7 +107,7 @@ def launched(device: str, environment: TritonEnvironment) -> dict[str, str]:
 
 
 def options(device: str) -> ServerOptions:
-    arguments = ["run", f"--model-repository={MODELS}", "--poll-seconds=5", f"--device={device}"]
+    arguments = ["run", f"--model-repository={MODELS}", "--poll-seconds=5", f"--device={device}", "--http", "--metrics"]
     return server_options(command_line_parser().parse_args(arguments))
 
 
@@ -241,7 +241,7 @@ def test_flags_are_the_launchers(
         assert re.fullmatch(r"closed-[0-9a-f-]{36}=[0-9a-f-]{36}", key)
     # The image has its own backends. In a container Triton listens on every address, and on
     # its usual ports: `ports` says who reaches them.
-    there_only = {"--backend-directory", "--backend-config"}
+    there_only = {"--backend-directory", "--backend-config", "--exit-on-error", "--allow-http", "--allow-metrics"}
     there_only |= {f"--{door}-{what}" for door in ("http", "grpc", "metrics") for what in ("address", "port")}
     assert there_only <= launchers.keys()
     assert ours == {flag: value for flag, value in launchers.items() if flag not in there_only}

@@ -119,7 +119,7 @@ def test_one_of_two_real_tritons_dies_and_comes_back(repository: Path) -> None:
             load.wait_for(100)
             assert gateway.readiness() == 200
             goes.launcher.wait(10)
-            with running_triton(repository, f"--grpc-port={goes.grpc_port}") as back:
+            with running_triton(repository, f"--grpc-port={goes.grpc_port}", "--metrics") as back:
                 deadline = time.monotonic() + 30
                 while served(back.metrics_port) < 10:
                     assert time.monotonic() < deadline

@@ -1,6 +1,7 @@
 """`make serve`, as a person types it, on free ports."""
 
 import contextlib
+import shutil
 import signal
 import subprocess
 import time
@@ -54,10 +55,23 @@ class Serving:
 
 
 @contextlib.contextmanager
-def make_serve(directory: Path, ports: list[int], *gateway_flags: str, **variables: str) -> Iterator[Serving]:
-    """Type `make serve`; nothing of it is left afterwards, and whatever happens, its log holds no text and no key."""
-    flags = f"--http-port {ports[0]} --grpc-port {ports[1]} --metrics-port {ports[2]} -- --port {ports[3]}"
+def make_serve(
+    directory: Path, ports: list[int], *gateway_flags: str, more: str = "", **variables: str
+) -> Iterator[Serving]:
+    """Type `make serve`; nothing of it is left afterwards, and whatever happens, its log holds no text and no key.
+
+    Args:
+        directory: for its log and its temporary files.
+        ports: Triton's three, of which HTTP and metrics are off unless `more` opens them, and the gateway's.
+        gateway_flags: for the gateway.
+        more: further flags for both.
+        variables: environment variables.
+    """
+    flags = f"{more} --http-port {ports[0]} --grpc-port {ports[1]} --metrics-port {ports[2]} -- --port {ports[3]}"
     log_path = directory / "serve.log"
+    temporary = directory / "temporary"
+    temporary.mkdir()
+    variables["TMPDIR"] = str(temporary)
     inherited = {key: value for key, value in environment(**variables).items() if not key.startswith("MAKE")}
     with log_path.open("wb") as log:
         process = subprocess.Popen(
@@ -73,6 +87,8 @@ def make_serve(directory: Path, ports: list[int], *gateway_flags: str, **variabl
             with contextlib.suppress(StopIteration, psutil.NoSuchProcess):
                 serving.supervisor().send_signal(signal.SIGINT)
             process.wait(40)
+    left = {path.name for path in temporary.glob("tritonserver-*")}
+    assert not left
     # The example that it shows is its own.
     assert_tells_nothing(serving.log().replace(TEXT, ""))
 
@@ -81,6 +97,10 @@ def assert_nothing_left(family: list[psutil.Process], ports: list[int]) -> None:
     _, alive = psutil.wait_procs(family, timeout=5)
     assert not alive
     assert not [port for port in ports if is_listening(port)]
+
+
+def repository_copy(directory: Path) -> Path:
+    return Path(shutil.copytree(ROOT / "model_repository", directory / "models"))
 
 
 @pytest.fixture(scope="session")

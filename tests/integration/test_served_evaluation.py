@@ -1,5 +1,9 @@
 """What is served is what was measured: a model behind the gateway and its own version directory score alike."""
 
+import contextlib
+import http.server
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +43,22 @@ def test_served_figures_are_the_version_directorys(serving: Serving, data_dir: P
     assert named.model == served.model
 
 
+@contextlib.contextmanager
+def other_server() -> Iterator[str]:
+    """An HTTP server that answers everything with some text, as Triton's metrics do."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"# HELP something")
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 def test_what_a_gateway_does_not_serve_is_a_sentence(serving: Serving, data_dir: Path) -> None:
     with pytest.raises(TrainingError, match=r"serves no model bert; it serves: .*emotion_rubert"):
         evaluate_model(serving.url, "dev", data_dir, model="bert")
@@ -46,8 +66,8 @@ def test_what_a_gateway_does_not_serve_is_a_sentence(serving: Serving, data_dir:
         evaluate_model(serving.url, "dev", data_dir, model="rubert", version="99")
     with pytest.raises(TrainingError, match="answered 404"):
         evaluate_model(f"{serving.url}/elsewhere", "dev", data_dir)
-    with pytest.raises(TrainingError, match="is no gateway"):
-        evaluate_model(f"http://127.0.0.1:{serving.ports[2]}", "dev", data_dir)
+    with other_server() as url, pytest.raises(TrainingError, match="is no gateway"):
+        evaluate_model(url, "dev", data_dir)
 
 
 def test_a_gateway_that_wants_a_key_and_has_no_triton(

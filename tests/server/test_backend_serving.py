@@ -126,7 +126,7 @@ def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonProcess]:
     repository = tmp_path_factory.mktemp("repository")
     write_repository(repository)
     # Some thirty models take their time to unload on a busy machine.
-    with running_triton(repository, "--stop-timeout=30") as process:
+    with running_triton(repository, "--stop-timeout=30", "--http", "--metrics") as process:
         yield process
 
 

@@ -1,0 +1,285 @@
+"""A version that can't be loaded costs itself alone: at the start, and while the server runs."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import tritonclient.grpc as grpcclient
+from tritonclient.utils import InferenceServerException
+
+from server.view import FIRST_PAUSE, RepositoryView
+from tests.server import graphs
+from tests.server.graphs import X3, Y3, config, write_model
+from tests.triton_process import TritonProcess, running_triton, start_triton
+
+LATEST_TWO = config([X3], [Y3], more="version_policy { latest { num_versions: 2 } }")
+PYTHON = f'backend: "python"\ninput [ {X3} ]\noutput [ {Y3} ]\n'
+
+
+def publish(repository: Path, version: int, *damages: Callable[[Path], None], model: str = "plus") -> None:
+    """Move a version in with one rename, as publishing does; its answers are 0 + its number."""
+    aside = repository.parent / "aside"
+    file = write_model(aside, model, graphs.add_constant(float(version)), None, version)
+    for damage in damages:
+        damage(file)
+    (repository / model).mkdir(parents=True, exist_ok=True)
+    if not (repository / model / "config.pbtxt").exists():
+        (repository / model / "config.pbtxt").write_text(LATEST_TWO)
+    target = repository / model / str(version)
+    if target.exists():
+        shutil.rmtree(target)
+    file.parent.rename(target)
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:40])
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def garbage(file: Path) -> None:
+    file.write_bytes(os.urandom(1000))
+
+
+def directory(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def fifo(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def link_to_a_device(file: Path) -> None:
+    file.unlink()
+    file.symlink_to("/dev/zero")
+
+
+def link_to_nowhere(file: Path) -> None:
+    file.unlink()
+    file.symlink_to("/nowhere/model.onnx")
+
+
+def other_shape(file: Path) -> None:
+    file.unlink()
+    write_model(file.parent.parent.parent, "plus", graphs.two_outputs(), None, int(file.parent.name))
+
+
+DAMAGES = {
+    cut: "is damaged (cut short?)",
+    empty: "is damaged (cut short?)",
+    garbage: "is damaged (cut short?)",
+    Path.unlink: "model.onnx is not there (beside it: nothing)",
+    directory: "is not there",
+    fifo: "is no regular file: remove it",
+    link_to_a_device: "is no regular file: remove it",
+    link_to_nowhere: "model.onnx is not there",
+    other_shape: "the graph",
+}
+
+
+def ask(triton: TritonProcess, version: str = "", model: str = "plus") -> float | None:
+    """What a model adds to nothing, which is the version's number; None if it is not served."""
+    given = grpcclient.InferInput("x", [1, 3], "FP32")
+    given.set_data_from_numpy(np.zeros((1, 3), np.float32))
+    with grpcclient.InferenceServerClient(triton.grpc_url) as client:
+        try:
+            return float(client.infer(model, [given], model_version=version, client_timeout=10).as_numpy("y")[0, 0])
+        except InferenceServerException:
+            return None
+
+
+def wait_for_answer(triton: TritonProcess, expected: float, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while ask(triton) != expected:
+        assert time.monotonic() < deadline, triton.log()
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    repository = tmp_path / "models"
+    repository.mkdir()
+    return repository
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_the_newest_version_is_damaged_at_the_start(repository: Path, damage: Callable[[Path], None]) -> None:
+    publish(repository, 1)
+    publish(repository, 2, damage)
+    with running_triton(repository) as triton:
+        assert [ask(triton, version) for version in ("", "1", "2")] == [1.0, 1.0, None]
+        (warning,) = [line for line in triton.log().splitlines() if line.startswith("warning: ")]
+        assert warning.startswith("warning: Model plus version 2 could not be loaded: ")
+        assert DAMAGES[damage] in warning
+        # The file that can be mended, not what Triton was shown instead.
+        assert str(repository) in warning or damage is other_shape
+        assert str(triton.backend_directory / "repository") not in triton.log()
+
+
+def test_several_are_damaged_at_the_start(repository: Path) -> None:
+    """`latest: 2` is of those that can be loaded; a model without any costs itself alone, as one without a config."""
+    for version, damage in {1: (), 2: (cut,), 3: (), 4: (fifo,), 5: (garbage,), 6: (empty,)}.items():
+        publish(repository, version, *damage)
+    publish(repository, 1, cut, model="broken")
+    publish(repository, 1, model="unreadable")
+    (repository / "unreadable/config.pbtxt").write_text("no: { protobuf")
+    publish(repository, 1, model="stuck")
+    (repository / "stuck/config.pbtxt").unlink()
+    os.mkfifo(repository / "stuck/config.pbtxt")
+    (repository / "empty").mkdir()
+    with running_triton(repository) as triton:
+        served = [version for version in "123456" if ask(triton, version) is not None]
+        assert served == ["1", "3"]
+        log = triton.log()
+        assert "plus/1, plus/3; gRPC" in log
+        for name in ("plus version 2", "plus version 4", "plus version 5", "plus version 6", "broken version 1"):
+            assert f"warning: Model {name} could not be loaded: " in log
+        assert "warning: Model unreadable could not be loaded: failed to read text proto" in log
+        assert "warning: Model stuck could not be loaded: " in log
+
+
+def test_an_instance_that_crashes_while_it_is_loaded(repository: Path) -> None:
+    publish(repository, 1)
+    (repository / "crash/1").mkdir(parents=True)
+    (repository / "crash/config.pbtxt").write_text(PYTHON)
+    crash = "import os\n\nclass TritonPythonModel:\n    def initialize(self, arguments):\n        os.abort()\n"
+    (repository / "crash/1/model.py").write_text(crash)
+    with running_triton(repository, poll_seconds=1) as triton:
+        assert (
+            "warning: Model crash version 1 could not be loaded: Stub process 'crash_0' is not healthy." in triton.log()
+        )
+        # Nor is it one of those that were lost while they served: nothing ends for it, now or later.
+        publish(repository, 2)
+        wait_for_answer(triton, 2.0)
+        (repository / "late").mkdir()
+        shutil.copytree(repository / "crash", repository / "late", dirs_exist_ok=True)
+        triton.wait_for("warning: Model late version 1 could not be loaded", 30)
+        for _ in range(8):
+            time.sleep(1)
+            assert triton.launcher.poll() is None, triton.log()
+        assert ask(triton) == 2.0
+
+
+def test_nothing_is_served_without_a_version_that_can_be_loaded(repository: Path) -> None:
+    publish(repository, 1, cut)
+    publish(repository, 2, fifo)
+    triton = start_triton(repository)
+    try:
+        assert triton.launcher.wait(60) == 1
+        last = triton.log().splitlines()[-1]
+        assert last.startswith("error: no model could be loaded. Model plus version 1 could not be loaded: ")
+        assert "Model plus version 2 could not be loaded: " in last
+    finally:
+        triton.launcher.kill()
+        triton.log_path.unlink()
+
+
+def test_damages_while_it_runs(repository: Path) -> None:
+    publish(repository, 1)
+    with running_triton(repository, poll_seconds=1) as triton:
+        publish(repository, 2, cut)
+        triton.wait_for("warning: Model plus version 2 could not be loaded", 30)
+        publish(repository, 3)  # beside the damaged one, which `latest: 2` would count
+        wait_for_answer(triton, 3.0)
+        assert [ask(triton, version) for version in "123"] == [1.0, None, 3.0]
+        publish(repository, 4, fifo)
+        triton.wait_for("warning: Model plus version 4 could not be loaded", 30)
+        failed_loads = triton.log().count("failed to load 'plus' version 2")
+        time.sleep(4)
+        assert triton.log().count("failed to load 'plus' version 2") == failed_loads, "tried at every look"
+        assert [ask(triton, version) for version in "1234"] == [1.0, None, 3.0, None]
+        publish(repository, 4)
+        wait_for_answer(triton, 4.0)
+        assert [ask(triton, version) for version in "134"] == [None, 3.0, 4.0]
+        (repository / "plus").rename(repository.parent / "away")
+        time.sleep(3)
+        (repository.parent / "away").rename(repository / "plus")
+        wait_for_answer(triton, 4.0)
+        assert triton.launcher.poll() is None
+
+
+def test_the_repository_is_gone_for_seconds(repository: Path) -> None:
+    publish(repository, 1)
+    with running_triton(repository, poll_seconds=1) as triton:
+        repository.rename(repository.parent / "away")
+        for _ in range(4):
+            time.sleep(1)
+            assert ask(triton) == 1.0
+        (repository.parent / "away").rename(repository)
+        publish(repository, 2)
+        wait_for_answer(triton, 2.0)
+
+
+def test_without_polling_nothing_is_looked_for(repository: Path) -> None:
+    publish(repository, 1)
+    with running_triton(repository) as triton:
+        publish(repository, 2)
+        time.sleep(5)
+        assert ask(triton) == 1.0
+        assert psutil.Process(triton.triton_pid).is_running()
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_version_is_looked_at_again_after_pauses_that_grow(
+    repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(repository, 1)
+    publish(repository, 2)
+    clock = Clock()
+    view = RepositoryView(repository, tmp_path / "view", clock)
+    view.update()
+    pause = FIRST_PAUSE
+    for _ in range(3):
+        view.leave_out("plus", "2", "no memory")
+        assert not view.is_shown("plus", "2")
+        clock.now += pause - 1
+        view.update()
+        assert not view.is_shown("plus", "2")
+        clock.now += 1
+        view.update()
+        assert view.is_shown("plus", "2")
+        pause *= 2
+    # Said once, not at every try.
+    assert capsys.readouterr().err.count("warning: Model plus version 2 could not be loaded: no memory.") == 1
+    view.loaded("plus", "2")
+    assert not view.reasons()
+
+
+@pytest.mark.parametrize("mend", ["file", "mode", "config"])
+def test_a_version_is_looked_at_again_when_its_files_change(repository: Path, tmp_path: Path, mend: str) -> None:
+    publish(repository, 1)
+    view = RepositoryView(repository, tmp_path / "view", Clock())
+    view.update()
+    view.leave_out("plus", "1", "damaged")
+    assert not view.shows_anything()
+    view.update()
+    assert not view.is_shown("plus", "1")
+    if mend == "file":
+        (repository / "plus/1/model.onnx").write_bytes(b"another")
+    elif mend == "mode":
+        (repository / "plus/1/model.onnx").chmod(0o600)
+    else:
+        (repository / "plus/config.pbtxt").write_text(LATEST_TWO + "\n")
+    view.update()
+    assert view.is_shown("plus", "1")
+    shutil.rmtree(repository / "plus/1")
+    view.update()
+    assert not view.is_shown("plus", "1")
+    assert not view.reasons()
