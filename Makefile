@@ -12,7 +12,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := benchmarks contract gateway server training deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-page drills end-to-end perf bench bench-gpu lint format gpu-weights gpu-check clean
+.PHONY: help serve test test-runtimes test-page drills end-to-end perf bench bench-gpu lint format gpu-weights gpu-check check-served clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -25,6 +25,9 @@ serve: $(SERVING) ## start Triton and the gateway on this machine (DEVICE=gpu fo
 test: $(SERVING) $(DEVELOPMENT) ## run all tests, on the real tritonserver
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest
+
+test-runtimes: $(DEVELOPMENT) ## the committed graphs on every ONNX Runtime that NVIDIA's images carry
+	.venv-dev/bin/python -m pytest -m runtimes tests/training
 
 test-page: $(SERVING) $(DEVELOPMENT) ## test the page in a real Chromium
 	@.venv/bin/python -m server install
@@ -73,8 +76,12 @@ gpu-check: $(SERVING) ## on a GPU machine: does its GPU answer as the GPU graphs
 	@.venv/bin/python -m server install --gpu --environment .venv-triton-gpu
 	@.venv-triton-gpu/bin/python -m deploy.gpu_check
 
+URL ?= 127.0.0.1:8001
+check-served: $(SERVING) ## does a running Triton answer as its versions should? URL=host:8001
+	@.venv/bin/python -m deploy.check_served --url $(URL) $(FLAGS)
+
 clean: ## remove the environments and what benchmarks made
-	rm -rf .venv .venv-dev .venv-triton .venv-triton-gpu build/benchmarks
+	rm -rf .venv .venv-dev .venv-triton .venv-triton-gpu build/benchmarks build/onnxruntime
 
 $(SERVING): pyproject.toml constraints.txt
 	@$(PYTHON) -m server check --host-only

@@ -356,7 +356,9 @@ def test_rows_without_elements_are_refused_and_touch_nobody(client: Client, shap
     bad = np.zeros(shape, np.int64)
     mixed = [array for each in good for array in (each, bad)]
     failed = counts(client, "ragged")[0]
-    for sent, result in zip(mixed, together([lambda b=b: ask(client, "ragged", b, "INT64", "ids") for b in mixed]), strict=True):
+    for sent, result in zip(
+        mixed, together([lambda b=b: ask(client, "ragged", b, "INT64", "ids") for b in mixed]), strict=True
+    ):
         if sent is bad:
             assert isinstance(result, InferenceServerException)
             assert result.status() == "StatusCode.INVALID_ARGUMENT"
@@ -367,7 +369,10 @@ def test_rows_without_elements_are_refused_and_touch_nobody(client: Client, shap
     # Nothing but such rows, and a request after them.
     for result in together([lambda: ask(client, "ragged", bad, "INT64", "ids")] * 8):
         assert NO_ROW in str(result)
-    assert ask(client, "ragged", good[0], "INT64", "ids").as_numpy("sums").tolist() == good[0].sum(1, keepdims=True).tolist()
+    assert (
+        ask(client, "ragged", good[0], "INT64", "ids").as_numpy("sums").tolist()
+        == good[0].sum(1, keepdims=True).tolist()
+    )
 
 
 def test_administration_is_closed(triton: TritonProcess, client: Client) -> None:

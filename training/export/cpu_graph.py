@@ -34,6 +34,8 @@ On processors with AMX, ONNX Runtime up to 1.24.4 gets columns wrong where 17 to
 and there are 32 lines or more, whatever the inner width (mended by its pull request 27671). Sixteen columns are what
 its threads share out, so multiples of 16 leave nothing over for any of them.
 """
+_READS_PADDED: Final = (".down", "head.out")
+"""Products that read a padded one, through GELU or tanh, which leave zeros zero: they have as many rows of zeros."""
 _ZERO_POINT: Final = 128
 
 
@@ -106,7 +108,7 @@ class _Linear:
     def _columns(self, name: str, x: Activations) -> str:
         g = self._g
         weight = _with_zeros(self._arrays[f"{name}.weight"], axis=1)
-        if name.endswith(PADDED_INPUT):
+        if name.endswith(_READS_PADDED):
             weight = _with_zeros(weight, axis=0)
         if self._precision == "fp32":
             return str(g.node("MatMul", x.values, g.constant(weight, f"{name}.weight")))
@@ -124,10 +126,6 @@ class _Linear:
     def _zeros_like(self, lines: str) -> str:
         value = numpy_helper.from_array(np.array([_ZERO_POINT], dtype=np.uint8))
         return str(self._g.node("ConstantOfShape", self._g.node("Shape", lines), value=value))
-
-
-PADDED_INPUT: Final = (".down", "head.out")
-"""Products that read a padded one, through GELU and tanh, which leave zeros zero: their weights have as many rows of zeros."""
 
 
 def _with_parted_last_layer(weights: EncoderWeights) -> dict[str, Array]:
@@ -218,7 +216,10 @@ def _encoder(g: GraphWriter, shape: Shape, linear: _Linear, tokens: Tokens, atte
         sizes = [size for size in sizes if size]
         return list(g.node("Split", padded, g.integers(*sizes), axis=-1, outputs=len(sizes)))[:count]
 
-    x = add(linear.look_up("embeddings.word", tokens.ids), g.node("Gather", linear.plain("embeddings.position"), tokens.position))
+    x = add(
+        linear.look_up("embeddings.word", tokens.ids),
+        g.node("Gather", linear.plain("embeddings.position"), tokens.position),
+    )
     x = norm("embeddings.norm", x)
     lines: Lines = "tokens"
     for layer in range(shape.layers):

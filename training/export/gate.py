@@ -159,7 +159,7 @@ def unfilled_batches(rows: Sequence[Ids]) -> dict[str, tuple[list[Ids], int]]:
         "one row of two": ([good[0], []], 1),
         "the only row": ([[]], 0),
         "all rows": ([[]] * 9, 0),
-        "a row of 64": ([*(rows * 64)[:40], [], *(rubbish * 6)[:23]], 40),
+        "a row of 64": ([*(good * 8)[:40], [], *(rubbish * 6)[:23]], 40),
     }
 
 

@@ -1,4 +1,4 @@
-"""Whether a CPU graph answers rightly on the ONNX Runtime of whatever Python runs this file. Used by the gate and tests.
+"""Whether a CPU graph answers rightly on the ONNX Runtime of the Python that runs this file. The gate and tests do.
 
     python training/export/on_runtime.py model_repository/emotion_rubert/1
 

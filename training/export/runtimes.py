@@ -86,10 +86,11 @@ def _make(home: Path, version: str) -> None:
         command, capture_output=True, text=True, check=False, env=os.environ | {"PIP_REQUIRE_VIRTUALENV": "0"}
     )
     if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"pip's exit status was {done.returncode}"])[-1]
         raise TrainingError(
             f"ONNX Runtime {version}, on which a graph for CPUs must be right too, cannot be installed into {home}:"
-            f" {done.stderr.strip()[-300:]}. Make PyPI, or a mirror of it (PIP_INDEX_URL), reachable; `training.publish` goes without it if told"
-            " --without-oldest-runtime, and the card says so"
+            f" {reason}. Make PyPI, or a mirror of it (PIP_INDEX_URL), reachable;"
+            " `training.publish` goes without it if told --without-oldest-runtime, and the card says so"
         )
 
 

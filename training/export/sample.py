@@ -1,4 +1,4 @@
-"""The rows that a version's card records with their answers, so that any server of it can be asked whether it is right."""
+"""The rows that a card records with their answers, so that any server of its version can be checked."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,7 +13,7 @@ ORDINARY_ROWS: Final = 16
 
 
 def rows_to_ask(rows: Sequence[Ids], shape: Shape) -> list[list[int]]:
-    """Ordinary rows from the shortest to the longest, and one of every kind that the graph must clean; none is empty."""
+    """Ordinary rows, from the shortest to the longest, and of every kind that the graph must clean; none is empty."""
     by_length = sorted(rows, key=len)
     last = len(by_length) - 1
     chosen = [list(by_length[round(last * step / (ORDINARY_ROWS - 1))]) for step in range(ORDINARY_ROWS)]
