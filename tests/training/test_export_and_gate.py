@@ -14,7 +14,7 @@ from onnx import helper
 
 from contract.version_directory import CPU_GRAPH
 from training.command import TrainingError
-from training.export import gate
+from training.export import cpu_graph, gate
 from training.export.cpu_attention import TILES, TILES_OF_FEW
 from training.export.cpu_graph import build_cpu_graph, fused_operators, quantise
 from training.export.gpu_graph import build_gpu_graph
@@ -251,6 +251,20 @@ def test_weights_come_back(encoder: Classifier, precision: Literal["fp32", "int8
         assert np.abs(back.arrays[name] - array).max() <= bound, name
     again = run(session(portable_gpu_graph(back, "fp32")), encoder.rows)
     assert np.abs(again - encoder.answers(encoder.rows)).max() < (1e-4 if precision == "fp32" else 0.1)
+
+
+def test_weights_come_back_from_a_graph_of_before_widths_were_padded(
+    encoder: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx.save(build_cpu_graph(encoder.weights, "int8"), tmp_path / "padded.onnx")
+    monkeypatch.setattr(cpu_graph, "WIDTH_MULTIPLE", 1)
+    onnx.save(build_cpu_graph(encoder.weights, "int8"), tmp_path / "unpadded.onnx")
+    padded, unpadded = (from_cpu_graph(tmp_path / f"{name}.onnx", encoder.shape) for name in ("padded", "unpadded"))
+    assert padded.arrays.keys() == unpadded.arrays.keys() == encoder.weights.arrays.keys()
+    for name, array in padded.arrays.items():
+        assert np.array_equal(array, unpadded.arrays[name]), name
+    answers = [run(session(tmp_path / f"{name}.onnx"), encoder.rows) for name in ("padded", "unpadded")]
+    assert np.array_equal(*answers)
 
 
 def test_quantise_by_hand() -> None:
