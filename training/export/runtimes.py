@@ -89,8 +89,8 @@ def _make(home: Path, version: str) -> None:
         reason = (done.stderr.strip().splitlines() or [f"pip's exit status was {done.returncode}"])[-1]
         raise TrainingError(
             f"ONNX Runtime {version}, on which a graph for CPUs must be right too, cannot be installed into {home}:"
-            f" {reason}. Make PyPI, or a mirror of it (PIP_INDEX_URL), reachable;"
-            " `training.publish` goes without it if told --without-oldest-runtime, and the card says so"
+            f" {reason}. Make PyPI, or a mirror of it (PIP_INDEX_URL), reachable,"
+            " or go without it: --without-oldest-runtime, which a published version's card says"
         )
 
 
