@@ -13,7 +13,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := benchmarks contract gateway server training deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help serve python test test-clients test-pythons test-page drills end-to-end perf bench compare bench-gpu lint format gpu-weights gpu-check clean
+.PHONY: help serve python test-runtimes test test-clients test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -38,6 +38,9 @@ test: $(SERVING) $(DEVELOPMENT) ## run all tests, on the real tritonserver
 test-pythons: $(SERVING) $(DEVELOPMENT) ## test the backend with those of Python 3.11, 3.12 and 3.13 that are here too
 	@.venv/bin/python -m server install
 	@.venv-dev/bin/python -m tests.pythons
+
+test-runtimes: $(DEVELOPMENT) ## the committed graphs on every ONNX Runtime that NVIDIA's images carry
+	.venv-dev/bin/python -m pytest -m runtimes tests/training
 
 test-page: $(SERVING) $(DEVELOPMENT) ## test the page in a real Chromium
 	@.venv/bin/python -m server install
@@ -95,8 +98,12 @@ gpu-check: $(SERVING) ## on a GPU machine: does its GPU answer as the GPU graphs
 	@.venv/bin/python -m server install --gpu --environment .venv-triton-gpu
 	@.venv-triton-gpu/bin/python -m deploy.gpu_check
 
-clean: ## remove the environments, and what benchmarks and make python made
-	rm -rf .venv .venv-dev .venv-triton .venv-triton-gpu build/benchmarks build/python build/pythons build/uv
+URL ?= 127.0.0.1:8001
+check-served: $(SERVING) ## does a running Triton answer as its versions should? URL=host:8001
+	@.venv/bin/python -m deploy.check_served --url $(URL) $(FLAGS)
+
+clean: ## remove the environments, and what benchmarks, tests and make python made
+	rm -rf .venv .venv-dev .venv-triton .venv-triton-gpu build/benchmarks build/onnxruntime build/python build/pythons build/uv
 
 $(SERVING): pyproject.toml constraints.txt
 	@$(PYTHON) -m server check --host-only

@@ -76,6 +76,13 @@ class Label(_Strict):
     ru: str
 
 
+class Sample(_Strict):
+    """Rows of token ids, and the probabilities that a graph must give to them, `[rows, 6]`."""
+
+    rows: list[list[int]]
+    probabilities: list[list[Probability]]
+
+
 class Card(_Strict):
     """`card.json`: what a version is, how to feed it and how good it is.
 
@@ -83,7 +90,8 @@ class Card(_Strict):
     split to the figures measured on it; `files` maps each file that a version must have
     beside its card to its SHA-256. The graph for GPUs is not among them: it may be made later,
     from the CPU graph, and has a record of its own. `repeats` is the version whose files these
-    are, where a rollback published them again.
+    are, where a rollback published them again. `sample` is what the CPU graph must answer, asked by
+    `deploy.check_served`; cards from before there was one have none.
     """
 
     model: str
@@ -102,6 +110,7 @@ class Card(_Strict):
     files: dict[str, str]
     licence: str
     limits: list[str]
+    sample: Sample | None = None
 
     @model_validator(mode="after")
     def _labels_are_ours(self) -> Self:
@@ -114,19 +123,12 @@ class Card(_Strict):
         return self
 
 
-class Sample(_Strict):
-    """Rows of token ids, and the probabilities that a graph must give to them, `[rows, 6]`."""
-
-    rows: list[list[int]]
-    probabilities: list[list[Probability]]
-
-
 class GpuGraph(_Strict):
     """`model.gpu.json`: which file `model.gpu.onnx` is, written by whatever wrote that file.
 
     `made_from` says of which weights; `cpu_graph` is the SHA-256 of the CPU graph it belongs to;
     the differences are between the two graphs' probabilities, on `compared_on`. `sample` is what
-    `deploy.gpu_check` asks a GPU; records from before there was one have none.
+    `deploy.gpu_check` and `deploy.check_served` ask a GPU; records from before there was one have none.
     """
 
     sha256: str

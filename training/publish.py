@@ -34,6 +34,10 @@ def publish_command(arguments: list[str]) -> None:
     parser.add_argument(
         "--limit", action="append", default=[], dest="limits", help="a known weakness, for the card; may be repeated"
     )
+    parser.add_argument(
+        "--without-oldest-runtime", action="store_false", dest="on_oldest_runtime",
+        help="don't run the CPU graph on the oldest ONNX Runtime that NVIDIA's images have; the card says so",
+    )  # fmt: skip
     given = parser.parse_args(arguments)
     # Imported here: the other commands need no torch, and answer at once.
     from training.publishing.checkpoint import Publication, publish

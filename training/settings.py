@@ -14,8 +14,8 @@ from training.folds import DATASETS
 
 # What to do and where; all other settings shape the model, and a resumed run must keep them.
 _ACTIONS: Final = {
-    "train_model", "evaluate_devset", "evaluate_testset", "create_onnx", "cross_validate", "resume", "extra_info",
-    "weights_dir", "data_dir", "device",
+    "train_model", "evaluate_devset", "evaluate_testset", "create_onnx", "without_oldest_runtime", "cross_validate",
+    "resume", "extra_info", "weights_dir", "data_dir", "device",
 }  # fmt: skip
 
 
@@ -34,6 +34,9 @@ class Settings(BaseModel):
     evaluate_devset: bool = Field(False, description="evaluate the run on the dev split, fold 0 of CEDR train")
     evaluate_testset: bool = Field(False, description="evaluate the run on CEDR's test split")
     create_onnx: bool = Field(False, description="export both graphs through the gate, into the folder's _onnx twin")
+    without_oldest_runtime: bool = Field(
+        False, description="don't run the exported CPU graph on the oldest ONNX Runtime that NVIDIA's images have"
+    )
     extra_info: str = Field("", description="appended to the folder's name, after _")
     weights_dir: Path = Field(Path("weights"), description="where the folder of the run is")
     data_dir: Path | None = Field(None, description="directory of <data set>/<split>.jsonl instead of the hub")

@@ -84,7 +84,9 @@ def main() -> None:
             evaluate_and_write(str(settings.folder), rows, settings.data_dir, settings.folder / f"evaluation_{rows}")
     if settings.create_onnx:
         graphs = settings.folder.with_name(f"{settings.folder.name}_onnx")
-        export_checkpoint(settings.folder, graphs, settings.data_dir)
+        export_checkpoint(
+            settings.folder, graphs, settings.data_dir, on_oldest_runtime=not settings.without_oldest_runtime
+        )
         print(f"the graphs are in {graphs}")
 
 

@@ -4,7 +4,7 @@ Equals NVIDIA's C++ backends (triton-inference-server/backend, the input collect
 output responder), tensor by tensor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,21 @@ def join_ragged(tensors: Sequence[Array]) -> Array:
 def join_rows(tensors: Sequence[Array]) -> Array:
     """The rows of all requests, one below the other; no copy for one request."""
     return tensors[0] if len(tensors) == 1 else np.concatenate(tensors)
+
+
+def refusal_of_empty_rows(shapes: Mapping[str, Shape]) -> ValueError | None:
+    """The error for a request whose ragged inputs have rows with nothing in them, if any has.
+
+    NVIDIA's collector stops filling the batch at such an input, so that graphs may be written to answer neither these
+    rows nor any behind them. Answered alone it is the error of its own request.
+
+    Args:
+        shapes: of the request's ragged inputs by name, batch dimension first.
+    """
+    for name, shape in shapes.items():
+        if shape and shape[0] > 0 and element_count(shape) == 0:
+            return ValueError(f"input '{name}' has shape {list(shape)}: a row must have at least one element")
+    return None
 
 
 def decode_text(tensor: Array) -> Array:

@@ -16,6 +16,7 @@ from server.onnxruntime_backend.batching import (
     decode_text,
     join_ragged,
     join_rows,
+    refusal_of_empty_rows,
     scatter,
     split_rows,
 )
@@ -88,12 +89,26 @@ class TritonPythonModel:
                 GPU is lost, say). Only so does Triton count failures: what is answered with
                 an error it counts as a success.
         """
-        batches = [requests] if self._config.batching else [[request] for request in requests]
-        answers = [answer for batch in batches for answer in self._answer_all(batch)]
+        answers: list[Any] = self._refusals(requests)
+        good = [request for request, refusal in zip(requests, answers, strict=True) if refusal is None]
+        batches = [good] if self._config.batching and good else [[request] for request in good]
+        rest = iter([answer for batch in batches for answer in self._answer_all(batch)])
+        answers = [next(rest) if answer is None else answer for answer in answers]
         failures = [answer for answer in answers if isinstance(answer, Exception)]
         if len(failures) == len(answers) and len(set(map(str, failures))) == 1 and not _is_invalid(failures[0]):
             raise pb_utils.TritonModelException(str(failures[0]))
         return [_error_response(answer) if isinstance(answer, Exception) else answer for answer in answers]
+
+    def _refusals(self, requests: list[Any]) -> list[ValueError | None]:
+        """The error of each request that must not join a batch; from shapes alone, before anything is read."""
+        if not self._ragged:
+            return [None] * len(requests)
+        return [
+            refusal_of_empty_rows(
+                {tensor.name(): tuple(tensor.shape()) for tensor in request.inputs() if tensor.name() in self._ragged}
+            )
+            for request in requests
+        ]
 
     def _answer_all(self, requests: list[Any]) -> list[Any]:
         """Answer in one run of the graph; if that fails, in two halves.

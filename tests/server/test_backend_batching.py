@@ -9,6 +9,7 @@ from server.onnxruntime_backend.batching import (
     element_count,
     join_ragged,
     join_rows,
+    refusal_of_empty_rows,
     scatter,
     split_rows,
 )
@@ -97,3 +98,16 @@ def test_text() -> None:
     assert text.tolist() == [["радость", ""]]
     with pytest.raises(ValueError, match="utf-8"):
         decode_text(np.array([b"\xff"], dtype=object))
+
+
+@pytest.mark.parametrize("shape", [(1, 0), (64, 0), (2, 3, 0), (1, 0, 4)])
+def test_rows_with_nothing_in_them_are_refused(shape: tuple[int, ...]) -> None:
+    refusal = refusal_of_empty_rows({"good": (1, 2), "ids": shape})
+    assert isinstance(refusal, ValueError)
+    assert str(refusal) == f"input 'ids' has shape {list(shape)}: a row must have at least one element"
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (0, 5), (0, 0), (3,), (0,), ()])
+def test_other_shapes_are_not(shape: tuple[int, ...]) -> None:
+    assert refusal_of_empty_rows({"ids": shape}) is None
+    assert refusal_of_empty_rows({}) is None

@@ -401,10 +401,34 @@ def test_wrong_requests_are_refused(
     assert error.value.status() == "StatusCode.INVALID_ARGUMENT"
 
 
-def test_a_row_of_no_length(client: Client) -> None:
-    requests = [np.zeros((1, 0), np.int64), np.array([[1, 2]]), np.zeros((2, 0), np.int64)]
-    results = together([lambda r=r: ask(client, "ragged", r, "INT64", "ids") for r in requests])
-    assert [r.as_numpy("sums").tolist() for r in results] == [[[0.0]], [[3.0]], [[0.0], [0.0]]]
+NO_ROW = "a row must have at least one element"
+
+
+@pytest.mark.parametrize("shape", [(1, 0), (3, 0), (64, 0)])
+def test_rows_without_elements_are_refused_and_touch_nobody(client: Client, shape: tuple[int, int]) -> None:
+    """NVIDIA's backend would leave the rest of their batch unfilled, so they must not join one."""
+    random = np.random.default_rng(0)
+    good = [random.integers(1, 100, (1 + i % 3, 1 + 5 * i % 17), dtype=np.int64) for i in range(16)]
+    bad = np.zeros(shape, np.int64)
+    mixed = [array for each in good for array in (each, bad)]
+    failed = counts(client, "ragged")[0]
+    for sent, result in zip(
+        mixed, together([lambda b=b: ask(client, "ragged", b, "INT64", "ids") for b in mixed]), strict=True
+    ):
+        if sent is bad:
+            assert isinstance(result, InferenceServerException)
+            assert result.status() == "StatusCode.INVALID_ARGUMENT"
+            assert f"input 'ids' has shape [{shape[0]}, 0]: {NO_ROW}" in str(result)
+        else:
+            assert result.as_numpy("sums").tolist() == sent.sum(axis=1, keepdims=True).tolist()
+    assert counts(client, "ragged")[0] - failed >= len(good)
+    # Nothing but such rows, and a request after them.
+    for result in together([lambda: ask(client, "ragged", bad, "INT64", "ids")] * 8):
+        assert NO_ROW in str(result)
+    assert (
+        ask(client, "ragged", good[0], "INT64", "ids").as_numpy("sums").tolist()
+        == good[0].sum(1, keepdims=True).tolist()
+    )
 
 
 def test_administration_is_closed(triton: TritonProcess, client: Client) -> None:

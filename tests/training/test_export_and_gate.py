@@ -14,8 +14,8 @@ from onnx import helper
 
 from contract.version_directory import CPU_GRAPH
 from training.command import TrainingError
-from training.export import gate
-from training.export.cpu_attention import TILES
+from training.export import cpu_graph, gate
+from training.export.cpu_attention import TILES, TILES_OF_FEW
 from training.export.cpu_graph import build_cpu_graph, fused_operators, quantise
 from training.export.gpu_graph import build_gpu_graph
 from training.export.portable import portable
@@ -104,12 +104,81 @@ def test_long_rows_among_short_ones_equal_pytorch(encoder: Classifier, long_rows
     assert np.abs(run(graph, rows) - encoder.answers(rows)).max() < 1e-4
 
 
-@pytest.mark.parametrize("count", [1, 2, TILES - 1, TILES, TILES + 1, 2 * TILES + 3])
+@pytest.mark.parametrize("count", [1, 2, 3, TILES - 1, TILES, TILES + 1, 2 * TILES + 3, 64])
 def test_any_number_of_rows_equals_pytorch(encoder: Classifier, count: int) -> None:
     """Fewer rows than tiles, as many, and more; in an order that sorting by length must undo."""
     rows = [encoder.rows[index * 7 % len(encoder.rows)] for index in range(count)]
     graph = session(build_cpu_graph(encoder.weights, "fp32"))
     assert np.abs(run(graph, rows) - encoder.answers(rows)).max() < 1e-4
+
+
+@pytest.mark.parametrize("build", [build_cpu_graph, portable_gpu_graph])
+def test_odd_mixtures_of_lengths_equal_pytorch(encoder: Classifier, build: Callable[..., onnx.ModelProto]) -> None:
+    """Rows of one token, all of one length, the same row again and again, one long row first or last."""
+    graph, token, long = session(build(encoder.weights, "fp32")), encoder.rows[3][:1], encoder.rows[1]
+    for count in (2, 7, 9, 23, 64):
+        for rows in (
+            [token] * count,
+            [long] * count,
+            [encoder.rows[5]] * count,
+            [long, *[token] * (count - 1)],
+            [*[token] * (count - 1), long],
+        ):
+            assert np.abs(run(graph, rows) - encoder.answers(rows)).max() < 1e-4, (count, list(map(len, rows)))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 9, 15, 64])
+def test_no_tile_is_without_rows(encoder: Classifier, count: int) -> None:
+    """What MultiHeadAttention is given, in the branch that runs: before 1.29 an empty one ends the process."""
+    graph = build_cpu_graph(encoder.weights, "fp32")
+    branch = next(
+        attribute.g
+        for node in graph.graph.node
+        if node.op_type == "If"
+        for attribute in node.attribute
+        if attribute.name == "then_branch"
+        and sum(node.op_type == "MultiHeadAttention" for node in attribute.g.node)
+        == encoder.shape.layers * (1 if count == 1 else TILES_OF_FEW if count < TILES else TILES)
+    )
+    queries = [node.input[0] for node in branch.node if node.op_type == "MultiHeadAttention"]
+    smallest = [helper.make_node("Shape", [name], [f"{name}.shape"]) for name in queries]
+    smallest.append(helper.make_node("Concat", [f"{name}.shape" for name in queries], ["shapes"], axis=0))
+    smallest.append(helper.make_node("ReduceMin", ["shapes"], ["smallest"], keepdims=0))
+    smallest.append(helper.make_node("Cast", ["smallest"], ["as float"], to=onnx.TensorProto.FLOAT))
+    smallest.append(helper.make_node("Expand", ["as float", "shape of answer"], ["answer"]))
+    branch.node.insert(0, helper.make_node("Shape", [branch.output[0].name], ["shape of answer"]))
+    answer = branch.node[0]
+    del branch.node[0]
+    branch.node.extend([answer, *smallest])
+    branch.output[0].name = "answer"
+    chosen = next(
+        node
+        for node in graph.graph.node
+        if node.op_type == "If" and any(attribute.g == branch for attribute in node.attribute)
+    )
+    graph.graph.output.append(helper.make_tensor_value_info(chosen.output[0], onnx.TensorProto.FLOAT, None))
+    rows = [encoder.rows[index * 7 % len(encoder.rows)] for index in range(count)]
+    feed = {
+        "input_ids": np.concatenate([np.array(row) for row in rows]),
+        "item_shape": np.array([[len(row)] for row in rows], dtype=np.int32),
+    }
+    found = session(graph).run([chosen.output[0]], feed)[0]
+    assert found.shape == (count, encoder.shape.hidden)
+    assert (found >= 1).all()
+
+
+@pytest.mark.parametrize(("hidden", "heads", "intermediate"), [(24, 4, 40), (26, 2, 33), (48, 4, 64), (312, 12, 600)])
+def test_widths_are_padded_and_change_nothing(hidden: int, heads: int, intermediate: int) -> None:
+    encoder = classifier(
+        "bert", hidden_size=hidden, num_attention_heads=heads, intermediate_size=intermediate, num_hidden_layers=2
+    )
+    int8 = build_cpu_graph(encoder.weights, "int8")
+    widths = {tensor.name: tensor.dims[1] for tensor in int8.graph.initializer if tensor.name.endswith(".weight.int8")}
+    assert {name.split(".")[-3] for name in widths} == {"qkv", "q", "kv", "context", "up", "down", "dense", "out"}
+    assert all(width % 16 == 0 for width in widths.values())
+    answers = run(session(build_cpu_graph(encoder.weights, "fp32")), encoder.rows)
+    assert np.abs(answers - encoder.answers(encoder.rows)).max() < 1e-4
+    assert np.abs(run(session(int8), encoder.rows) - answers).mean() < 0.05
 
 
 def test_fp16_and_int8_are_near(encoder: Classifier) -> None:
@@ -158,6 +227,19 @@ def test_hostile_row_gets_its_cleaned_answer_from_pytorch(encoder: Classifier, c
         assert np.abs(run(session(build(encoder.weights, "fp32")), sent) - expected).max() < 1e-4
 
 
+@pytest.mark.parametrize("build", [build_cpu_graph, portable_gpu_graph])
+def test_a_batch_as_nvidias_collector_leaves_it(encoder: Classifier, build: Callable[..., onnx.ModelProto]) -> None:
+    """Behind a row of length zero the ids are anything: no answer there, and the right ones in front of it."""
+    graph = session(build(encoder.weights, "fp32"))
+    for case, (batch, filled) in gate.unfilled_batches(encoder.rows[:5]).items():
+        assert len(batch[filled]) == 0
+        answers = run(graph, batch)
+        assert answers.shape == (len(batch), 6), case
+        assert np.isnan(answers[filled:]).all(), case
+        if filled:
+            assert np.abs(answers[:filled] - encoder.answers(list(batch[:filled]))).max() < 1e-4, case
+
+
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_weights_come_back(encoder: Classifier, precision: Literal["fp32", "int8"], tmp_path: Path) -> None:
     onnx.save(build_cpu_graph(encoder.weights, precision), tmp_path / CPU_GRAPH)
@@ -169,6 +251,20 @@ def test_weights_come_back(encoder: Classifier, precision: Literal["fp32", "int8
         assert np.abs(back.arrays[name] - array).max() <= bound, name
     again = run(session(portable_gpu_graph(back, "fp32")), encoder.rows)
     assert np.abs(again - encoder.answers(encoder.rows)).max() < (1e-4 if precision == "fp32" else 0.1)
+
+
+def test_weights_come_back_from_a_graph_of_before_widths_were_padded(
+    encoder: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx.save(build_cpu_graph(encoder.weights, "int8"), tmp_path / "padded.onnx")
+    monkeypatch.setattr(cpu_graph, "WIDTH_MULTIPLE", 1)
+    onnx.save(build_cpu_graph(encoder.weights, "int8"), tmp_path / "unpadded.onnx")
+    padded, unpadded = (from_cpu_graph(tmp_path / f"{name}.onnx", encoder.shape) for name in ("padded", "unpadded"))
+    assert padded.arrays.keys() == unpadded.arrays.keys() == encoder.weights.arrays.keys()
+    for name, array in padded.arrays.items():
+        assert np.array_equal(array, unpadded.arrays[name]), name
+    answers = [run(session(tmp_path / f"{name}.onnx"), encoder.rows) for name in ("padded", "unpadded")]
+    assert np.array_equal(*answers)
 
 
 def test_quantise_by_hand() -> None:
@@ -254,7 +350,7 @@ class TestGateRefuses:
         nodes = [node for node in graph.graph.node if node.op_type != "QuantizeLinear"]
         del graph.graph.node[:]
         graph.graph.node.extend(nodes)
-        with pytest.raises(TrainingError, match="expected 28 fused QuantizeLinear, found 26"):
+        with pytest.raises(TrainingError, match="expected 38 fused QuantizeLinear, found 36"):
             gate.check_format(graph, self.fused())
 
     @pytest.mark.parametrize(("opset", "ir"), [(18, 10), (16, 10), (17, 11)])
@@ -270,6 +366,21 @@ class TestGateRefuses:
         graph.graph.node[0].domain = "ai.example"
         with pytest.raises(TrainingError, match=r"unknown sets: ai\.example"):
             gate.check_format(graph, self.fused())
+
+    def test_a_width_that_old_runtimes_get_wrong(self) -> None:
+        graph = build_cpu_graph(self.encoder.weights, "int8")
+        weight = next(tensor for tensor in graph.graph.initializer if tensor.name == "layer.1.down.weight.int8")
+        weight.dims[1] = 24
+        with pytest.raises(TrainingError, match=r"layer\.1\.down\.weight\.int8 has 24 columns, no multiple of 16"):
+            gate.check_format(graph, self.fused())
+
+    def test_a_row_that_is_answered_behind_an_empty_one(self) -> None:
+        graph = build_cpu_graph(self.encoder.weights, "fp32")
+        last = next(node for node in graph.graph.node if node.output[0] == "probabilities")
+        del last.input[1]
+        last.op_type = "Identity"
+        with pytest.raises(TrainingError, match="it or a row behind it gets an answer"):
+            gate.check_hostile("CPU graph", session(graph), self.encoder.rows, self.encoder.shape, 1e-5)
 
     @pytest.mark.parametrize("damage", [2e-4, -2e-4, np.nan])
     def test_answers_that_are_not_pytorchs(self, damage: float) -> None:

@@ -91,8 +91,9 @@ def test_cleaned_tokens_of_random_rows_are_those_that_python_says(pad_id: int) -
     g = GraphWriter()
     tokens = clean_tokens(g, shape)
     names = [tokens.ids, tokens.row, tokens.position, tokens.lengths, tokens.starts, tokens.longest]
-    model = g.finish(g.constant(np.zeros((1, 6), dtype=np.float32)), "cleaning")
+    model = g.finish(g.constant(np.zeros((1, 6), dtype=np.float32)), tokens.unless_empty, "cleaning")
     model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.INT64, None) for name in names)
+    names.append("probabilities")
     graph = session(model)
     random = np.random.default_rng(0)
     odd = [pad_id, pad_id, pad_id, -1, 50, 2**62, -(2**63), 5, 6, 49]
@@ -101,7 +102,9 @@ def test_cleaned_tokens_of_random_rows_are_those_that_python_says(pad_id: int) -
         rows = [[int(token) for token in random.choice(odd, size)] for size in sizes]
         flat = np.array([token for row in rows for token in row], dtype=np.int64)
         lengths = np.array([[len(row)] for row in rows], dtype=np.int32)
-        ids, row, position, kept, starts, longest = graph.run(names, {"input_ids": flat, "item_shape": lengths})
+        ids, row, position, kept, starts, longest, answered = graph.run(
+            names, {"input_ids": flat, "item_shape": lengths}
+        )
         expected = [gate.cleaned(row, shape) for row in rows]
         assert ids.tolist() == [token for row in expected for token in row]
         assert row.tolist() == [number for number, row in enumerate(expected) for _ in row]
@@ -109,3 +112,6 @@ def test_cleaned_tokens_of_random_rows_are_those_that_python_says(pad_id: int) -
         assert kept.tolist() == [len(row) for row in expected]
         assert starts.tolist() == [sum(map(len, expected[:number])) for number in range(len(expected))]
         assert longest == max(map(len, expected))
+        alive = [0 not in sizes[: number + 1] for number in range(len(sizes))]
+        assert [set(probabilities) == {0.0} for probabilities in answered.tolist()] == alive
+        assert np.isnan(answered).all(axis=1).tolist() == [not each for each in alive]

@@ -115,7 +115,7 @@ def test_two_versions_and_their_gpu_weights(checkpoint: Path, data_dir: Path, tm
     flags = arguments(checkpoint, data_dir, repository, limit="Knows six words.", licence="CC0-1.0")
     assert publish_here(checkpoint, data_dir, repository) == repository / "emotion_test" / "1"
     directory = repository / "emotion_test" / "2"
-    assert f"published {directory}" in succeeds("training.publish", *flags)
+    assert f"published {directory}" in succeeds("training.publish", *flags, "--without-oldest-runtime")
     assert list(tmp_path.iterdir()) == [repository]
     names = {"1", "2", "config.pbtxt", "configs", "labels.txt"}
     assert {path.name for path in (repository / "emotion_test").iterdir()} == names
@@ -130,6 +130,14 @@ def test_two_versions_and_their_gpu_weights(checkpoint: Path, data_dir: Path, tm
     assert (record.sha256, record.made_from) == (sha256(directory / GPU_GRAPH), "the checkpoint")
     assert record.cpu_graph == card.files[CPU_GRAPH]
     assert 0 < record.mean_difference < 0.02
+    checked, unchecked = (read_card(directory.with_name(version)) for version in ("1", "2"))
+    assert checked.metrics["gate"]["onnxruntime_1.24.4"]["largest_difference"] <= 5e-3
+    assert unchecked.metrics["gate"]["onnxruntime_1.24.4"] == "not checked, as was asked for"
+    assert card.sample is not None
+    lengths = {len(row) for row in card.sample.rows}
+    assert 1 in lengths
+    assert max(lengths) > card.max_length
+    assert 0 not in lengths
     assert directory.stat().st_mode & 0o777 == 0o755
     # What was published answers as its words say, with the card's own thresholds.
     tokenizer, graph = load_tokenizer(str(directory)), session(directory / CPU_GRAPH)

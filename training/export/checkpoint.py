@@ -1,5 +1,6 @@
 """A checkpoint's two graphs and its tokenizer, written through the gate."""
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,7 @@ from onnxruntime import InferenceSession
 from safetensors import safe_open
 from tokenizers import Tokenizer
 
-from contract.version_directory import CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER
+from contract.version_directory import CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER, Sample
 from training.classifier import MAX_LENGTH, TokenRows, load_classifier, predict
 from training.command import TrainingError
 from training.data import load_source, targets
@@ -21,6 +22,8 @@ from training.export.gpu_graph import build_gpu_graph
 from training.export.gpu_weights import graph_from_cpu_graph, sample, write_record
 from training.export.portable import portable
 from training.export.runtime import Probabilities, session
+from training.export.runtimes import OLDEST, check_on
+from training.export.sample import record_sample
 from training.export.weights import EncoderWeights, Shape, from_checkpoint
 from training.folds import held_out_fold
 from training.staging import move, staged, write_file
@@ -35,7 +38,8 @@ class Exported:
     """What is known of graphs that passed the gate.
 
     `truth` and `probabilities` `[rows, 6]` are the dev split's (fold 0 of CEDR train) and the int8 CPU
-    graph's answers to it, `dev` the figures of these, `gate` what the gate measured.
+    graph's answers to it, `dev` the figures of these, `gate` what the gate measured, `sample` what the
+    CPU graph must answer wherever it is served.
     """
 
     shape: Shape
@@ -43,6 +47,7 @@ class Exported:
     probabilities: npt.NDArray[np.float32]
     dev: dict[str, Any]
     gate: dict[str, Any]
+    sample: Sample
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,9 @@ class _Dev:
     reference: npt.NDArray[np.float32]
 
 
-def export_checkpoint(checkpoint: Path, output: Path, data_dir: Path | None) -> Exported:
+def export_checkpoint(
+    checkpoint: Path, output: Path, data_dir: Path | None, *, on_oldest_runtime: bool = True
+) -> Exported:
     """Export a checkpoint into the directory `output`, all of it or nothing.
 
     Writes both graphs, the GPU one's record and the tokenizer. An earlier export at `output` is replaced.
@@ -63,6 +70,7 @@ def export_checkpoint(checkpoint: Path, output: Path, data_dir: Path | None) -> 
         checkpoint: a directory with `config.json`, `model.safetensors` and `tokenizer.json`.
         output: the directory to make.
         data_dir: directory of `<data set>/<split>.jsonl`; the hub when None.
+        on_oldest_runtime: whether the gate runs the CPU graph on the oldest ONNX Runtime too.
 
     Raises:
         TrainingError: the gate refuses, saying by how much; the checkpoint cannot be exported;
@@ -71,14 +79,16 @@ def export_checkpoint(checkpoint: Path, output: Path, data_dir: Path | None) -> 
     if output.exists() and (not output.is_dir() or {path.name for path in output.iterdir()} - set(EXPORTED)):
         raise TrainingError(f"{output} holds something that is no export: name another directory")
     with staged(output.resolve().parent) as directory:
-        exported = write_graphs(checkpoint, directory, data_dir)
+        exported = write_graphs(checkpoint, directory, data_dir, on_oldest_runtime=on_oldest_runtime)
         if output.exists():
             move(output, directory.parent / "old")
         move(directory, output)
     return exported
 
 
-def write_graphs(checkpoint: Path, directory: Path, data_dir: Path | None) -> Exported:
+def write_graphs(
+    checkpoint: Path, directory: Path, data_dir: Path | None, *, on_oldest_runtime: bool = True
+) -> Exported:
     """Write the graphs and the tokenizer of a checkpoint into an empty directory, through the gate.
 
     Raises:
@@ -101,7 +111,20 @@ def write_graphs(checkpoint: Path, directory: Path, data_dir: Path | None) -> Ex
     full, served, measured = _cpu_graph_through_the_gate(directory, weights, dev)
     figures = gate.check_quantisation("int8", dev.truth, full, served)
     measured |= _gpu_graph_through_the_gate(directory, weights, dev, full, served)
-    return Exported(weights.shape, dev.truth, served, figures, measured)
+    asked = record_sample(session(directory / CPU_GRAPH), dev.rows, weights.shape)
+    measured[f"onnxruntime_{OLDEST}"] = (
+        _on_oldest_runtime(directory / CPU_GRAPH, asked) if on_oldest_runtime else "not checked, as was asked for"
+    )
+    return Exported(weights.shape, dev.truth, served, figures, measured, asked)
+
+
+def _on_oldest_runtime(graph: Path, asked: Sample) -> dict[str, float]:
+    """Check a graph on the oldest ONNX Runtime that must serve it; returns what was measured."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(asked.model_dump_json())
+        file.flush()
+        found = check_on(OLDEST, graph, Path(file.name))
+    return {"largest_difference": found["largest_difference"]}
 
 
 def _load(checkpoint: Path) -> tuple[Any, Tokenizer]:

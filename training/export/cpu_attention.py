@@ -1,6 +1,6 @@
 """Attention of the CPU graph over `[tokens, hidden]`: of one row as it is, of several through tiles of like lengths.
 
-Both are made once in the branch of the graph that uses them, and called in every layer.
+Each is made once in the branch of the graph that uses it, and called in every layer.
 """
 
 from typing import Final
@@ -12,6 +12,9 @@ from training.export.weights import Shape
 
 # More would pad less, and cost more in small operators than that saves.
 TILES: Final = 8
+# For fewer rows than that, but two at least. A tile without rows ends the process in ONNX Runtime before 1.29:
+# MultiHeadAttention divides by their number (SIGFPE).
+TILES_OF_FEW: Final = 2
 
 
 class OneRow:
@@ -33,27 +36,26 @@ class OneRow:
 
 
 class Tiles:
-    """Attention of many rows: sorted by length and parted into `TILES` tiles `[rows, longest, hidden]`.
+    """Attention of many rows: sorted by length and parted into `tiles` tiles `[rows, longest, hidden]`.
 
     A tile is as long as its longest row, so little of it is padding, however mixed the batch is, and a
-    far too long row makes few others wait. With fewer rows than tiles some tiles are empty.
+    far too long row makes few others wait. With as many rows as tiles or more, none is empty.
     """
 
-    def __init__(self, g: GraphWriter, shape: Shape, tokens: Tokens) -> None:
+    def __init__(self, g: GraphWriter, shape: Shape, tokens: Tokens, tiles: int) -> None:
         self._g, self._shape = g, shape
         zero, one = g.integer(0), g.integer(1)
         count = g.node("Shape", tokens.lengths)
         rows = g.node("Reshape", count, g.integers())
         lengths, order = g.node("TopK", tokens.lengths, count, largest=0, outputs=2)
-        # The sorted rows of tile t are those from t · rows / TILES on.
-        bounds = g.node("Div", g.node("Mul", g.integers(*range(TILES + 1)), rows), g.integer(TILES))
-        ends = g.node("Slice", bounds, g.integers(1), g.integers(TILES + 1))
-        sizes = g.node("Sub", ends, g.node("Slice", bounds, g.integers(0), g.integers(TILES)))
-        # An empty tile gets some row's length; no tile reads it.
-        longest = g.node("Gather", lengths, g.node("Max", g.node("Sub", ends, one), zero))
+        # The sorted rows of tile t are those from t · rows / tiles on: one at least.
+        bounds = g.node("Div", g.node("Mul", g.integers(*range(tiles + 1)), rows), g.integer(tiles))
+        ends = g.node("Slice", bounds, g.integers(1), g.integers(tiles + 1))
+        sizes = g.node("Sub", ends, g.node("Slice", bounds, g.integers(0), g.integers(tiles)))
+        longest = g.node("Gather", lengths, g.node("Sub", ends, one))
 
         def parted(sorted_rows: str) -> list[str]:
-            return list(g.node("Split", sorted_rows, sizes, axis=0, outputs=TILES))
+            return list(g.node("Split", sorted_rows, sizes, axis=0, outputs=tiles))
 
         self._rows, self._lengths = parted(order), parted(g.node("Cast", lengths, to=TensorProto.INT32))
         last = g.node("Sub", g.node("ReduceSum", tokens.lengths, keepdims=0), one)
@@ -66,7 +68,7 @@ class Tiles:
         # Where each row is among the sorted ones, and each token in all tiles' contexts, one after the other.
         _, self._rank = g.node("TopK", order, count, largest=0, outputs=2)
         number = g.node("Range", one, g.node("Add", rows, one), one)
-        tile_of_row = g.node("Div", g.node("Sub", g.node("Mul", number, g.integer(TILES)), one), rows)
+        tile_of_row = g.node("Div", g.node("Sub", g.node("Mul", number, g.integer(tiles)), one), rows)
         starts = g.node("CumSum", g.node("Gather", longest, tile_of_row), zero, exclusive=1)
         starts = g.node("Gather", starts, self._rank)
         self._back = g.node("Add", g.node("Gather", starts, tokens.row), tokens.position)

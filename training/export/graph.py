@@ -60,9 +60,9 @@ class GraphWriter:
         """A constant int64 scalar."""
         return self.constant(np.array(value, dtype=np.int64))
 
-    def finish(self, probabilities: str, description: str) -> onnx.ModelProto:
-        """The model, with the contract's inputs and output, checked."""
-        self._nodes.append(helper.make_node("Identity", [probabilities], [PROBABILITIES]))
+    def finish(self, probabilities: str, unless_empty: str, description: str) -> onnx.ModelProto:
+        """The model, with the contract's inputs and output, checked; `unless_empty` is added to the probabilities."""
+        self._nodes.append(helper.make_node("Add", [probabilities, unless_empty], [PROBABILITIES]))
         graph = helper.make_graph(
             self._nodes,
             "emotions",
@@ -87,6 +87,7 @@ class Tokens:
     `ids`, `row`, `position`: one entry per kept token, `[m]`. `lengths`, `starts`: `[rows]`.
     `longest`: scalar. `span`: 0 to `longest` - 1. `in_tile`: bool `[rows, longest]`, where a tile of the rows
     has tokens and no padding. `places`: where each kept token is in that tile, flattened, `[m]`.
+    `unless_empty`: float32 `[rows, 1]`, zero, or not-a-number from the first row of length zero on.
     """
 
     ids: str
@@ -98,6 +99,7 @@ class Tokens:
     span: str
     in_tile: str
     places: str
+    unless_empty: str
 
 
 def clean_tokens(g: GraphWriter, shape: Shape) -> Tokens:
@@ -106,6 +108,11 @@ def clean_tokens(g: GraphWriter, shape: Shape) -> Tokens:
     The trailing run of pads goes; a pad inside a row, and an id outside the vocabulary,
     become `[UNK]`; a row is cut to `max_length`; a row with nothing left becomes one `[UNK]`.
     All of it without a rows × tokens matrix over the raw input, which may be very long.
+
+    A row of length zero is another matter. NVIDIA's ONNX Runtime backend stops filling `input_ids` at the first one
+    and runs the batch: `item_shape` is right for all rows, but the ids behind that row are whatever was in the buffer,
+    such as another client's text (its `BackendInputCollector`, seen with r24.10 and r26.06). So that row and all
+    behind it get no answer: `unless_empty`.
 
     Some forty tiny operators, each of which would cost a GPU more than its work. So they are written in a way that
     lets ONNX Runtime's CUDA provider leave them to the CPU: whatever comes from a `Shape`, and takes nothing
@@ -117,6 +124,9 @@ def clean_tokens(g: GraphWriter, shape: Shape) -> Tokens:
     raw = g.node("Concat", g.node("Add", total, g.integers(shape.vocabulary)), INPUT_IDS, axis=0)
     # No row is longer than all together: the Min is there for the Shape.
     sent = g.node("Min", ITEM_SHAPE, g.node("Cast", total, to=TensorProto.INT32))
+    # Nothing divided by a length is nothing, but by zero not a number, and so is every sum from there on.
+    nothing = g.node("Div", g.constant(np.float32(0)), g.node("Cast", sent, to=TensorProto.FLOAT))
+    unless_empty = g.node("CumSum", nothing, zero)
     sent = g.node("Cast", g.node("Reshape", sent, g.integers(-1)), to=TensorProto.INT64)
     ends = g.node("CumSum", sent, zero)
     before = g.node("Sub", ends, sent)
@@ -143,4 +153,4 @@ def clean_tokens(g: GraphWriter, shape: Shape) -> Tokens:
     wrong = g.node("Or", wrong, g.node("Equal", ids, g.integer(shape.pad_id)))
     ids = g.node("Where", wrong, g.integer(shape.unk_id), ids)
     starts = g.node("CumSum", lengths, zero, exclusive=1)
-    return Tokens(ids, row, position, lengths, starts, longest, span, in_tile, places)
+    return Tokens(ids, row, position, lengths, starts, longest, span, in_tile, places, unless_empty)

@@ -163,7 +163,10 @@ def from_checkpoint(model: Any, max_length: int, pad_id: int, unk_id: int) -> En
 
 
 def from_cpu_graph(path: Path, shape: Shape) -> EncoderWeights:
-    """The weights in a published CPU graph, dequantised where they are int8."""
+    """The weights in a published CPU graph, dequantised where they are int8.
+
+    Without the zeros that pad a product's width there: graphs from before they were padded are read alike.
+    """
     tensors = {t.name: numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
     arrays: dict[str, Array] = {}
     for name, array in tensors.items():
@@ -175,5 +178,23 @@ def from_cpu_graph(path: Path, shape: Shape) -> EncoderWeights:
     last = f"layer.{shape.layers - 1}"
     for part in ("weight", "bias"):
         pieces = [arrays.pop(f"{last}.{piece}.{part}") for piece in ("q", "kv")]
+        # What pads `q` would stand between the two.
+        pieces[0] = pieces[0][..., : shape.hidden]
         arrays[f"{last}.qkv.{part}"] = np.concatenate(pieces, axis=-1)
+    for name, width in _product_widths(shape).items():
+        inner, outer = width
+        arrays[f"{name}.weight"] = np.ascontiguousarray(arrays[f"{name}.weight"][:inner, :outer])
+        arrays[f"{name}.bias"] = arrays[f"{name}.bias"][:outer].copy()
     return EncoderWeights(shape, arrays)
+
+
+def _product_widths(shape: Shape) -> dict[str, tuple[int, int]]:
+    """Inner and outer width of every matrix product's weights."""
+    hidden, intermediate = shape.hidden, shape.intermediate
+    widths = {"head.dense": (hidden, hidden), "head.out": (hidden, len(EMOTIONS))}
+    for layer in range(shape.layers):
+        widths[f"layer.{layer}.qkv"] = (hidden, 3 * hidden)
+        widths[f"layer.{layer}.context"] = (hidden, hidden)
+        widths[f"layer.{layer}.up"] = (hidden, intermediate)
+        widths[f"layer.{layer}.down"] = (intermediate, hidden)
+    return widths

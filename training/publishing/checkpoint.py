@@ -31,6 +31,7 @@ class Publication:
     base_model: str | None
     licence: str
     limits: list[str]
+    on_oldest_runtime: bool = True
 
 
 def publish(wanted: Publication) -> Path:
@@ -51,7 +52,9 @@ def publish(wanted: Publication) -> Path:
         print(sentence, flush=True)
     # Beside the repository, not in it: Triton watches the repository itself.
     with staged(wanted.repository.resolve().parent) as directory:
-        exported = write_graphs(wanted.checkpoint, directory, wanted.data_dir)
+        exported = write_graphs(
+            wanted.checkpoint, directory, wanted.data_dir, on_oldest_runtime=wanted.on_oldest_runtime
+        )
         print("int8 on the dev split (fold 0 of CEDR):\n" + table(exported.dev))
         print("gate: " + json.dumps(exported.gate))
         shape = exported.shape
@@ -71,6 +74,7 @@ def publish(wanted: Publication) -> Path:
             files={name: sha256(directory / name) for name in (CPU_GRAPH, TOKENIZER)},
             licence=wanted.licence,
             limits=[*wanted.limits, *missing],
+            sample=exported.sample,
         )
         write_card(directory, card)
         return add_version(wanted.repository, wanted.model, directory)
