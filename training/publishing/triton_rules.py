@@ -6,7 +6,7 @@ Tried on tritonserver 2.51, whose rules (`model_lifecycle.cc`, `model_repository
   `3`, and `5.bad` too, which it then looks for in `5`. A number of more than 64 bits ends the server.
 - The policy counts versions, whole or not. One that cannot be loaded takes the other chosen ones with it: they are
   unloaded again at the start, and a running server keeps what it had. It tries again at every look.
-- A link that leads nowhere, anywhere in the model's directory, makes the whole model unreadable.
+- A link beside the versions that leads nowhere makes the whole model unreadable.
 """
 
 import os
@@ -121,10 +121,9 @@ def _of_the_model(model_directory: Path) -> list[Obstacle]:
         number = _number(path)
         if number is not None and abs(number) > _LARGEST and os.path.isdir(path):
             found.append(Obstacle(path, f"{path} is no version number that Triton can read: it would end the server"))
-        found += [
-            Obstacle(path, f"{link} is a link that leads nowhere, and makes the whole model unreadable for Triton")
-            for link in _broken_links(path)
-        ]
+        if path.is_symlink() and not os.path.exists(path):
+            sentence = f"{path} is a link that leads nowhere, and makes the whole model unreadable for Triton"
+            found.append(Obstacle(path, sentence))
     for name in CONFIGURATIONS:
         try:
             _parsed(model_directory / name)
@@ -159,14 +158,6 @@ def _number(path: Path) -> int | None:
         return None
     match = _LEADING_INTEGER.match(path.name)
     return int(match[1]) if match else None
-
-
-def _broken_links(path: Path) -> list[Path]:
-    broken = [path] if path.is_symlink() and not os.path.exists(path) else []
-    for directory, folders, files in os.walk(path):  # which follows no links
-        inside = [Path(directory, name) for name in (*folders, *files)]
-        broken += [each for each in inside if each.is_symlink() and not os.path.exists(each)]
-    return broken
 
 
 def _missing_files(model_directory: Path) -> list[Obstacle]:
