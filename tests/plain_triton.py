@@ -42,6 +42,7 @@ class PlainTriton:
 
     def index(self) -> dict[tuple[str, str], str]:
         """State by model and version."""
+        assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.log()[-3000:]}"
         with grpc.insecure_channel(self.url) as channel:
             stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
             answer = stub.RepositoryIndex(service_pb2.RepositoryIndexRequest(), timeout=10)
@@ -55,7 +56,6 @@ class PlainTriton:
         """Wait until something holds."""
         deadline = time.monotonic() + seconds
         while not condition():
-            assert self.process.poll() is None, f"ended:\n{self.log()[-3000:]}"
             assert time.monotonic() < deadline, f"not in {seconds:g} s: {self.index()}\n{self.log()[-3000:]}"
             time.sleep(0.2)
 
@@ -74,11 +74,11 @@ def plain_triton(repository: Path, *flags: str, poll_seconds: int = 1) -> Iterat
     arguments = ["run", f"--model-repository={repository}", "--device=cpu"]
     options = server_options(command_line_parser().parse_args(arguments))
     own = {
-        "--model-repository": str(repository),
         "--model-config-name": "cpu",
         "--model-control-mode": "poll",
         "--repository-poll-secs": str(poll_seconds),
         **dict(flag.split("=", 1) for flag in flags),
+        "--model-repository": str(repository),
         "--grpc-address": "127.0.0.1",
         "--metrics-address": "127.0.0.1",
         "--http-port": str(http),

@@ -4,6 +4,7 @@
 Compose 2.40.3 has it built in (from compose-spec/compose-go, Apache-2.0), unchanged.
 """
 
+import http.client
 import http.server
 import json
 import os
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
@@ -28,6 +30,7 @@ from gateway.settings import Settings
 from server.arguments import command_line_parser, server_options
 from server.environment import TritonEnvironment, read_environment
 from server.triton import CLOSED_PROTOCOLS, ServerOptions, command_line, variables
+from tests.plain_triton import plain_triton
 from tests.triton_process import triton_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -283,6 +286,22 @@ def test_a_damaged_version_stops_neither_start_nor_health_check(
 ) -> None:
     flags = as_flags(started(triton))
     assert flags["--exit-on-error"] == flags["--strict-readiness"] == "false"
+
+
+def test_the_command_serves_what_is_whole_and_the_health_check_passes(
+    services: dict[str, Service], started: Callable[[Service], list[str]], tmp_path: Path
+) -> None:
+    """One model's newest version is damaged; in the image Triton's own backend would say the same."""
+    for name in ("emotion_rubert", "emotion_xlm"):
+        shutil.copytree(ROOT / "model_repository" / name, tmp_path / "models" / name)
+    (tmp_path / "models/emotion_xlm/2").mkdir()
+    flags = [flag for flag in started(services["triton-cpu"]) if not flag.startswith("--repository-poll-secs")]
+    with plain_triton(tmp_path / "models", *flags, poll_seconds=3600) as triton:
+        triton.wait_for(lambda: triton.ready() == {("emotion_rubert", "1")})
+        connection = http.client.HTTPConnection("127.0.0.1", triton.http_port, timeout=10)
+        connection.request("GET", urlsplit(services["triton-cpu"]["healthcheck"]["test"][-1]).path)
+        assert connection.getresponse().status == 200
+        connection.close()
 
 
 def test_the_key_of_the_closed_protocols_is_new_at_every_start(
