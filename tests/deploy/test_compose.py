@@ -4,7 +4,6 @@
 Compose 2.40.3 has it built in (from compose-spec/compose-go, Apache-2.0), unchanged.
 """
 
-import http.client
 import http.server
 import json
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import jsonschema
 import pytest
 import yaml
@@ -31,7 +31,7 @@ from server.arguments import command_line_parser, server_options
 from server.environment import TritonEnvironment, read_environment
 from server.triton import CLOSED_PROTOCOLS, ServerOptions, command_line, variables
 from tests.plain_triton import plain_triton
-from tests.triton_process import triton_environment
+from tests.triton_process import is_listening, triton_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = Path(__file__).with_name("compose-spec.json")
@@ -266,7 +266,14 @@ def test_flags_are_the_launchers(
     # The image has its own backends, and no launcher that leaves a damaged version out. In a container Triton's
     # gRPC and metrics listen on every address and on their usual ports: `ports` says who reaches them.
     doors = {f"--{door}-{what}" for door in ("http", "grpc", "metrics") for what in ("address", "port")}
-    apart = doors | {"--allow-http", "--backend-directory", "--backend-config", "--exit-on-error", "--strict-readiness"}
+    apart = doors | {
+        "--allow-http",
+        "--allow-metrics",
+        "--backend-directory",
+        "--backend-config",
+        "--exit-on-error",
+        "--strict-readiness",
+    }
     assert {flag: value for flag, value in ours.items() if flag not in apart} == {
         flag: value for flag, value in launchers.items() if flag not in apart and flag != "--model-repository"
     } | {"--model-repository": MODELS}
@@ -298,10 +305,10 @@ def test_the_command_serves_what_is_whole_and_the_health_check_passes(
     flags = [flag for flag in started(services["triton-cpu"]) if not flag.startswith("--repository-poll-secs")]
     with plain_triton(tmp_path / "models", *flags, poll_seconds=3600) as triton:
         triton.wait_for(lambda: triton.ready() == {("emotion_rubert", "1")})
-        connection = http.client.HTTPConnection("127.0.0.1", triton.http_port, timeout=10)
-        connection.request("GET", urlsplit(services["triton-cpu"]["healthcheck"]["test"][-1]).path)
-        assert connection.getresponse().status == 200
-        connection.close()
+        url = f"http://127.0.0.1:{triton.http_port}"
+        path = urlsplit(services["triton-cpu"]["healthcheck"]["test"][-1]).path
+        triton.wait_for(lambda: is_listening(triton.http_port))  # it listens for gRPC first
+        assert httpx.get(url + path, timeout=10).status_code == 200
 
 
 def test_the_key_of_the_closed_protocols_is_new_at_every_start(

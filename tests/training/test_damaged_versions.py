@@ -16,6 +16,7 @@ from tests.training.version_directories import MODEL, make_repository, write_ver
 from tests.triton_process import ROOT, free_ports
 from training.command import TrainingError
 from training.integrity import damage
+from training.publishing.commands import tell_whether_served
 from training.publishing.listing import print_model
 from training.publishing.quarantine import quarantine_damaged, quarantine_version
 from training.publishing.triton_rules import chosen_versions, counted_versions, next_number, obstacles
@@ -312,6 +313,14 @@ def test_what_may_not_be_read_is_a_sentence() -> None:
 def test_an_address_that_is_none_is_a_sentence(tmp_path: Path, url: str) -> None:
     done = publish_command("list", "--repository", make_repository(tmp_path, 1), "--url", url)
     assert "is no address of Triton's gRPC: write host:port" in done.stderr
+
+
+def test_damage_that_came_while_a_version_was_made_is_told(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path, 2)
+    new = roll_back(repository, MODEL, "1")
+    (repository / MODEL / "2" / CPU_GRAPH).unlink()
+    with pytest.raises(TrainingError, match=r"does not serve emotion_test 3: .*2/model.cpu.onnx is missing"):
+        tell_whether_served(MODEL, new, None, 0)
 
 
 def test_an_address_that_was_named_must_answer(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from training.publishing.triton_index import (
     ask_index,
     wait_until_served,
 )
-from training.publishing.triton_rules import entries
+from training.publishing.triton_rules import entries, obstacles
 from training.publishing.versions import find_repeatable, find_version, prune, roll_back, versions_of
 from training.triton_config import VERSIONS_SERVED
 
@@ -122,8 +122,14 @@ def tell_whether_served(model: str, published: Path, url: str | None, seconds: f
     """Wait for a running Triton to serve what was published, and say so, or why it does not.
 
     Raises:
-        TrainingError: a running Triton does not serve it; or none answers at an address that was named.
+        TrainingError: a running Triton does not serve it, or none would, for something was damaged while it was
+            made; or none answers at an address that was named.
     """
+    if found := obstacles(published.parent, added=int(published.name)):
+        raise TrainingError(
+            f"NVIDIA's Triton does not serve {model} {published.name}: {'; '.join(each.sentence for each in found)}. "
+            f"`python -m training.publish quarantine --model {model}` takes the damage out"
+        )
     if not seconds:
         return
     address = url or DEFAULT_URL
