@@ -85,8 +85,8 @@ def test_a_damaged_version_takes_its_model_along_until_it_is_taken_out(repositor
             f"published {home}/3, which repeats version 1", f"Triton at {triton.url} serves {MODEL} 3",
         ]  # fmt: skip
         triton.wait_for(lambda: served(triton) == {"2", "3"})
-        listed = publish_command("list", "--model", MODEL, *ask)
-        assert column(listed.stdout) == {"3": "served", "2": "served", "1": "unavailable"}
+        told = column(publish_command("list", "--model", MODEL, *ask).stdout)
+        assert {version for version, state in told.items() if state == "served"} == {"2", "3"}
 
 
 def test_a_version_that_triton_can_not_load_is_told_with_its_reason(repository: Path) -> None:
