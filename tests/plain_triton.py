@@ -21,6 +21,7 @@ from server.triton import variables
 from tests.triton_process import free_ports, triton_environment
 
 START_SECONDS = 60.0
+STARTS = 4
 
 
 @dataclass
@@ -67,7 +68,7 @@ def plain_triton(repository: Path, *flags: str, poll_seconds: int = 1) -> Iterat
     Args:
         repository: the model repository.
         flags: further flags; the last of a name counts.
-        poll_seconds: between two looks at the repository.
+        poll_seconds: between two looks at the repository; 0: only at the start.
     """
     http, grpc_port, metrics = free_ports(3)
     environment = read_environment(triton_environment())
@@ -75,8 +76,8 @@ def plain_triton(repository: Path, *flags: str, poll_seconds: int = 1) -> Iterat
     options = server_options(command_line_parser().parse_args(arguments))
     own = {
         "--model-config-name": "cpu",
-        "--model-control-mode": "poll",
-        "--repository-poll-secs": str(poll_seconds),
+        "--model-control-mode": "poll" if poll_seconds else "none",
+        "--repository-poll-secs": str(poll_seconds or 1),
         **dict(flag.split("=", 1) for flag in flags),
         "--model-repository": str(repository),
         "--grpc-address": "127.0.0.1",
@@ -92,31 +93,47 @@ def plain_triton(repository: Path, *flags: str, poll_seconds: int = 1) -> Iterat
             f"--backend-directory={backends}",
             *(f"{flag}={value}" for flag, value in own.items()),
         ]
-        process = subprocess.Popen(
-            command, env=variables(options, environment), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
+        # The one from PyPI sometimes dies (SIGSEGV) of loading a damaged version beside a whole one.
+        for _ in range(STARTS):
+            process = subprocess.Popen(
+                command,
+                env=variables(options, environment),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            if _answers(process, f"127.0.0.1:{grpc_port}"):
+                break
+            _kill_group(process)
         triton = PlainTriton(process, http, grpc_port, metrics, log_path)
         try:
-            _wait_until_it_answers(triton)
+            if process.poll() is not None:
+                pytest.fail(f"tritonserver did not start {STARTS} times:\n{triton.log()[-3000:]}")
             yield triton
         finally:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(30)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # stubs that wait for it
-            process.wait()
+            _kill_group(process)
             log_path.unlink()
 
 
-def _wait_until_it_answers(triton: PlainTriton) -> None:
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # stubs that wait for it, too
+    process.wait()
+
+
+def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
+    """Wait until it answers; False if it ended before."""
     deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            triton.index()
-        except grpc.RpcError:
-            if triton.process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"tritonserver did not start:\n{triton.log()[-3000:]}")
-            time.sleep(0.1)
-        else:
-            return
+    with grpc.insecure_channel(url) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                stub.RepositoryIndex(service_pb2.RepositoryIndexRequest(), timeout=10)
+            except grpc.RpcError:
+                time.sleep(0.2)
+            else:
+                return True
+    return False

@@ -298,10 +298,10 @@ def test_a_damaged_version_stops_neither_start_nor_health_check(
 def test_the_command_serves_what_is_whole_and_the_health_check_passes(
     services: dict[str, Service], started: Callable[[Service], list[str]], tmp_path: Path
 ) -> None:
-    """One model's newest version is damaged; in the image Triton's own backend would say the same."""
+    """One model has only a damaged version; in the image Triton's own backend would say the same."""
     for name in ("emotion_rubert", "emotion_xlm"):
         shutil.copytree(ROOT / "model_repository" / name, tmp_path / "models" / name)
-    (tmp_path / "models/emotion_xlm/2").mkdir()
+    (tmp_path / "models/emotion_xlm/1/model.cpu.onnx").write_bytes(b"half a graph")
     flags = [flag for flag in started(services["triton-cpu"]) if not flag.startswith("--repository-poll-secs")]
     with plain_triton(tmp_path / "models", *flags, poll_seconds=3600) as triton:
         triton.wait_for(lambda: triton.ready() == {("emotion_rubert", "1")})
