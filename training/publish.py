@@ -11,15 +11,29 @@ Versions that are there already are managed with
     python -m training.publish list [--verify]
     python -m training.publish rollback --model emotion_rubert --to 1
     python -m training.publish prune --model emotion_rubert
+    python -m training.publish quarantine --model emotion_rubert
 """
 
 import sys
 from pathlib import Path
 
 from training.command import command_parser, run_command
-from training.publishing.commands import list_versions, prune_command, rollback_command
+from training.publishing.commands import (
+    add_serving_arguments,
+    list_versions,
+    make_way,
+    prune_command,
+    quarantine_command,
+    rollback_command,
+    tell_whether_served,
+)
 
-COMMANDS = {"list": list_versions, "rollback": rollback_command, "prune": prune_command}
+COMMANDS = {
+    "list": list_versions,
+    "rollback": rollback_command,
+    "prune": prune_command,
+    "quarantine": quarantine_command,
+}
 
 
 def publish_command(arguments: list[str]) -> None:
@@ -38,11 +52,18 @@ def publish_command(arguments: list[str]) -> None:
         "--without-oldest-runtime", action="store_false", dest="on_oldest_runtime",
         help="don't run the CPU graph on the oldest ONNX Runtime that NVIDIA's images have; the card says so",
     )  # fmt: skip
-    given = parser.parse_args(arguments)
+    add_serving_arguments(parser)
+    given = vars(parser.parse_args(arguments))
+    url, seconds, quarantine = given.pop("url"), given.pop("wait"), given.pop("quarantine")
     # Imported here: the other commands need no torch, and answer at once.
     from training.publishing.checkpoint import Publication, publish
 
-    print(f"published {publish(Publication(**vars(given)))}")
+    wanted = Publication(**given)
+    if quarantine:
+        make_way(wanted.repository, wanted.model)
+    published = publish(wanted)
+    print(f"published {published}", flush=True)
+    tell_whether_served(wanted.model, published, url, seconds)
 
 
 def main() -> None:

@@ -18,6 +18,8 @@ CPU_PREFERRED_BATCH: Final = 32
 # rubert-tiny2's size, and 1.7 at xlm-roberta-base's.
 GPU_INSTANCES: Final = 4
 VERSIONS_SERVED: Final = 2
+CONFIGURATIONS: Final = ("config.pbtxt", "configs/cpu.pbtxt")
+LABELS_FILE: Final = "labels.txt"
 
 
 def model_config(name: str, device: Literal["cpu", "gpu"]) -> pb.ModelConfig:
@@ -57,7 +59,7 @@ def model_config(name: str, device: Literal["cpu", "gpu"]) -> pb.ModelConfig:
                 name=PROBABILITIES,
                 data_type=pb.TYPE_FP32,
                 dims=[len(EMOTIONS)],
-                label_filename="labels.txt",
+                label_filename=LABELS_FILE,
             )
         ],
         instance_group=[instances],
@@ -79,8 +81,9 @@ def write_model_directory(directory: Path, name: str) -> None:
     with explained(directory):
         (directory / "configs").mkdir(parents=True, exist_ok=True)
     head = "# Written by training/triton_config.py: change it there.\n"
-    for path, device in (("config.pbtxt", "gpu"), ("configs/cpu.pbtxt", "cpu")):
-        config = model_config(name, "gpu" if device == "gpu" else "cpu")
+    devices: tuple[Literal["gpu", "cpu"], ...] = ("gpu", "cpu")
+    for path, device in zip(CONFIGURATIONS, devices, strict=True):
+        config = model_config(name, device)
         text = text_format.MessageToString(config)
         write_file(directory / path, (head + text).encode())
-    write_file(directory / "labels.txt", ("\n".join(EMOTIONS) + "\n").encode())
+    write_file(directory / LABELS_FILE, ("\n".join(EMOTIONS) + "\n").encode())

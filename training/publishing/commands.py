@@ -1,13 +1,22 @@
-"""`list`, `rollback` and `prune`: what a person does with versions that are there already."""
+"""`list`, `rollback`, `prune` and `quarantine`: what a person does with versions that are there already."""
 
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-from contract.version_directory import GPU_GRAPH, CardError, read_card
 from training.command import TrainingError, command_parser
-from training.integrity import damage
-from training.publishing.versions import prune, roll_back, versions_of
+from training.publishing.listing import print_model
+from training.publishing.quarantine import quarantine_damaged, quarantine_version
+from training.publishing.triton_index import (
+    DEFAULT_URL,
+    Index,
+    NoAnswerError,
+    NotNoticedError,
+    ask_index,
+    wait_until_served,
+)
+from training.publishing.triton_rules import entries, obstacles
+from training.publishing.versions import find_repeatable, find_version, prune, roll_back, versions_of
 from training.triton_config import VERSIONS_SERVED
 
 
@@ -17,56 +26,72 @@ def _parser(name: str, description: str) -> ArgumentParser:
     return parser
 
 
+def add_serving_arguments(parser: ArgumentParser) -> None:
+    """Add the flags that publishing and rolling back share."""
+    parser.add_argument(
+        "--quarantine",
+        action="store_true",
+        help="take damaged versions that would keep Triton from serving the new one out of the repository",
+    )
+    parser.add_argument(
+        "--url", metavar="HOST:PORT", help=f"gRPC address of the Triton that is to serve it (default: {DEFAULT_URL})"
+    )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long a running Triton may take to serve it; 0: don't ask (default: %(default)g)",
+    )
+
+
 def list_versions(arguments: list[str]) -> None:
     """Print what there is; with --verify, fail if something of it is damaged."""
-    parser = _parser("list", "The versions in a repository, newest first: Triton serves the first two of each model.")
+    parser = _parser(
+        "list",
+        "The versions in a repository, newest first, and which of them a running Triton serves. "
+        "Where none answers: which it would serve.",
+    )
     parser.add_argument("--model", help="this model only (default: all)")
     parser.add_argument("--verify", action="store_true", help="check every file against its SHA-256; damage fails")
+    parser.add_argument("--url", metavar="HOST:PORT", help=f"Triton's gRPC address (default: {DEFAULT_URL})")
     given = parser.parse_args(arguments)
-    models = [given.model] if given.model else _models(given.repository)
-    damaged = 0
-    for model in models:
-        versions = versions_of(given.repository / model)
-        if not versions:
-            raise TrainingError(f"{given.repository} holds no version of a model {model!r}")
-        for place, directory in enumerate(reversed(versions)):
-            served = "served" if place < VERSIONS_SERVED else ""
-            print(f"{model:20} {directory.name:>4}  {served:6}  {_described(directory)}")
-            wrong = damage(directory) if given.verify else []
-            damaged += bool(wrong)
-            for sentence in wrong:
-                print(f"{'':26}  damaged: {sentence}")
-    if damaged:
-        raise TrainingError(f"{damaged} versions are damaged: publish them again, or restore their files")
+    models = _models(given.repository)
+    if given.model and given.model not in models:
+        raise TrainingError(
+            f"{given.repository} holds no version of a model {given.model!r}; there are: {', '.join(models)}"
+        )
+    models = [given.model] if given.model else models
+    index = _index(given.url)
+    if index is not None and not index.keys() & set(models):
+        print(f"Triton at {given.url or DEFAULT_URL} knows none of these models: does it serve {given.repository}?")
+    damaged = sum(print_model(given.repository, model, index, given.verify) for model in models)
+    if damaged and given.verify:
+        raise TrainingError(
+            f"{damaged} versions are damaged: publish them again, restore their files, or take them out with "
+            f"`python -m training.publish quarantine`"
+        )
     if given.verify:
         print("every file is what its card says")
+
+
+def _index(url: str | None) -> Index | None:
+    try:
+        return ask_index(url or DEFAULT_URL)
+    except NoAnswerError as error:
+        if url:
+            raise
+        print(f"{error}: shown is what it would serve.", file=sys.stderr, flush=True)
+        return None
 
 
 def _models(repository: Path) -> list[str]:
     if not repository.is_dir():
         raise TrainingError(f"{repository} does not exist: name the model repository with --repository")
-    models = sorted(path.name for path in repository.iterdir() if versions_of(path))
+    models = [path.name for path in entries(repository) if versions_of(path)]
     if not models:
         raise TrainingError(f"{repository} holds no model versions")
     return models
-
-
-def _described(directory: Path) -> str:
-    try:
-        card = read_card(directory)
-    except CardError as error:
-        return f"no card: {error}"
-    parts = [f"{card.published:%Y-%m-%d %H:%M} UTC" if card.published else "undated"]
-    means = [
-        figures["mean"] for split, figures in card.metrics.items() if split.startswith("dev") and "mean" in figures
-    ]
-    if means:
-        parts.append(f"dev ROC AUC {means[0]['roc_auc']:.4f}, F1 {means[0]['f1_macro']:.4f}")
-    size = sum(path.stat().st_size for path in directory.iterdir())
-    parts.append(f"{size / 1e6:.0f} MB {'with' if (directory / GPU_GRAPH).exists() else 'without'} GPU graph")
-    if card.repeats:
-        parts.append(f"repeats version {card.repeats}")
-    return "; ".join([*parts, card.base_model])
 
 
 def rollback_command(arguments: list[str]) -> None:
@@ -76,8 +101,46 @@ def rollback_command(arguments: list[str]) -> None:
     )
     parser.add_argument("--model", required=True, help="such as emotion_rubert")
     parser.add_argument("--to", required=True, metavar="VERSION", help="the version to go back to")
+    add_serving_arguments(parser)
     given = parser.parse_args(arguments)
-    print(f"published {roll_back(given.repository, given.model, given.to)}, which repeats version {given.to}")
+    if given.quarantine:
+        find_repeatable(given.repository, given.model, given.to)
+        make_way(given.repository, given.model)
+    published = roll_back(given.repository, given.model, given.to)
+    print(f"published {published}, which repeats version {given.to}", flush=True)
+    tell_whether_served(given.model, published, given.url, given.wait)
+
+
+def make_way(repository: Path, model: str) -> None:
+    """Take out what would keep Triton from serving one more version, and say so."""
+    if (repository / model).is_dir():
+        for obstacle, target in quarantine_damaged(repository, model, newest_only=True):
+            print(f"moved {obstacle.path} to {target}: {obstacle.sentence}", flush=True)
+
+
+def tell_whether_served(model: str, published: Path, url: str | None, seconds: float) -> None:
+    """Wait for a running Triton to serve what was published, and say so, or why it does not.
+
+    Raises:
+        TrainingError: a running Triton does not serve it, or none would, for something was damaged while it was
+            made; or none answers at an address that was named.
+    """
+    if found := obstacles(published.parent, added=int(published.name)):
+        raise TrainingError(
+            f"NVIDIA's Triton does not serve {model} {published.name}: {'; '.join(each.sentence for each in found)}. "
+            f"`python -m training.publish quarantine --model {model}` takes the damage out"
+        )
+    if not seconds:
+        return
+    address = url or DEFAULT_URL
+    try:
+        wait_until_served(address, model, published.name, seconds)
+    except (NoAnswerError, NotNoticedError) as error:
+        if url:
+            raise
+        print(f"{error}. Whether it is served was not checked.", file=sys.stderr, flush=True)
+        return
+    print(f"Triton at {address} serves {model} {published.name}")
 
 
 def prune_command(arguments: list[str]) -> None:
@@ -92,3 +155,23 @@ def prune_command(arguments: list[str]) -> None:
         print(f"removed {directory}")
     sys.stdout.flush()
     print(f"kept {', '.join(path.name for path in versions_of(given.repository / given.model))}")
+
+
+def quarantine_command(arguments: list[str]) -> None:
+    """Take damaged versions out."""
+    parser = _parser(
+        "quarantine",
+        "Take damaged versions out of the repository, whole, into a directory beside it. Nothing is deleted.",
+    )
+    parser.add_argument("--model", required=True, help="such as emotion_rubert")
+    parser.add_argument("--version", help="this version, damaged or not (default: every damaged one)")
+    given = parser.parse_args(arguments)
+    if given.version:
+        place = find_version(given.repository, given.model, given.version)
+        print(f"moved {place} to {quarantine_version(given.repository, given.model, given.version)}")
+        return
+    taken = quarantine_damaged(given.repository, given.model)
+    for obstacle, target in taken:
+        print(f"moved {obstacle.path} to {target}: {obstacle.sentence}")
+    if not taken:
+        print(f"nothing of {given.model} is damaged")

@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from contract.version_directory import CARD, GPU_GRAPH, GPU_RECORD, Card, CardError, read_card
+from contract.regular_files import read_file
+from contract.version_directory import CARD, GPU_GRAPH, GPU_RECORD, MOST_GRAPH_BYTES, Card, CardError, read_card
 from training.command import TrainingError
 from training.integrity import damage
+from training.publishing.triton_rules import entries, next_number, obstacles
 from training.staging import explained, move, staged, write_file
-from training.triton_config import VERSIONS_SERVED, write_model_directory
+from training.triton_config import CONFIGURATIONS, LABELS_FILE, VERSIONS_SERVED, write_model_directory
 
 MODEL_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _NUMBER: Final = re.compile(r"[1-9][0-9]*")
@@ -23,10 +25,12 @@ _TAKEN: Final = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 def versions_of(model_directory: Path) -> list[Path]:
-    """Version directories, oldest first; none if there is no such model."""
-    if not model_directory.is_dir():
-        return []
-    found = [path for path in model_directory.iterdir() if _NUMBER.fullmatch(path.name) and path.is_dir()]
+    """Version directories, oldest first; none if there is no such model.
+
+    Raises:
+        TrainingError: the model's directory cannot be read.
+    """
+    found = [path for path in entries(model_directory) if _NUMBER.fullmatch(path.name) and os.path.isdir(path)]
     return sorted(found, key=lambda path: int(path.name))
 
 
@@ -47,7 +51,25 @@ def find_version(repository: Path, model: str, version: str) -> Path:
 
 
 def check_can_add(repository: Path, model: str) -> None:
-    """That a version could be added, before the work of making one.
+    """That a version could be added, and served, before the work of making one.
+
+    Raises:
+        TrainingError: the name is no model's, the repository cannot be written, or something in it would keep
+            Triton from serving one more version.
+    """
+    check_writable(repository, model)
+    model_directory = repository / model
+    if found := obstacles(model_directory, added=next_number(model_directory)):
+        raise TrainingError(
+            f"NVIDIA's Triton would not serve a version added to {model}: "
+            f"{'; '.join(each.sentence for each in found)}. It counts damaged versions too, and serves none that it "
+            f"chooses together with one. Nothing was changed. Take the damage out with "
+            f"`python -m training.publish quarantine --model {model}`, or with --quarantine here"
+        )
+
+
+def check_writable(repository: Path, model: str) -> None:
+    """That a model's directory can be changed.
 
     Raises:
         TrainingError: the name is no model's, or the repository cannot be written.
@@ -91,11 +113,9 @@ def add_version(repository: Path, model: str, finished: Path) -> Path:
             if error.errno not in _TAKEN:
                 raise
             finished = first  # Another publish made the model meanwhile.
-    elif not (model_directory / "config.pbtxt").exists():
-        _put_configuration(new, model_directory)
+    _put_missing_files(new, model_directory)
     while True:
-        versions = versions_of(model_directory)
-        target = model_directory / str(int(versions[-1].name) + 1 if versions else 1)
+        target = model_directory / str(next_number(model_directory))
         try:
             move(finished, target)
             return target
@@ -105,34 +125,48 @@ def add_version(repository: Path, model: str, finished: Path) -> Path:
             # Another publish took the number first; take the next.
 
 
-def _put_configuration(new: Path, model_directory: Path) -> None:
+def _put_missing_files(new: Path, model_directory: Path) -> None:
     with explained(model_directory):
-        for path in [path for path in new.rglob("*") if path.is_file()]:
-            target = model_directory / path.relative_to(new)
-            target.parent.mkdir(exist_ok=True)
-            os.replace(path, target)
+        for name in (*CONFIGURATIONS, LABELS_FILE):
+            target = model_directory / name
+            if not os.path.lexists(target):
+                target.parent.mkdir(exist_ok=True)
+                os.replace(new / name, target)
+
+
+def find_repeatable(repository: Path, model: str, version: str) -> Path:
+    """The directory of an older version that can be published again.
+
+    Raises:
+        TrainingError: there is no such version, it is damaged or the newest already, or the repository cannot
+            be written.
+    """
+    check_writable(repository, model)
+    source = find_version(repository, model, version)
+    if wrong := damage(source):
+        raise TrainingError(f"{model} {version} is damaged and is not published again: {'; '.join(wrong)}")
+    if source == versions_of(repository / model)[-1]:
+        raise TrainingError(f"{model} {version} is the newest version already")
+    return source
 
 
 def roll_back(repository: Path, model: str, version: str) -> Path:
     """Publish an older version's files again, under the next number, with a card that says so.
 
     Raises:
-        TrainingError: there is no such version, it is damaged or the newest already, or the
-            repository cannot be written.
+        TrainingError: there is no such version, it is damaged or the newest already, the repository cannot
+            be written, or something in it would keep Triton from serving one more version.
     """
+    source = find_repeatable(repository, model, version)
     check_can_add(repository, model)
-    source = find_version(repository, model, version)
-    if source == versions_of(repository / model)[-1]:
-        raise TrainingError(f"{model} {version} is the newest version already")
-    if wrong := damage(source):
-        raise TrainingError(f"{model} {version} is damaged and is not published again: {'; '.join(wrong)}")
     with staged(repository.resolve().parent) as directory:
         try:
             card = read_card(source)
-            for name in (*card.files, GPU_GRAPH, GPU_RECORD):
-                if (source / name).exists():
-                    write_file(directory / name, (source / name).read_bytes())
-        except (CardError, FileNotFoundError) as error:
+            gpu = (GPU_GRAPH, GPU_RECORD) if os.path.lexists(source / GPU_GRAPH) else ()
+            contents = ((name, read_file(source / name, MOST_GRAPH_BYTES)) for name in (*card.files, *gpu))
+            for name, content in contents:
+                write_file(directory / name, content)
+        except (CardError, OSError) as error:
             raise TrainingError(f"{model} {version} was taken away while it was read ({error})") from error
         write_card(directory, card.model_copy(update={"repeats": version, "published": now()}))
         if wrong := damage(directory):
@@ -152,7 +186,7 @@ def prune(repository: Path, model: str, keep: int) -> list[Path]:
     """
     if keep < VERSIONS_SERVED:
         raise TrainingError(f"{keep} versions are too few to keep: Triton serves the newest {VERSIONS_SERVED}")
-    check_can_add(repository, model)
+    check_writable(repository, model)
     versions = versions_of(repository / model)
     if not versions:
         raise TrainingError(f"{repository} holds no version of a model {model!r}")
