@@ -7,6 +7,7 @@ that grow, because what was wrong may have been the machine.
 """
 
 import os
+import re
 import shutil
 import stat
 import time
@@ -19,6 +20,9 @@ from server.log import report, sentence
 
 FIRST_PAUSE: Final = 10.0
 LONGEST_PAUSE: Final = 600.0
+_VERSION: Final = re.compile(r"0|[1-9][0-9]{0,17}")
+_NUMBER_TO_TRITON: Final = re.compile(r"\s*[+-]?[0-9]")
+"""It reads a directory's name up to where it is no number any more, and ends if that is more than 64 bits hold."""
 _State = tuple[tuple[str, int, int, int], ...]
 
 
@@ -91,7 +95,7 @@ class RepositoryView:
 
     def _update_model(self, model: Path) -> None:
         shown = self.directory / model.name
-        entries = [path for path in model.iterdir() if path.name[0] != "."]
+        entries = [path for path in model.iterdir() if path.name[0] != "." and self._is_known(model, path)]
         if special := next(filter(None, (_special_file(path) for path in entries if not _is_version(path.name))), None):
             self._note(model.name, "", f"{special} is no regular file: remove it")
             shutil.rmtree(shown, ignore_errors=True)
@@ -108,6 +112,14 @@ class RepositoryView:
             (shown / name).unlink()
         for name in wanted - present:
             (shown / name).symlink_to(model / name)
+
+    def _is_known(self, model: Path, path: Path) -> bool:
+        """Whether a name is a version's or no number; what is neither, Triton may take for a version or die of."""
+        if _is_version(path.name) or not _NUMBER_TO_TRITON.match(path.name) or not path.is_dir():
+            return True
+        if (model.name, path.name) not in self._left_out:
+            self._note(model.name, path.name, f"{path} has no version's name: rename it to a whole number")
+        return False
 
     def _is_wanted(self, model: Path, version: Path) -> bool:
         known = self._left_out.get((model.name, version.name))
@@ -135,7 +147,7 @@ class RepositoryView:
 
 
 def _is_version(name: str) -> bool:
-    return name.isdecimal()
+    return _VERSION.fullmatch(name) is not None
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -169,6 +169,39 @@ def test_an_instance_that_crashes_while_it_is_loaded(repository: Path) -> None:
         assert ask(triton) == 2.0
 
 
+def test_tritonserver_ends_while_it_unloads_what_was_loaded_beside_a_damaged_version(repository: Path) -> None:
+    """As 2.51 does now and then; here another model ends it, once, when the damaged version has been told."""
+    publish(repository, 1)
+    publish(repository, 2, cut)
+    ended = repository.parent / "ended"
+    (repository / "ender/1").mkdir(parents=True)
+    (repository / "ender/config.pbtxt").write_text(PYTHON)
+    (repository / "ender/1/model.py").write_text(
+        "import os, pathlib, signal, time\n\nclass TritonPythonModel:\n    def initialize(self, arguments):\n"
+        f"        mark = pathlib.Path({str(ended)!r})\n"
+        "        if not mark.exists():\n            time.sleep(5)\n            mark.touch()\n"
+        "            os.kill(os.getppid(), signal.SIGSEGV)\n"
+    )
+    with running_triton(repository) as triton:
+        assert ended.exists()
+        assert [ask(triton, version) for version in ("", "1", "2")] == [1.0, 1.0, None]
+        assert "tritonserver is started again without what could not be loaded" in triton.log()
+
+
+# Triton reads the first four as 5, 6 and 7, and ends of the last: it is more than 64 bits hold.
+@pytest.mark.parametrize("name", ["5.bad", "+6", " 6", "7a", "99999999999999999999"])
+def test_a_name_that_is_no_versions(repository: Path, name: str) -> None:
+    publish(repository, 1)
+    publish(repository, 8)
+    (repository / "plus/8").rename(repository / "plus" / name)
+    with running_triton(repository, poll_seconds=1) as triton:
+        assert ask(triton) == 1.0
+        said = f"{repository / 'plus' / name} has no version's name: rename it to a whole number"
+        assert triton.log().count(said) == 1
+        (repository / "plus" / name).rename(repository / "plus/2")
+        wait_for_answer(triton, 8.0)
+
+
 def test_nothing_is_served_without_a_version_that_can_be_loaded(repository: Path) -> None:
     publish(repository, 1, cut)
     publish(repository, 2, fifo)
