@@ -34,19 +34,21 @@ def join_rows(tensors: Sequence[Array]) -> Array:
     return tensors[0] if len(tensors) == 1 else np.concatenate(tensors)
 
 
-def refusal_of_empty_rows(shapes: Mapping[str, Shape]) -> ValueError | None:
-    """The error for a request whose ragged inputs have rows with nothing in them, if any has.
+def refused_for_empty_rows(ragged: Mapping[str, Sequence[Array]]) -> dict[int, ValueError]:
+    """The errors of requests whose ragged inputs have rows with nothing in them, by the request's place.
 
     NVIDIA's collector stops filling the batch at such an input, so that graphs may be written to answer neither these
     rows nor any behind them. Answered alone it is the error of its own request.
 
     Args:
-        shapes: of the request's ragged inputs by name, batch dimension first.
+        ragged: each ragged input's tensors, one a request, batch dimension first.
     """
-    for name, shape in shapes.items():
-        if shape and shape[0] > 0 and element_count(shape) == 0:
-            return ValueError(f"input '{name}' has shape {list(shape)}: a row must have at least one element")
-    return None
+    return {
+        at: ValueError(f"input '{name}' has shape {list(tensor.shape)}: a row must have at least one element")
+        for name, tensors in ragged.items()
+        for at, tensor in enumerate(tensors)
+        if tensor.size == 0 and tensor.shape[0]
+    }
 
 
 def decode_text(tensor: Array) -> Array:

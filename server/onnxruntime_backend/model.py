@@ -16,7 +16,7 @@ from server.onnxruntime_backend.batching import (
     decode_text,
     join_ragged,
     join_rows,
-    refusal_of_empty_rows,
+    refused_for_empty_rows,
     scatter,
     split_rows,
 )
@@ -89,45 +89,37 @@ class TritonPythonModel:
                 GPU is lost, say). Only so does Triton count failures: what is answered with
                 an error it counts as a success.
         """
-        answers: list[Any] = self._refusals(requests)
-        good = [request for request, refusal in zip(requests, answers, strict=True) if refusal is None]
-        batches = [good] if self._config.batching and good else [[request] for request in good]
-        rest = iter([answer for batch in batches for answer in self._answer_all(batch)])
-        answers = [next(rest) if answer is None else answer for answer in answers]
+        batches = [requests] if self._config.batching else [[request] for request in requests]
+        answers = [answer for batch in batches for answer in self._answer_all(batch)]
         failures = [answer for answer in answers if isinstance(answer, Exception)]
         if len(failures) == len(answers) and len(set(map(str, failures))) == 1 and not _is_invalid(failures[0]):
             raise pb_utils.TritonModelException(str(failures[0]))
         return [_error_response(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
-    def _refusals(self, requests: list[Any]) -> list[ValueError | None]:
-        """The error of each request that must not join a batch; from shapes alone, before anything is read."""
-        if not self._ragged:
-            return [None] * len(requests)
-        return [
-            refusal_of_empty_rows(
-                {tensor.name(): tuple(tensor.shape()) for tensor in request.inputs() if tensor.name() in self._ragged}
-            )
-            for request in requests
-        ]
-
     def _answer_all(self, requests: list[Any]) -> list[Any]:
         """Answer in one run of the graph; if that fails, in two halves.
 
-        So a request that the graph can't answer gets the error alone, after few runs.
+        So a request that the graph can't answer gets the error alone, after few runs. One that must not
+        join the others is refused before any.
 
         Returns:
             A response, or the exception, for each request.
         """
         try:
-            return self._answer(requests)
+            given = self._read(requests)
+            refused = refused_for_empty_rows({name: given[name] for name in self._ragged})
+            if refused:
+                good = [request for at, request in enumerate(requests) if at not in refused]
+                rest = iter(self._answer_all(good) if good else [])
+                return [refused[at] if at in refused else next(rest) for at in range(len(requests))]
+            return self._answer(requests, given)
         except Exception as error:  # whatever it is: it must reach its client, and no other
             if len(requests) == 1:
                 return [error]
             middle = len(requests) // 2
             return self._answer_all(requests[:middle]) + self._answer_all(requests[middle:])
 
-    def _answer(self, requests: list[Any]) -> list[Any]:
-        given = self._read(requests)
+    def _answer(self, requests: list[Any], given: dict[str, list[Array]]) -> list[Any]:
         shapes = {name: [part.shape for part in parts] for name, parts in given.items()}
         outputs = self._empty_outputs(shapes) or self._run(
             self._output_names, self._feed(given, shapes), self._run_options

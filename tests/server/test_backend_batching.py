@@ -9,7 +9,7 @@ from server.onnxruntime_backend.batching import (
     element_count,
     join_ragged,
     join_rows,
-    refusal_of_empty_rows,
+    refused_for_empty_rows,
     scatter,
     split_rows,
 )
@@ -102,12 +102,14 @@ def test_text() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 0), (64, 0), (2, 3, 0), (1, 0, 4)])
 def test_rows_with_nothing_in_them_are_refused(shape: tuple[int, ...]) -> None:
-    refusal = refusal_of_empty_rows({"good": (1, 2), "ids": shape})
-    assert isinstance(refusal, ValueError)
-    assert str(refusal) == f"input 'ids' has shape {list(shape)}: a row must have at least one element"
+    good, bad = np.ones((2, 3)), np.ones(shape)
+    refused = refused_for_empty_rows({"good": [good, good, good], "ids": [good, bad, good]})
+    assert {at: str(error) for at, error in refused.items()} == {
+        1: f"input 'ids' has shape {list(shape)}: a row must have at least one element"
+    }
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (0, 5), (0, 0), (3,), (0,), ()])
+@pytest.mark.parametrize("shape", [(1, 1), (0, 5), (0, 0), (3,), (0,)])
 def test_other_shapes_are_not(shape: tuple[int, ...]) -> None:
-    assert refusal_of_empty_rows({"ids": shape}) is None
-    assert refusal_of_empty_rows({}) is None
+    assert refused_for_empty_rows({"ids": [np.ones(shape)]}) == {}
+    assert refused_for_empty_rows({}) == {}
