@@ -181,8 +181,10 @@ def _leave_out_what_failed(run: _Run, rows: list[VersionState]) -> bool:
     ready = {(row.model, row.version) for row in rows if row.is_ready}
     failed = failed_models(run.log.fresh_lines())
     for (model, version), reason in failed.items():
-        # One that is ready was damaged in place: what Triton has in memory answers on.
-        if run.view.is_shown(model, version) and (model, version) not in ready:
+        if not run.view.is_shown(model, version):
+            continue
+        # One that is ready was damaged in place. If it is all there is, what Triton has in memory answers on.
+        if (model, version) not in ready or run.view.shown_versions(model) != [version]:
             run.view.leave_out(model, version, reason)
     for model, version in ready - failed.keys():
         run.view.loaded(model, version)

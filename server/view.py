@@ -89,6 +89,10 @@ class RepositoryView:
         """Whether Triton sees a version now."""
         return (self.directory / model / version).is_symlink()
 
+    def shown_versions(self, model: str) -> list[str]:
+        """The versions of a model that Triton sees now."""
+        return [path.name for path in (self.directory / model).glob("*") if _is_version(path.name)]
+
     def reasons(self) -> dict[tuple[str, str], str]:
         """Why each version that is left out is, by model and version."""
         return {key: entry.reason for key, entry in self._left_out.items()}

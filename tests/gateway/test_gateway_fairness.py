@@ -79,6 +79,7 @@ def test_what_nobody_waits_for_is_left_out(loop: asyncio.AbstractEventLoop) -> N
     line = Line()
     gone, _ = waiting(loop, line, 5, 3)
     gone.answer.cancel()
+    assert not line.is_empty()
     assert taken(line, 8) == {3: (0, 3)}
     assert line.is_empty()
 

@@ -240,6 +240,24 @@ def test_damages_while_it_runs(repository: Path) -> None:
         assert triton.launcher.poll() is None
 
 
+def test_a_version_that_is_damaged_in_place_holds_no_newer_one_up(repository: Path) -> None:
+    publish(repository, 1)
+    # Of a version that is tried again and again Triton keeps something, for which its stop waits.
+    with running_triton(repository, poll_seconds=1, stops_cleanly=False) as triton:
+        cut(repository / "plus/1/model.onnx")
+        triton.wait_for("failed to load 'plus' version 1", 30)
+        assert ask(triton) == 1.0
+        publish(repository, 2)
+        wait_for_answer(triton, 2.0)
+        publish(repository, 3, cut)
+        triton.wait_for("warning: Model plus version 3 could not be loaded", 30)
+        assert ask(triton) == 2.0
+        publish(repository, 4)
+        wait_for_answer(triton, 4.0)
+        cut(repository / "plus/4/model.onnx")
+        wait_for_answer(triton, 2.0)
+
+
 def test_the_repository_is_gone_for_seconds(repository: Path) -> None:
     publish(repository, 1)
     with running_triton(repository, poll_seconds=1) as triton:
