@@ -32,7 +32,7 @@ python: ## no Python from 3.11 to 3.13 here? Let uv download one into build/pyth
 
 test: $(SERVING) $(DEVELOPMENT) ## run all tests, on the real tritonserver
 	@.venv/bin/python -m server install
-	.venv-dev/bin/python -m pytest
+	.venv-dev/bin/python -m pytest --numprocesses=2 --dist=loadfile
 
 # The backend alone, with each Python that is here: their environments are made on first use, and stay.
 test-pythons: $(SERVING) $(DEVELOPMENT) ## test the backend with those of Python 3.11, 3.12 and 3.13 that are here too

@@ -23,9 +23,9 @@ def test_a_third_triton_and_one_that_stands_still(repository: Path, tmp_path: Pa
     hosts = tmp_path / "hosts"
     program = ("-c", WITH_A_NAME.format(name=NAME, hosts=str(hosts)))
     with (
-        running_triton(repository) as first,
-        running_triton(repository, f"--host={HOSTS[1]}", f"--grpc-port={first.grpc_port}") as second,
-        running_triton(repository, f"--host={HOSTS[2]}", f"--grpc-port={first.grpc_port}") as third,
+        running_triton(repository, "--metrics") as first,
+        running_triton(repository, f"--host={HOSTS[1]}", f"--grpc-port={first.grpc_port}", "--metrics") as second,
+        running_triton(repository, f"--host={HOSTS[2]}", f"--grpc-port={first.grpc_port}", "--metrics") as third,
     ):
         has(hosts, *HOSTS[:2])
         address = f"{NAME}:{first.grpc_port}"

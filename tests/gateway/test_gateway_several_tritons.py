@@ -161,7 +161,7 @@ def test_one_of_two_real_tritons_stands_still(repository: Path) -> None:
     """SIGSTOP: its connection stays open, and it answers nothing."""
     with (
         running_triton(repository) as well,
-        running_triton(repository) as still,
+        running_triton(repository, "--metrics") as still,
         running_gateway(repository, f"{well.grpc_url},{still.grpc_url}", "--request-timeout=3") as gateway,
     ):
         gateway.wait_until_ready()
@@ -208,11 +208,11 @@ def has(hosts: Path, *addresses: str) -> None:
 def test_real_tritons_join_and_leave_a_name(repository: Path, tmp_path: Path) -> None:
     hosts = tmp_path / "hosts"
     program = ("-c", WITH_A_NAME.format(name=NAME, hosts=str(hosts)))
-    with running_triton(repository) as first:
+    with running_triton(repository, "--metrics") as first:
         port = first.grpc_port
         has(hosts, "127.0.0.1")
         with (
-            running_triton(repository, "--host=127.0.0.2", f"--grpc-port={port}") as second,
+            running_triton(repository, "--host=127.0.0.2", f"--grpc-port={port}", "--metrics") as second,
             running_gateway(repository, f"{NAME}:{port}", program=program) as gateway,
         ):
             gateway.wait_until_ready()

@@ -8,6 +8,7 @@ from tests.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.load import running_load
 from tests.gateway.small_model import publish, withdraw
 from tests.gateway.test_gateway_several_tritons import ready_all_the_time
+from tests.plain_triton import plain_triton
 from tests.triton_process import running_triton
 
 
@@ -99,11 +100,20 @@ def test_the_newest_version_is_removed_file_by_file(repository: Path) -> None:
 
 
 def test_the_repository_is_gone_for_seconds(repository: Path, tmp_path: Path) -> None:
-    """Triton unloads all of it at a poll, which is 503 until the next one that succeeds, and never 500."""
-    with (
-        running_triton(repository, poll_seconds=1, stops_cleanly=False) as triton,
-        running_gateway(repository, triton.grpc_url) as gateway,
-    ):
+    with running_triton(repository, poll_seconds=1) as triton, running_gateway(repository, triton.grpc_url) as gateway:
+        gateway.wait_until_ready()
+        with running_load(gateway) as load:
+            repository.rename(tmp_path / "away")
+            time.sleep(4)
+            assert gateway.readiness() == 200
+            (tmp_path / "away").rename(repository)
+            load.wait_for(50)
+        assert set(load.statuses) == {200}
+
+
+def test_triton_unloads_a_repository_that_is_gone_for_seconds(repository: Path, tmp_path: Path) -> None:
+    """Without our launcher it does, at a poll: that is 503 until the next one that succeeds, and never 500."""
+    with plain_triton(repository) as triton, running_gateway(repository, triton.url) as gateway:
         gateway.wait_until_ready()
         with running_load(gateway) as load:
             repository.rename(tmp_path / "away")
