@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import BinaryIO, Final, Literal
 
 from benchmarks.command import ROOT, BenchmarkError
 from server.readiness import ask, is_ready
@@ -63,13 +63,18 @@ def running(
             deadline = time.monotonic() + _START_SECONDS
             while not ready():
                 if process.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    said = log.read().decode(errors="replace").strip()[-1000:]
-                    raise BenchmarkError(f"{name} did not start; its last words: {said or 'none'}")
+                    raise BenchmarkError(f"{name} did not start")
                 time.sleep(0.1)
             yield Server(process.pid, url)
+        except BenchmarkError as error:
+            raise BenchmarkError(f"{error}; the last words of {name}: {_last_words(log)}") from None
         finally:
             _stop(process)
+
+
+def _last_words(log: BinaryIO) -> str:
+    log.seek(0)
+    return log.read().decode(errors="replace").strip()[-1000:] or "none"
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -39,8 +39,11 @@ class Exchange:
 
     def server_timing(self) -> str:
         """The Server-Timing header: milliseconds of each stage."""
-        stages = (("tokenization", self.tokenization), ("triton", self.triton), ("total", self.seconds))
-        return ", ".join(f"{name};dur={seconds * 1e3:.2f}" for name, seconds in stages if seconds is not None)
+        total = f"total;dur={self.seconds * 1e3:.2f}"
+        if self.tokenization is None:
+            return total
+        tokenization = f"tokenization;dur={self.tokenization * 1e3:.2f}, "
+        return tokenization + (total if self.triton is None else f"triton;dur={self.triton * 1e3:.2f}, {total}")
 
     def known(self) -> dict[str, str | int]:
         """What is known, for a log line or a span; no text."""

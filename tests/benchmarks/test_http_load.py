@@ -132,7 +132,7 @@ def test_a_program_that_does_not_start_says_its_last_words() -> None:
     (port,) = free_ports(1)
     command = [sys.executable, "-c", "raise SystemExit('no model here')"]
     with (
-        pytest.raises(BenchmarkError, match="the peer did not start; its last words: no model here"),
+        pytest.raises(BenchmarkError, match="the peer did not start; the last words of the peer: no model here"),
         running("the peer", command, f"{HOST}:{port}", answers(port, "/health")),
     ):
         pass
