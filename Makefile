@@ -52,7 +52,7 @@ test-clients: $(SERVING) $(DEVELOPMENT) ## test with the clients of Hugging Face
 
 # One of them alone: make drills DRILLS=tests/gateway/test_drill_overload.py
 DRILLS ?= tests/gateway tests/integration
-drills: $(SERVING) $(DEVELOPMENT) ## the long drills, half an hour: hostile clients, overload, failures, restarts
+drills: $(SERVING) $(DEVELOPMENT) ## the long drills, more than an hour: hostile clients, overload, failures, restarts
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m drill -s --timeout=1800 $(DRILLS)
 
