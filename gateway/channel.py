@@ -17,7 +17,7 @@ _OPTIONS: Final = (
     # gRPC's own back-off reaches two minutes, and a restarted Triton would wait for it.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 300),
     # Triton is a neighbour; a proxy set for the way out must not get in between.
     ("grpc.enable_http_proxy", 0),
 )
