@@ -150,7 +150,13 @@ class Catalogue:
     async def _ask(self) -> Served:
         index = await self._triton.index(LOOK_TIMEOUT)
         found = await asyncio.gather(*map(self._read, index.ready))
-        self._reader.keep_only(index.ready)
+        others = await self._reader.not_served(index.ready)
+        damaged = [
+            Unusable(row, damage.kind, str(damage))
+            for row, damage in zip(others, await asyncio.gather(*map(self._reader.damage, others)), strict=True)
+            if damage is not None
+        ]
+        self._reader.keep_only([*index.ready, *others])
         usable: dict[str, list[Version]] = {}
         for version in found:
             if isinstance(version, Version):
@@ -159,7 +165,7 @@ class Catalogue:
             models={
                 model: tuple(sorted(versions, key=_number, reverse=True)) for model, versions in sorted(usable.items())
             },
-            unusable=tuple(version for version in found if isinstance(version, Unusable)),
+            unusable=(*(version for version in found if isinstance(version, Unusable)), *damaged),
             down=index.down,
         )
 

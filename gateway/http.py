@@ -20,6 +20,8 @@ from gateway.transport import Transport
 
 HEAD_SECONDS: Final = 5.0
 """From the connection, or the head's first byte on a connection in use, to the head's end."""
+HALF_CLOSED_SECONDS: Final = 0.5
+"""What is asked on a connection whose client sends no more is answered within this time, or not at all."""
 _UNFINISHED: Final = 10
 """A client whose request is on its way should hurry more than one that has nothing to ask."""
 _BESIDE_A_FIELD: Final = len(b": \r\n")
@@ -80,6 +82,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether nothing is read any more: what came was malformed."""
         self._refusal: Problem | None = None
         """Of a malformed head, while requests before it are being answered."""
+        self._ended = False
+        """Whether the client sends no more."""
         self._since = self.loop.time()
         """When the client began to be waited for."""
 
@@ -100,6 +104,15 @@ class HttpProtocol(HttpToolsProtocol):
             self._connection.hung_up()
         # It knows this by a method, and the collector looks for such circles seldom.
         self._connection.is_read = _is_over
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more. It may still read (RFC 9112, 9.6), or have hung up, which looks the same."""
+        self.transport.flush()
+        if self._in_body or self._is_idle() or self.transport.is_closing():
+            return False
+        self._ended = True
+        self.loop.call_later(HALF_CLOSED_SECONDS, self.transport.abort)
+        return True
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
@@ -187,6 +200,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if last and self._refusal is not None:
             self._send_refusal(self._refusal)
+        elif last and self._ended:
+            self.transport.close()
 
     def waited(self) -> float | None:
         """See `Connections`: what is unfinished counts several times what is idle, what only lingers most."""
@@ -215,7 +230,8 @@ class HttpProtocol(HttpToolsProtocol):
                 return
             except httptools.HttpParserUpgrade as offer:
                 data = memoryview(data)[offer.args[0] :]
-                self._parse_without_offer()
+            # Not while the offer is handled: what goes wrong would be said to come of it.
+            self._parse_without_offer()
 
     def _parse_without_offer(self) -> None:
         method = self.parser.get_method()

@@ -1,6 +1,7 @@
 """From texts to probabilities: find the version, tokenize, ask Triton."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -15,8 +16,10 @@ from gateway.failures import TritonError
 from gateway.metrics import Metrics
 from gateway.problems import FieldError
 from gateway.query import Query
-from gateway.tokenization import Tokens
+from gateway.tokenization import TokenizerError, Tokens
 from gateway.versions import Version
+
+logger = logging.getLogger("gateway")
 
 _INLINE_CHARACTERS: Final = 500
 """Tokenizing these takes 0.3 ms, little more than handing them to a thread and back."""
@@ -79,7 +82,13 @@ class Inference:
         _check_profile(version, query)
         exchange.version = name = version.model, version.version
         began = time.perf_counter()
-        tokens = await self._tokenize(version, query.texts)
+        try:
+            tokens = await self._tokenize(version, query.texts)
+        except TokenizerError as error:
+            logger.error("model %s version %s: %s", version.model, version.version, error)
+            raise problems.unavailable(
+                f"The tokenizer of {version.model} version {version.version} can't read one of these texts."
+            ) from None
         exchange.tokenization = time.perf_counter() - began
         exchange.texts = len(tokens)
         lengths = [len(row.ids) for row in tokens]

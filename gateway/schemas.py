@@ -34,7 +34,7 @@ class EmotionsRequest(BaseModel):
         allow_inf_nan=False,
         description="one threshold for all six emotions, in place of a profile's",
     )
-    truncate: bool = Field(
+    truncate: bool | None = Field(
         True,
         description="cut a text that is longer than the model takes; false makes it an error",
     )
@@ -56,7 +56,7 @@ class EmotionsRequest(BaseModel):
             model=self.model,
             version=self.version,
             profile=self.profile,
-            truncate=self.truncate,
+            truncate=self.truncate is not False,
         )
 
 

@@ -41,6 +41,10 @@ class Transport(asyncio.Transport):
             self._loop.call_soon(self._send)
         self._waiting.append(data)
 
+    def flush(self) -> None:
+        """Send what is written now, not at the end of this turn."""
+        self._send()
+
     def close(self) -> None:
         """Send what is written, and end; slowly, if the client is still sending."""
         if self._is_unread():

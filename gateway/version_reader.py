@@ -6,11 +6,13 @@ away or copies over one does it file by file, and Triton serves it until its nex
 """
 
 import asyncio
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from contract.version_directory import GPU_GRAPH, INPUT_IDS, PROBABILITIES
 from gateway.replica import ModelVersion
 from gateway.threads import in_thread
 from gateway.triton import ModelLimits
@@ -30,6 +32,10 @@ _PATIENCE: Final = 5.0
 _DOUBT_SECONDS: Final = 1.0
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
+
+_ANY: Final = ModelLimits(1, (INPUT_IDS,), (PROBABILITIES,), GPU_GRAPH)
+"""What a version that can be used would have."""
+_VERSION: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 Wrong = tuple[str, str]
 """Of an `UnusableVersionError`: kind and sentence."""
@@ -64,6 +70,7 @@ class VersionReader:
 
     def __init__(self, repository: Path) -> None:
         self._repository = repository
+        self._listing: asyncio.Future[list[ModelVersion]] | None = None
         self._known: dict[ModelVersion, _Known] = {}
 
     async def read(self, served: ModelVersion, limits: ModelLimits) -> Version:
@@ -89,6 +96,26 @@ class VersionReader:
             return Version(served, known.contents.card, known.contents.tokenizer, limits.max_batch_size)
         raise UnusableVersionError(*(known.wrong or ("check", "it is still being checked")))
 
+    async def not_served(self, ready: Collection[ModelVersion]) -> list[ModelVersion]:
+        """Versions in the repository that Triton should serve and does not: all that are newer than the oldest it
+        serves of their model, which a model that it does not serve at all has none of."""
+        if self._listing is None:
+            repository = self._repository
+            self._listing = in_thread(lambda: _newer(repository, ready))
+        await asyncio.wait({self._listing}, timeout=_PATIENCE)
+        if not self._listing.done():
+            return []
+        listing, self._listing = self._listing, None
+        return listing.result()
+
+    async def damage(self, version: ModelVersion) -> UnusableVersionError | None:
+        """What is wrong with the directory of a version that is not served, as far as can be told from outside."""
+        try:
+            await self.read(version, _ANY)
+        except UnusableVersionError as error:
+            return None if error.kind == "check" else error
+        return None
+
     def keep_only(self, served: Collection[ModelVersion]) -> None:
         """Forget the versions that are no longer served; a tokenizer takes tens of MB."""
         self._known = {row: known for row, known in self._known.items() if row in served or known.look is not None}
@@ -108,6 +135,22 @@ class VersionReader:
         elif look.stamp and known.doubted_at is None:
             # Not if the whole directory is gone: what has been read of it is still right.
             known.doubted_at = now
+
+
+def _newer(repository: Path, served: Collection[ModelVersion]) -> list[ModelVersion]:
+    oldest: dict[str, int] = {}
+    for row in served:
+        oldest[row.model] = min(oldest.get(row.model, int(row.version)), int(row.version))
+    found = []
+    try:
+        for model in sorted(repository.iterdir()):
+            names = [path.name for path in model.iterdir() if path.is_dir()] if model.is_dir() else []
+            numbers = sorted(int(name) for name in names if _VERSION.fullmatch(name))
+            newer = [number for number in numbers if number > oldest.get(model.name, 0)]
+            found += [ModelVersion(model.name, str(number)) for number in newer]
+    except OSError:
+        return []  # gone for a moment: what is served goes on being served
+    return [row for row in found if row not in served]
 
 
 def _look(directory: Path, graph: str, last: Stamp | None) -> _Look:

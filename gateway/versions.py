@@ -116,6 +116,10 @@ def read_contents(directory: Path, graph: str) -> Contents:
         raise UnusableVersionError("card", f"{directory / CARD} has no profile {DEFAULT_PROFILE}")
     if not isinstance(vocabulary, int):
         raise UnusableVersionError("card", f"{directory / CARD} does not say the graph's vocabulary")
+    if other := [name for name in ("pad_id", "unk_id", "max_length") if not _fits(card, name)]:
+        raise UnusableVersionError(
+            "card", f"{directory / CARD} says another {other[0]} than its own architecture of the graph"
+        )
     found = cpu_damage(directory, card) + (gpu_damage(directory, card) if graph == GPU_GRAPH else [])
     if found:
         raise UnusableVersionError(_KINDS.get(found[0].file, "file"), "; ".join(each.sentence for each in found))
@@ -125,6 +129,11 @@ def read_contents(directory: Path, graph: str) -> Contents:
         return Contents(card, TextTokenizer(directory / TOKENIZER, card.max_length))
     except TokenizerError as error:
         raise UnusableVersionError("tokenizer", str(error)) from error
+
+
+def _fits(card: Card, name: str) -> bool:
+    of_card, of_graph = getattr(card, name), card.architecture.get(name)
+    return bool(of_graph is None or of_card == of_graph or (name == "max_length" and of_card < of_graph))
 
 
 def without_surprises(read: Callable[[], Contents]) -> Contents:

@@ -31,11 +31,22 @@ def backend_directory(environment: TritonEnvironment) -> Iterator[Path]:
         A directory for tritonserver's `--backend-directory`.
     """
     remove_leftovers()
-    directory = Path(tempfile.mkdtemp(prefix=PREFIX))
+    if not tempfile.gettempdir().isascii():
+        raise TritonEnvironmentError(
+            f"Triton's stubs can't be started from {tempfile.gettempdir()}: set TMPDIR to a directory whose path has "
+            f"Latin letters alone."
+        )
+    try:
+        directory = Path(tempfile.mkdtemp(prefix=PREFIX))
+    except OSError as error:
+        raise _no_room(Path(tempfile.gettempdir()), error) from None
     lock = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _lay_out(environment, directory)
+        try:
+            _lay_out(environment, directory)
+        except OSError as error:  # shutil.Error is one
+            raise _no_room(directory.parent, error) from None
         yield directory
     finally:
         _remove(directory)
@@ -45,6 +56,13 @@ def backend_directory(environment: TritonEnvironment) -> Iterator[Path]:
 def shared_memory_prefix(directory: Path) -> str:
     """Prefix of the shared-memory regions of the run with this backend directory."""
     return f"{directory.name}-"
+
+
+def _no_room(place: Path, error: OSError) -> TritonEnvironmentError:
+    return TritonEnvironmentError(
+        f"Triton's backends can't be laid out in {place} ({error.strerror or error}): make room there, or set "
+        f"TMPDIR to a directory that this user can write to."
+    )
 
 
 def _lay_out(environment: TritonEnvironment, directory: Path) -> None:

@@ -57,7 +57,7 @@ def command_line(options: ServerOptions, environment: TritonEnvironment, backend
         # A version that can't be loaded must not keep the others from being served.
         "--exit-on-error=false",
         *_http("http", options.http, options.host, options.http_port),
-        f"--grpc-address={options.host}",
+        f"--grpc-address={f'[{options.host}]' if ':' in options.host else options.host}",
         f"--grpc-port={options.grpc_port}",
         f"--grpc-infer-allocation-pool-size={_KEPT_REQUESTS}",
         *_http("metrics", options.metrics, options.host, options.metrics_port),

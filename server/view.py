@@ -104,12 +104,17 @@ class RepositoryView:
             self._note(model.name, "", f"{special} is no regular file: remove it")
             shutil.rmtree(shown, ignore_errors=True)
             return
-        self._left_out.pop((model.name, ""), None)
+        # Triton gives up a whole model in which an entry leads nowhere.
+        lost = [path for path in entries if not _is_version(path.name) and not path.exists()]
+        if lost:
+            self._note(model.name, "", f"{lost[0]} leads nowhere: remove it")
+        else:
+            self._left_out.pop((model.name, ""), None)
         versions = {path.name for path in entries if _is_version(path.name) and self._is_wanted(model, path)}
         if not versions:
             shutil.rmtree(shown, ignore_errors=True)
             return
-        wanted = versions | {path.name for path in entries if not _is_version(path.name)}
+        wanted = versions | {path.name for path in entries if not _is_version(path.name) and path not in lost}
         shown.mkdir(exist_ok=True)
         present = set(os.listdir(shown))
         for name in present - wanted:
@@ -128,6 +133,9 @@ class RepositoryView:
     def _is_wanted(self, model: Path, version: Path) -> bool:
         known = self._left_out.get((model.name, version.name))
         if known and self._clock() < known.again_at and _state(model, version) == known.state:
+            return False
+        if not version.exists():
+            self._note(model.name, version.name, f"{version} leads nowhere: remove it")
             return False
         if special := _special_file(version):
             self._note(model.name, version.name, f"{special} is no regular file: remove it")

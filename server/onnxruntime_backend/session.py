@@ -63,13 +63,13 @@ def open_session(
             raise ConfigurationError(_no_gpu("onnxruntime in its environment is the CPU's"))
     try:
         session = onnxruntime.InferenceSession(
-            str(path), session_options(config, gpu=kind == "GPU"), providers=providers
+            readable(path), session_options(config, gpu=kind == "GPU"), providers=providers
         )
     except Exception as error:
         if any(text in str(error) for text in _GPU_FAILURES):
             raise ConfigurationError(_no_gpu(f"CUDA says: {error}")) from error
         raise ConfigurationError(
-            f"model file {path} can't be loaded: it is damaged (cut short?), or not an ONNX "
+            f"model file {readable(path)} can't be loaded: it is damaged (cut short?), or not an ONNX "
             f"model for this ONNX Runtime {onnxruntime.__version__}; copy or export it again "
             f"({error})"
         ) from error
@@ -77,6 +77,11 @@ def open_session(
         # ONNX Runtime only warns, and would answer 100 times slower.
         raise ConfigurationError(_no_gpu("ONNX Runtime could not start its CUDA provider"))
     return session
+
+
+def readable(path: Path | str) -> str:
+    """A path as text: the stub's Python takes file names for ASCII, and one with surrogates in it ends the stub."""
+    return str(path).encode(errors="surrogateescape").decode(errors="replace")
 
 
 def model_path(config: ModelConfiguration, version_directory: Path) -> Path:
@@ -87,7 +92,7 @@ def model_path(config: ModelConfiguration, version_directory: Path) -> Path:
     if not path.is_file():
         present = ", ".join(sorted(p.name for p in version_directory.iterdir())) or "nothing"
         raise ConfigurationError(
-            f"model file {path} is not there (beside it: {present}); put it there, or choose a "
+            f"model file {readable(path)} is not there (beside it: {readable(present)}); put it there, or choose a "
             f"configuration with another default_model_filename"
         )
     return path

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
 from contract.version_directory import CARD, CPU_GRAPH, TOKENIZER, sha256
 from tests.triton_process import ROOT
 
@@ -45,6 +48,17 @@ def _card(**changes: Any) -> Callable[[Path], object]:
     def do(version: Path) -> None:
         card = json.loads((version / CARD).read_text())
         (version / CARD).write_text(json.dumps(card | changes))
+
+    return do
+
+
+def _architecture(name: str, add: int) -> Callable[[Path], object]:
+    """A card that says something else of its graph than of itself."""
+
+    def do(version: Path) -> None:
+        card = json.loads((version / CARD).read_text())
+        card["architecture"][name] = card[name] + add
+        (version / CARD).write_text(json.dumps(card))
 
     return do
 
@@ -127,6 +141,9 @@ DAMAGES: dict[str, Damage] = {
     "card-without-vocabulary": Damage("card", "does not say the graph's vocabulary", _card(architecture={})),
     "card-pad-id": Damage("tokenizer", "has no token 99999, which the card calls pad_id", _card(pad_id=99_999)),
     "card-unk-id": Damage("tokenizer", "has no token 99999, which the card calls unk_id", _card(unk_id=99_999)),
+    "card-other-pad-id": Damage("card", "says another pad_id", _architecture("pad_id", 1)),
+    "card-other-unk-id": Damage("card", "says another unk_id", _architecture("unk_id", 1)),
+    "card-longer-than-its-graph": Damage("card", "says another max_length", _architecture("max_length", -1)),
     "card-vocabulary": Damage("tokenizer", "another model's", _card(architecture={"vocabulary": 30_000})),
     "card-other-files": Damage("graph", "is not the file its card", _card(files={CPU_GRAPH: "0" * 64, TOKENIZER: "0"})),
     "graph-cut": Damage("graph", "is not the file its card describes", _cut(CPU_GRAPH)),
@@ -158,3 +175,12 @@ def _nested() -> dict[str, Any]:
     for _ in range(200):
         normalizer = {"type": "Sequence", "normalizers": [normalizer]}
     return normalizer
+
+
+def unusable_metric(client: httpx.Client) -> dict[tuple[str, str, str], float]:
+    return {
+        (sample.labels["model"], sample.labels["version"], sample.labels["reason"]): sample.value
+        for family in text_string_to_metric_families(client.get("/metrics").text)
+        for sample in family.samples
+        if sample.name == "emotion_version_unusable"
+    }

@@ -111,6 +111,7 @@ def test_a_long_text_is_cut(client: httpx.Client) -> None:
     (result,) = ask(client, text=text)["results"]
     assert (result["tokens"], result["truncated"]) == (MAX_LENGTH, True)
     assert result["probabilities"] == pytest.approx(expected(text, 2), abs=1e-5)
+    assert ask(client, text="рад " * 300, truncate=None)["results"][0]["truncated"] is True
     short = ask(client, text="рад", truncate=False)["results"][0]
     assert (short["tokens"], short["truncated"]) == (3, False)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,16 @@ def test_a_connection_is_kept_as_long_as_is_set(shared_repository: Path, shared_
             began = time.monotonic()
             assert raw.rest() == b""
             assert time.monotonic() - began > 1.5
+
+
+@pytest.mark.parametrize("offer", [(), ("connection: upgrade", "upgrade: h2c")])
+def test_a_client_that_sends_no_more_is_answered(gateway: GatewayProcess, offer: tuple[str, ...]) -> None:
+    """As `nc -N` does it: it has closed its sending end."""
+    with connected(gateway) as raw:
+        raw.send(b"".join(post(b'{"text": "a"}', *offer)) * 3)
+        raw.connection.shutdown(socket.SHUT_WR)
+        assert [raw.answer().status for _ in range(3)] == [200, 200, 200]
+        assert raw.rest() == b""
 
 
 def test_a_connection_can_be_used_again_after_a_pause(gateway: GatewayProcess) -> None:

@@ -10,13 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.replica import ModelVersion
 from gateway.triton import ModelLimits
 from gateway.version_reader import VersionReader
 from gateway.versions import UnusableVersionError, Version
-from tests.gateway.damages import DAMAGES
+from tests.gateway.damages import DAMAGES, unusable_metric
 from tests.gateway.fake_triton import answer, running_fake_triton
 from tests.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.small_model import publish
@@ -39,15 +38,6 @@ def wait_until(client: httpx.Client, model: str, version: str, *, usable: bool) 
         assert time.monotonic() < deadline, left_out(client)
         time.sleep(0.1)
     return left_out(client).get((model, version), "")
-
-
-def unusable_metric(client: httpx.Client) -> dict[tuple[str, str, str], float]:
-    return {
-        (sample.labels["model"], sample.labels["version"], sample.labels["reason"]): sample.value
-        for family in text_string_to_metric_families(client.get("/metrics").text)
-        for sample in family.samples
-        if sample.name == "emotion_version_unusable"
-    }
 
 
 def emotions(client: httpx.Client, **fields: Any) -> httpx.Response:

@@ -53,6 +53,13 @@ def test_a_body_in_later_packets(gateway: GatewayProcess, offer: tuple[str, ...]
         assert raw.is_quiet()
 
 
+def test_a_head_that_is_too_large(gateway: GatewayProcess) -> None:
+    with connected(gateway) as raw:
+        head, body = post(b"{}", *H2C, f"x: {'a' * 70_000}")
+        raw.send(head + body)
+        problem(raw.answer(), 431)
+
+
 def test_a_head_in_many_packets(gateway: GatewayProcess) -> None:
     head, body = post(b'{"text": "\xd1\x80\xd0\xb0\xd0\xb4"}', *H2C)
     whole = head + body

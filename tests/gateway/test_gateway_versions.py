@@ -4,6 +4,7 @@ import shutil
 import time
 from pathlib import Path
 
+from tests.gateway.damages import unusable_metric
 from tests.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.load import running_load
 from tests.gateway.small_model import publish, withdraw
@@ -80,6 +81,15 @@ def test_a_version_that_does_not_load_changes_nothing(repository: Path, tmp_path
                 time.sleep(0.1)
             load.wait_for(50)
             assert gateway.readiness() == 200
+            # Triton tells nothing of it, and the gateway does.
+            with gateway.client() as client:
+                while not (unusable := client.get("/v1/models").json()["unusable"]):
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+                (left_out,) = unusable
+                assert (left_out["model"], left_out["version"]) == ("emotion_rubert", "2")
+                assert "model.cpu.onnx is not the file its card describes" in left_out["reason"]
+                assert unusable_metric(client) == {("emotion_rubert", "2", "graph"): 1.0}
         assert list(load.statuses) == [200]
         assert list(load.versions) == ["1"]
 

@@ -202,6 +202,27 @@ def test_a_name_that_is_no_versions(repository: Path, name: str) -> None:
         wait_for_answer(triton, 8.0)
 
 
+@pytest.mark.parametrize("name", ["2", "notes"])
+def test_a_link_that_leads_nowhere_keeps_nothing_from_being_served(repository: Path, name: str) -> None:
+    publish(repository, 1)
+    with running_triton(repository, poll_seconds=1) as triton:
+        (repository / "plus" / name).symlink_to("/nowhere")
+        triton.wait_for(f"{repository / 'plus' / name} leads nowhere: remove it", 30)
+        publish(repository, 3)
+        wait_for_answer(triton, 3.0)
+
+
+def test_names_that_are_not_ascii(repository: Path, tmp_path: Path) -> None:
+    models = tmp_path / "мои модели"
+    publish(repository, 1)
+    publish(repository, 2, cut)
+    (repository / "plus/1/заметки.txt").touch()
+    repository.rename(models)
+    with running_triton(models) as triton:
+        assert [ask(triton, version) for version in ("", "1", "2")] == [1.0, 1.0, None]
+        assert "warning: Model plus version 2 could not be loaded: model file " in triton.log()
+
+
 def test_nothing_is_served_without_a_version_that_can_be_loaded(repository: Path) -> None:
     publish(repository, 1, cut)
     publish(repository, 2, fifo)
