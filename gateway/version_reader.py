@@ -35,6 +35,8 @@ _LONGEST_PAUSE: Final = 60.0
 
 _ANY: Final = ModelLimits(1, (INPUT_IDS,), (PROBABILITIES,), GPU_GRAPH)
 """What a version that can be used would have."""
+_MOST_NOT_SERVED: Final = 4
+"""Of one model: each that is whole keeps a tokenizer in memory."""
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 Wrong = tuple[str, str]
@@ -97,8 +99,10 @@ class VersionReader:
         raise UnusableVersionError(*(known.wrong or ("check", "it is still being checked")))
 
     async def not_served(self, ready: Collection[ModelVersion]) -> list[ModelVersion]:
-        """Versions in the repository that Triton should serve and does not: all that are newer than the oldest it
-        serves of their model, which a model that it does not serve at all has none of."""
+        """Versions in the repository that Triton should serve and does not, the newest few of each model.
+
+        They are newer than the oldest that it serves; of a model that it does not serve at all any may be.
+        """
         if self._listing is None:
             repository = self._repository
             self._listing = in_thread(lambda: _newer(repository, ready))
@@ -147,10 +151,11 @@ def _newer(repository: Path, served: Collection[ModelVersion]) -> list[ModelVers
             names = [path.name for path in model.iterdir() if path.is_dir()] if model.is_dir() else []
             numbers = sorted(int(name) for name in names if _VERSION.fullmatch(name))
             newer = [number for number in numbers if number > oldest.get(model.name, 0)]
-            found += [ModelVersion(model.name, str(number)) for number in newer]
+            rows = [ModelVersion(model.name, str(number)) for number in newer]
+            found += [row for row in rows if row not in served][-_MOST_NOT_SERVED:]
     except OSError:
         return []  # gone for a moment: what is served goes on being served
-    return [row for row in found if row not in served]
+    return found
 
 
 def _look(directory: Path, graph: str, last: Stamp | None) -> _Look:
