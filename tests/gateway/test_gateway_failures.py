@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from gateway.failures import FAILURES
+from gateway.http import HALF_CLOSED_SECONDS
 from tests.gateway.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.small_model import publish
@@ -180,8 +181,8 @@ def test_a_client_that_hangs_up_cancels_nothing(patient: GatewayProcess, hanging
     hang_up(patient, hanging)
     with patient.client() as client:
         wait_for_in_flight(client, 1)
-        time.sleep(0.3)
-        # Its client is gone, the work is not.
+        time.sleep(HALF_CLOSED_SECONDS + 0.5)
+        # Its client is gone, and is not waited for any more; the work is not.
         assert in_flight(client) == 1
         hanging.freed.set()
         assert hanging.ended.wait(20)
