@@ -15,7 +15,7 @@ import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from server.arguments import command_line_parser, server_options
-from server.backends import backend_directory
+from server.backends import backend_directory, shared_memory_prefix
 from server.environment import read_environment
 from server.triton import variables
 from tests.triton_process import free_ports, triton_environment
@@ -91,6 +91,8 @@ def plain_triton(repository: Path, *flags: str, poll_seconds: int = 1) -> Iterat
         command = [
             str(environment.tritonserver),
             f"--backend-directory={backends}",
+            # So that what a killed one leaves in shared memory goes with its backends.
+            f"--backend-config=python,shm-region-prefix-name={shared_memory_prefix(backends)}",
             *(f"{flag}={value}" for flag, value in own.items()),
         ]
         # The one from PyPI sometimes dies (SIGSEGV) of loading a damaged version beside a whole one.
