@@ -38,19 +38,15 @@ class Transport(asyncio.Transport):
     def write(self, data: bytes) -> None:  # type: ignore[override]
         """See asyncio."""
         if not self._waiting:
-            self._loop.call_soon(self._send)
+            self._loop.call_soon(self.flush)
         self._waiting.append(data)
-
-    def flush(self) -> None:
-        """Send what is written now, not at the end of this turn."""
-        self._send()
 
     def close(self) -> None:
         """Send what is written, and end; slowly, if the client is still sending."""
         if self._is_unread():
             self.linger()
             return
-        self._send()
+        self.flush()
         self._transport.close()
 
     def linger(self) -> None:
@@ -62,7 +58,7 @@ class Transport(asyncio.Transport):
         """
         if self.is_closing():
             return
-        self._send()
+        self.flush()
         self._timer = self._loop.call_later(LINGER_SECONDS, self.abort)
         self._transport.resume_reading()
         self._transport.write_eof()
@@ -104,7 +100,8 @@ class Transport(asyncio.Transport):
         """See asyncio."""
         self._transport.resume_reading()
 
-    def _send(self) -> None:
+    def flush(self) -> None:
+        """Send what is written now, not at the end of this turn."""
         # To a client that is gone already nothing can be sent.
         if self._waiting and not self._transport.is_closing():
             self._transport.write(b"".join(self._waiting))

@@ -104,8 +104,10 @@ class RepositoryView:
             self._note(model.name, "", f"{special} is no regular file: remove it")
             shutil.rmtree(shown, ignore_errors=True)
             return
-        # Triton gives up a whole model in which an entry leads nowhere.
-        lost = [path for path in entries if not _is_version(path.name) and not path.exists()]
+        # Triton gives up a whole model in which an entry leads nowhere. It should, if that is a configuration:
+        # without one it would load the model anew.
+        others = [path for path in entries if not _is_version(path.name) and path.suffix != ".pbtxt"]
+        lost = [path for path in others if not path.exists()]
         if lost:
             self._note(model.name, "", f"{lost[0]} leads nowhere: remove it")
         else:
