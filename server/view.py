@@ -82,8 +82,12 @@ class RepositoryView:
         return any(_is_version(path.name) for path in self.directory.glob("*/*"))
 
     def loaded(self, model: str, version: str) -> None:
-        """Forget what was wrong with a version: Triton serves it."""
-        self._left_out.pop((model, version), None)
+        """Forget what was wrong with a version: Triton serves it.
+
+        Not of one that is left out: Triton answers from memory until it has loaded another in its place.
+        """
+        if self.is_shown(model, version):
+            self._left_out.pop((model, version), None)
 
     def is_shown(self, model: str, version: str) -> bool:
         """Whether Triton sees a version now."""

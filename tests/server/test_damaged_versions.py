@@ -334,6 +334,18 @@ def test_a_version_is_looked_at_again_after_pauses_that_grow(
     assert not view.reasons()
 
 
+def test_a_version_that_answers_from_memory_stays_left_out(repository: Path, tmp_path: Path) -> None:
+    """Triton names a version that was damaged in place ready until it has loaded the newer one alone."""
+    publish(repository, 1)
+    publish(repository, 2)
+    view = RepositoryView(repository, tmp_path / "view", Clock())
+    view.update()
+    view.leave_out("plus", "1", "damaged in place")
+    view.loaded("plus", "1")
+    view.update()
+    assert view.shown_versions("plus") == ["2"]
+
+
 @pytest.mark.parametrize("mend", ["file", "mode", "config"])
 def test_a_version_is_looked_at_again_when_its_files_change(repository: Path, tmp_path: Path, mend: str) -> None:
     publish(repository, 1)
