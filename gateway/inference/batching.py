@@ -153,10 +153,10 @@ class Batcher:
         began = loop.time()
         spans = [waiting.span for waiting, _, _ in call.parts if waiting.span is not None]
         tried = [call.replica]
-        with self._tracing.call(version.model, version.version, len(rows), spans) as metadata:
+        with self._tracing.call(version.model, version.version, len(rows), spans) as headers:
             while True:
                 try:
-                    answer = await self._triton.infer(call.replica, version.served, rows, version.card.pad_id, metadata)
+                    answer = await self._triton.infer(call.replica, version.served, rows, version.card.pad_id, headers)
                     break
                 except TritonError as error:
                     # One that starts, stops or has not loaded the version yet turns calls away,

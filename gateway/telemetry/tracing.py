@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 Span: TypeAlias = trace.Span
-Metadata: TypeAlias = tuple[tuple[str, str], ...]
+Headers: TypeAlias = dict[str, str]
 
 _CONTEXT: Final = TraceContextTextMapPropagator()
 
@@ -57,10 +57,10 @@ class Tracing:
         span.end()
 
     @contextlib.contextmanager
-    def call(self, model: str, version: str, rows: int, requests: Sequence[Span]) -> Iterator[Metadata]:
-        """A call to Triton's span for as long as the context lasts; gives the metadata Triton continues it from."""
+    def call(self, model: str, version: str, rows: int, requests: Sequence[Span]) -> Iterator[Headers]:
+        """A call to Triton's span for as long as the context lasts; gives the headers Triton continues it from."""
         if self._tracer is None:
-            yield ()
+            yield {}
             return
         parent, *others = requests
         with self._tracer.start_as_current_span(
@@ -70,9 +70,9 @@ class Tracing:
             links=[trace.Link(span.get_span_context()) for span in others],
             attributes={"rpc.system": "grpc", "emotion.model": model, "emotion.version": version, "emotion.rows": rows},
         ):
-            carrier: dict[str, str] = {}
-            _CONTEXT.inject(carrier)
-            yield tuple(carrier.items())
+            headers: Headers = {}
+            _CONTEXT.inject(headers)
+            yield headers
 
     def close(self) -> None:
         """Send what is left."""

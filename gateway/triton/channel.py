@@ -1,10 +1,8 @@
-"""A gRPC channel to one Triton: keepalive, reconnecting and TLS."""
+"""A client with a gRPC channel of its own to one Triton: keepalive, reconnecting and TLS."""
 
-from pathlib import Path
 from typing import Final
 
-import grpc
-import grpc.aio
+from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.settings import Settings, ip_version
 
@@ -23,8 +21,8 @@ _OPTIONS: Final = (
 )
 
 
-def open_channel(settings: Settings, address: str) -> grpc.aio.Channel:
-    """The channel to one IP address and port; connects at the first call.
+def open_client(settings: Settings, address: str) -> InferenceServerClient:
+    """The client for one IP address and port; connects at the first call.
 
     Raises:
         OSError: a TLS file can't be read.
@@ -33,15 +31,11 @@ def open_channel(settings: Settings, address: str) -> grpc.aio.Channel:
     if ip_version(settings.triton_address) is None and "," not in settings.triton_address:
         # The name that was given is the one a certificate is for, and that a proxy looks at.
         options.append(("grpc.default_authority", settings.triton_address))
-    if not settings.triton_tls:
-        return grpc.aio.insecure_channel(address, options=options)
-    credentials = grpc.ssl_channel_credentials(
-        root_certificates=_read(settings.triton_tls_ca),
-        private_key=_read(settings.triton_tls_key),
-        certificate_chain=_read(settings.triton_tls_certificate),
+    return InferenceServerClient(
+        address,
+        ssl=settings.triton_tls,
+        root_certificates=settings.triton_tls_ca,
+        private_key=settings.triton_tls_key,
+        certificate_chain=settings.triton_tls_certificate,
+        channel_args=options,
     )
-    return grpc.aio.secure_channel(address, credentials, options=options)
-
-
-def _read(path: Path | None) -> bytes | None:
-    return None if path is None else path.read_bytes()

@@ -6,17 +6,16 @@ there). Whoever waits for an answer waits as long as suits him, and the call goe
 """
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import grpc
-import grpc.aio
-from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
 
 from gateway.errors.triton_errors import TritonError
-from gateway.telemetry.tracing import Metadata
 
 SLOW_SECONDS: Final = 1.0
 """A Triton that has a call under way for longer gets no more while another one is there."""
@@ -36,12 +35,12 @@ class ModelVersion:
 class Replica:
     """One of the Tritons at the gateway's address."""
 
-    def __init__(self, address: str, channel: grpc.aio.Channel, call_seconds: float) -> None:
+    def __init__(self, address: str, client: InferenceServerClient, call_seconds: float) -> None:
         """Nothing is sent before the first call.
 
         Args:
             address: IP address and port.
-            channel: to it; this closes it.
+            client: with a channel to it; this closes both.
             call_seconds: the deadline of every call, for a Triton that never answers.
         """
         self.address = address
@@ -51,45 +50,47 @@ class Replica:
         """Whether the last call that ended found nobody there."""
         self.slow: set[Hashable] = set()
         """Calls under way that should have ended long ago."""
-        self.stub = GRPCInferenceServiceStub(channel)
-        self._channel = channel
+        self.client = client
         self._call_seconds = call_seconds
         self._under_way = 0
         self._questions: dict[Hashable, asyncio.Task[Any]] = {}
 
-    async def call(self, method: Any, request: Any, metadata: Metadata = ()) -> Any:
-        """One call; whoever cancels this cancels the call.
+    async def call(self, method: Callable[..., Awaitable[Any]], *arguments: Any, **options: Any) -> Any:
+        """One call of a method of the client; whoever cancels this cancels the call.
 
         Raises:
             TritonError: it failed.
         """
         self._under_way += 1
         try:
-            answer = await method(request, timeout=self._call_seconds, metadata=metadata)
-        except grpc.aio.AioRpcError as error:
-            self.failing = error.code() in _NOT_THERE
-            raise TritonError(error.code(), error.details() or "") from None
+            answer = await method(*arguments, client_timeout=self._call_seconds, **options)
+        except InferenceServerException as error:
+            status = _status(error)
+            self.failing = status in _NOT_THERE
+            raise TritonError(status, error.message() or "") from None
         finally:
             self._under_way -= 1
         self.failing = False
         return answer
 
-    async def ask(self, method: Any, request: Any, patience: float, *, at_once: bool = False) -> Any:
+    async def ask(
+        self, method: Callable[..., Awaitable[Any]], *arguments: Any, patience: float, at_once: bool = False
+    ) -> Any:
         """The answer to a question about Triton itself; those who ask the same meanwhile share one call.
 
         Args:
-            method: of the stub.
-            request: its message.
+            method: of the client.
+            arguments: what it is called with.
             patience: seconds until the caller is told that there is no answer.
             at_once: whether Triton would have answered by then if it were well.
 
         Raises:
             TritonError: it failed, or there is no answer yet.
         """
-        question = request.DESCRIPTOR.name, request.SerializeToString(deterministic=True)
+        question = method, *arguments
         task = self._questions.get(question)
         if task is None:
-            task = self._questions[question] = asyncio.create_task(self.call(method, request))
+            task = self._questions[question] = asyncio.create_task(self.call(method, *arguments))
             task.add_done_callback(partial(self._answered, question))
         done, _ = await asyncio.wait({task}, timeout=patience)
         if done:
@@ -105,7 +106,7 @@ class Replica:
             while self._under_way and asyncio.get_running_loop().time() < end:
                 await asyncio.sleep(0.02)
         finally:
-            await self._channel.close()
+            await self.client.close()
         if self._questions:
             await asyncio.wait(self._questions.values())
 
@@ -115,3 +116,8 @@ class Replica:
         if not task.cancelled():
             # Whoever still waits gets the exception; nobody has to.
             task.exception()
+
+
+def _status(error: InferenceServerException) -> grpc.StatusCode:
+    """The gRPC status of a failure, which the client tells by name, such as `StatusCode.UNAVAILABLE`."""
+    return grpc.StatusCode[str(error.status()).removeprefix("StatusCode.")]

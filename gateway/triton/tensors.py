@@ -1,61 +1,55 @@
-"""Rows of token ids to a message for Triton, and its answer to probabilities."""
+"""Rows of token ids to a tensor for Triton, and its answer to probabilities."""
 
-import array
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import grpc
-from tritonclient.grpc import service_pb2 as messages
+import numpy as np
+from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 
 from contract.labels import EMOTIONS
 from contract.version_directory import INPUT_IDS, PROBABILITIES
 from gateway.errors.triton_errors import TritonError
 from gateway.triton.replica import ModelVersion
 
-_FLOAT_BYTES: Final = 4
+REQUESTED_OUTPUTS: Final = (InferRequestedOutput(PROBABILITIES),)
 
 
-def infer_request(served: ModelVersion, rows: Sequence[Sequence[int]], pad_id: int) -> Any:
-    """The message that asks a version for the probabilities of rows, right-padded to the longest.
+def input_ids(rows: Sequence[Sequence[int]], pad_id: int) -> InferInput:
+    """The input tensor, INT64 `[rows, length]`: token ids, right-padded to the longest row.
 
     Raises:
         ValueError: there are no rows.
     """
     if not rows:
         raise ValueError("rows must not be empty: Triton never answers that")
-    length = max(map(len, rows))
-    ids = array.array("q")
-    for row in rows:
-        ids.extend(row)
-        ids.extend([pad_id] * (length - len(row)))
-    return messages.ModelInferRequest(
-        model_name=served.model,
-        model_version=served.version,
-        inputs=[
-            messages.ModelInferRequest.InferInputTensor(name=INPUT_IDS, datatype="INT64", shape=(len(rows), length))
-        ],
-        outputs=[messages.ModelInferRequest.InferRequestedOutputTensor(name=PROBABILITIES)],
-        raw_input_contents=(ids.tobytes(),),
-    )
+    ids = np.full((len(rows), max(map(len, rows))), pad_id, np.int64)
+    for padded, row in zip(ids, rows, strict=True):
+        padded[: len(row)] = row
+    return InferInput(INPUT_IDS, ids.shape, "INT64").set_data_from_numpy(ids)
 
 
-def read_answer(answer: Any, served: ModelVersion, rows: int) -> list[list[float]]:
-    """The numbers of an answer, `[rows, 6]`.
+def read_answer(answer: InferResult, served: ModelVersion, rows: int) -> list[list[float]]:
+    """The probabilities of an answer, `[rows, 6]`.
 
     Raises:
-        TritonError: INTERNAL, there are more or fewer.
+        TritonError: INTERNAL, the answer has none, or of another type or size.
     """
-    raw = answer.raw_output_contents[0] if answer.raw_output_contents else b""
-    width = len(EMOTIONS)
-    if len(raw) != rows * width * _FLOAT_BYTES:
-        raise TritonError(
-            grpc.StatusCode.INTERNAL,
-            f"{served.model} version {served.version} answered {len(raw)} bytes of {PROBABILITIES} for "
-            f"{rows} rows, {rows * width * _FLOAT_BYTES} expected",
-        )
-    values = array.array("f", raw).tolist()
-    return [values[start : start + width] for start in range(0, len(values), width)]
+    expected = f"FP32 {[rows, len(EMOTIONS)]}"
+    output = answer.get_output(PROBABILITIES)
+    found = "none" if output is None else f"{output.datatype} {list(output.shape)}"
+    if found == expected:
+        try:
+            probabilities: list[list[float]] = answer.as_numpy(PROBABILITIES).tolist()
+        except ValueError as error:
+            found += f" in other bytes ({error})"
+        else:
+            return probabilities
+    raise TritonError(
+        grpc.StatusCode.INTERNAL,
+        f"{served.model} version {served.version} answered {PROBABILITIES}: {found}; {expected} expected",
+    )
 
 
 def are_probabilities(rows: Sequence[Sequence[float]]) -> bool:

@@ -6,7 +6,7 @@ Speaks the real protocol over real gRPC, with a `ModelInfer` that does what a te
 import contextlib
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -46,8 +46,17 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore
 
 def answer(request: Any, value: float = 0.5, missing: int = 0) -> Any:
     """The same probability for everything, less some numbers at the end."""
-    count = request.inputs[0].shape[0] * 6 - missing
-    return messages.ModelInferResponse(raw_output_contents=[struct.pack(f"<{count}f", *[value] * count)])
+    rows = request.inputs[0].shape[0]
+    return answer_of([value] * (rows * 6 - missing), [rows, 6])
+
+
+def answer_of(
+    values: Sequence[float], shape: Sequence[int], name: str = "probabilities", datatype: str = "FP32"
+) -> Any:
+    """An answer that holds these numbers, and says what they are."""
+    output = messages.ModelInferResponse.InferOutputTensor(name=name, datatype=datatype, shape=shape)
+    raw = struct.pack(f"<{len(values)}f", *values)
+    return messages.ModelInferResponse(outputs=[output], raw_output_contents=[raw])
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +12,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from tritonclient.grpc import service_pb2 as messages
+from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.inference import batching
 from gateway.inference.batching import Batcher
@@ -23,7 +22,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
 from gateway.triton.client import ModelLimits, Triton
 from gateway.triton.replica import ModelVersion
-from tests.gateway.fake_triton import FakeTriton, answer, running_fake_triton
+from tests.gateway.fake_triton import FakeTriton, answer, answer_of, running_fake_triton
 from tests.gateway.gateway_process import GatewayProcess, running_gateway
 
 MOST_ROWS = 8
@@ -137,7 +136,7 @@ def spoil_last_row(gate: Gate, fake: FakeTriton, value: float, *, alone_too: boo
         gate.rows.append(rows)
         last = [value] * 6 if rows > 1 or alone_too else [0.25] * 6
         values = [0.5] * 6 * (rows - 1) + last
-        return messages.ModelInferResponse(raw_output_contents=[struct.pack(f"<{rows * 6}f", *values)])
+        return answer_of(values, [rows, 6])
 
     fake.infer = infer
 
@@ -215,7 +214,7 @@ async def version_in(repository: Path) -> Version:
 
 @contextlib.asynccontextmanager
 async def batcher_for(fake: FakeTriton, calls: int) -> AsyncIterator[Batcher]:
-    triton = Triton(fake.address, grpc.aio.insecure_channel)
+    triton = Triton(fake.address, InferenceServerClient)
     batcher = Batcher(triton, calls, Metrics(), Tracing(None))
     try:
         yield batcher
@@ -271,7 +270,7 @@ def test_few_rows_wait_for_company_while_a_larger_call_is_under_way(
 
 def test_no_rows_are_never_sent() -> None:
     async def send_none() -> None:
-        triton = Triton("127.0.0.1:1", grpc.aio.insecure_channel)
+        triton = Triton("127.0.0.1:1", InferenceServerClient)
         served = ModelVersion("emotion_rubert", "1")
         try:
             replica = triton.choose(served, {}, 1)

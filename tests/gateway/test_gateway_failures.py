@@ -13,7 +13,7 @@ import pytest
 
 from gateway.errors.triton_errors import FAILURES
 from gateway.http.protocol import HALF_CLOSED_SECONDS
-from tests.gateway.fake_triton import FakeTriton, answer, running_fake_triton
+from tests.gateway.fake_triton import FakeTriton, answer, answer_of, running_fake_triton
 from tests.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.small_model import publish
 
@@ -86,12 +86,30 @@ def test_every_line_of_the_table(
     assert (f"{code.name}: words for the log" in gateway.log()) == (status == 500)
 
 
-def test_answers_of_the_wrong_size_are_no_answers(
-    fake: FakeTriton, gateway: GatewayProcess, client: httpx.Client
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (answer_of([0.5] * 5, [1, 6]), "FP32 [1, 6] in other bytes"),
+        (answer_of([0.5] * 5, [1, 5]), "FP32 [1, 5]"),
+        (answer_of([0.5] * 12, [2, 6]), "FP32 [2, 6]"),
+        (answer_of([0.5] * 6, [6]), "FP32 [6]"),
+        (answer_of([0.5] * 6, [1, 6], datatype="INT32"), "INT32 [1, 6]"),
+        (answer_of([0.5] * 6, [1, 6], datatype="BYTES"), "BYTES [1, 6]"),
+        (answer_of([0.5] * 6, [1, 6], name="logits"), "none"),
+        (answer_of([], [1, 6]), "FP32 [1, 6] in other bytes"),
+    ],
+)
+def test_answers_of_the_wrong_size_or_type_are_no_answers(
+    fake: FakeTriton, gateway: GatewayProcess, client: httpx.Client, wrong: Any, said: str
 ) -> None:
-    fake.infer = lambda request, _: answer(request, missing=1)
-    assert ask(client).status_code == 500
-    assert "answered 20 bytes of probabilities for 1 rows, 24 expected" in gateway.log()
+    fake.infer = lambda *_: wrong
+    before = len(gateway.log())
+    response = ask(client)
+    assert response.status_code == 500
+    assert response.json()["detail"] == "Triton could not compute this request; the gateway's log says more."
+    logged = gateway.log()[before:]
+    assert f"answered probabilities: {said}" in logged
+    assert "FP32 [1, 6] expected" in logged
 
 
 def test_answers_that_are_no_numbers_are_no_answers(

@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
-import grpc.aio
 import pytest
+from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.models.catalogue import Catalogue
 from gateway.models.readiness import Readiness
@@ -22,7 +22,7 @@ class PanicException(BaseException):
 def test_the_watch_goes_on(repository: Path, monkeypatch: pytest.MonkeyPatch, failure: type[BaseException]) -> None:
     async def watch() -> None:
         metrics = Metrics()
-        triton = Triton(fake.address, grpc.aio.insecure_channel)
+        triton = Triton(fake.address, InferenceServerClient)
         catalogue = Catalogue(triton, VersionReader(repository), metrics)
         readiness = Readiness(triton, catalogue, "rubert", 0.01, metrics)
         failed = asyncio.Event()
