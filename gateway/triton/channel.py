@@ -1,12 +1,13 @@
 """A gRPC channel to one Triton: keepalive, reconnecting and TLS."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import grpc
 import grpc.aio
 
-from gateway.settings import Settings, ip_version
+from gateway.triton.addresses import ip_version
 
 _OPTIONS: Final = (
     # A host that vanished without closing its connections. Its calls are lost then, and Triton's
@@ -23,22 +24,36 @@ _OPTIONS: Final = (
 )
 
 
-def open_channel(settings: Settings, address: str) -> grpc.aio.Channel:
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files for TLS with Triton; of each that is None, gRPC's default is used."""
+
+    authorities: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+def open_channel(address: str, *, configured: str, tls: Tls | None) -> grpc.aio.Channel:
     """The channel to one IP address and port; connects at the first call.
+
+    Args:
+        address: IP address and port.
+        configured: the setting that it comes from: a name, one address, or several with commas between them.
+        tls: None for a connection without TLS.
 
     Raises:
         OSError: a TLS file can't be read.
     """
     options: list[tuple[str, str | int]] = [*_OPTIONS]
-    if ip_version(settings.triton_address) is None and "," not in settings.triton_address:
+    if ip_version(configured) is None and "," not in configured:
         # The name that was given is the one a certificate is for, and that a proxy looks at.
-        options.append(("grpc.default_authority", settings.triton_address))
-    if not settings.triton_tls:
+        options.append(("grpc.default_authority", configured))
+    if tls is None:
         return grpc.aio.insecure_channel(address, options=options)
     credentials = grpc.ssl_channel_credentials(
-        root_certificates=_read(settings.triton_tls_ca),
-        private_key=_read(settings.triton_tls_key),
-        certificate_chain=_read(settings.triton_tls_certificate),
+        root_certificates=_read(tls.authorities),
+        private_key=_read(tls.key),
+        certificate_chain=_read(tls.certificate),
     )
     return grpc.aio.secure_channel(address, credentials, options=options)
 
