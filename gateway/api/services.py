@@ -20,7 +20,7 @@ from gateway.models.version_reader import VersionReader
 from gateway.settings import Settings, read_keys
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
-from gateway.triton.channel import open_client
+from gateway.triton.channel import Tls, open_client
 from gateway.triton.client import Triton
 
 _CALL_SECONDS: Final = 60.0
@@ -48,7 +48,7 @@ async def running_services(settings: Settings, metrics: Metrics, tracing: Tracin
     """Connect to Triton and watch it; a Triton that isn't there yet is waited for."""
     triton = Triton(
         settings.triton_address,
-        partial(open_client, settings),
+        partial(open_client, configured=settings.triton_address, tls=_tls(settings)),
         call_seconds=settings.request_timeout + _CALL_SECONDS,
     )
     catalogue = Catalogue(triton, VersionReader(settings.model_repository), metrics)
@@ -75,6 +75,12 @@ async def running_services(settings: Settings, metrics: Metrics, tracing: Tracin
             await catalogue.close()
             await batcher.close(_GRACE_SECONDS)
             await triton.close(_GRACE_SECONDS)
+
+
+def _tls(settings: Settings) -> Tls | None:
+    if not settings.triton_tls:
+        return None
+    return Tls(settings.triton_tls_ca, settings.triton_tls_certificate, settings.triton_tls_key)
 
 
 def _admission(settings: Settings, metrics: Metrics) -> Admission:

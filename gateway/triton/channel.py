@@ -1,10 +1,12 @@
 """A client with a gRPC channel of its own to one Triton: keepalive, reconnecting and TLS."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from tritonclient.grpc.aio import InferenceServerClient
 
-from gateway.settings import Settings, ip_version
+from gateway.triton.addresses import ip_version
 
 _OPTIONS: Final = (
     # A host that vanished without closing its connections. Its calls are lost then, and Triton's
@@ -21,21 +23,36 @@ _OPTIONS: Final = (
 )
 
 
-def open_client(settings: Settings, address: str) -> InferenceServerClient:
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files for TLS with Triton; of each that is None, gRPC's default is used."""
+
+    authorities: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+def open_client(address: str, *, configured: str, tls: Tls | None) -> InferenceServerClient:
     """The client for one IP address and port; connects at the first call.
+
+    Args:
+        address: IP address and port.
+        configured: the setting that it comes from: a name, one address, or several with commas between them.
+        tls: None for a connection without TLS.
 
     Raises:
         OSError: a TLS file can't be read.
     """
     options: list[tuple[str, str | int]] = [*_OPTIONS]
-    if ip_version(settings.triton_address) is None and "," not in settings.triton_address:
+    if ip_version(configured) is None and "," not in configured:
         # The name that was given is the one a certificate is for, and that a proxy looks at.
-        options.append(("grpc.default_authority", settings.triton_address))
+        options.append(("grpc.default_authority", configured))
+    files = tls or Tls()
     return InferenceServerClient(
         address,
-        ssl=settings.triton_tls,
-        root_certificates=settings.triton_tls_ca,
-        private_key=settings.triton_tls_key,
-        certificate_chain=settings.triton_tls_certificate,
+        ssl=tls is not None,
+        root_certificates=files.authorities,
+        private_key=files.key,
+        certificate_chain=files.certificate,
         channel_args=options,
     )

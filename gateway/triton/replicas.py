@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tritonclient.grpc.aio import InferenceServerClient
 
-from gateway.settings import ip_version
+from gateway.triton.addresses import ip_version
 from gateway.triton.replica import ModelVersion, Replica
 from gateway.triton.threads import in_thread
 
