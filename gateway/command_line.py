@@ -1,6 +1,8 @@
-"""Settings from the command line and the environment, and `--help`.
+"""Settings from the command line and the environment, and `--help`; pydantic-settings reads both.
 
-A flag wins over its environment variable, which wins over the default.
+A flag wins over its environment variable, which wins over the default. What pydantic-settings does not do
+is done here: it passes over variables that are no setting, gives a secret a flag, and says what is wrong in
+several lines that name neither flag nor variable.
 """
 
 import argparse
@@ -10,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 from pydantic import ValidationError
+from pydantic_settings import CliSettingsSource
 
 from gateway.settings import PREFIX, VARIABLE_ONLY, Settings
 
@@ -18,6 +21,8 @@ _OF_A_SERVICE: Final = re.compile(
 )
 _PORT_OF_A_SERVICE: Final = re.compile(rf"^{PREFIX}(?:\w+_)?PORT$")
 _ADDRESS_OF_A_SERVICE: Final = re.compile(r"^(?:tcp|udp|sctp)://")
+_NOT_SET: Final = "not set"
+"""How `--help` shows that the default is None; pydantic-settings reads it as None too, so nobody should type it."""
 
 
 class SettingsError(ValueError):
@@ -32,12 +37,6 @@ def flag(name: str) -> str:
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + name.upper()
-
-
-def default(name: str) -> str:
-    """A setting's default, as it would be given."""
-    value = Settings.model_fields[name].default
-    return "none" if value in (None, "") else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:
@@ -59,7 +58,16 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         raise SettingsError(
             f"{unknown[0]} is not a setting of the gateway: unset it; python -m gateway --help lists them all"
         )
-    given = vars(_parser().parse_args(arguments))
+    flags = CliSettingsSource[argparse.ArgumentParser](
+        Settings,
+        root_parser=_parser(),
+        add_argument_method=_add_flag,
+        cli_kebab_case=True,
+        cli_show_env_vars=True,
+        cli_hide_none_type=True,
+        cli_parse_none_str=_NOT_SET,
+    )
+    given = flags(args=[*arguments])()
     try:
         return Settings(**given)
     except ValidationError as error:
@@ -85,23 +93,18 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    secrets = (f"{variable(name)} ({Settings.model_fields[name].description})" for name in sorted(VARIABLE_ONLY))
+    return _Parser(
         prog="python -m gateway",
         description="HTTP in front of Triton: Russian text in, emotions out.",
+        epilog="Variables without a flag: " + "; ".join(secrets),
         allow_abbrev=False,
-        argument_default=argparse.SUPPRESS,
     )
-    for name, field in Settings.model_fields.items():
-        if name not in VARIABLE_ONLY:
-            parser.add_argument(
-                flag(name),
-                metavar=name.rpartition("_")[2].upper(),
-                help=f"{field.description} (default: {default(name)}; {variable(name)})",
-            )
-    parser.epilog = "Variables without a flag: " + "; ".join(
-        f"{variable(name)} ({Settings.model_fields[name].description})" for name in sorted(VARIABLE_ONLY)
-    )
-    return parser
+
+
+def _add_flag(parser: argparse.ArgumentParser, *flags: str, dest: str, **options: Any) -> None:
+    if dest not in VARIABLE_ONLY:
+        parser.add_argument(*flags, dest=dest, **options)
 
 
 def _sentence(error: ValidationError, given: Mapping[str, Any]) -> str:

@@ -71,8 +71,8 @@ class Settings(BaseSettings):
         None, description="keys of which a client must show one, with commas between them; only as a variable"
     )
     api_keys_file: FilePath | None = Field(None, description="file with such keys, one a line; # begins a comment")
-    cors_origins: str = Field(
-        "", description="origins whose pages may ask, with commas between them, such as https://example.org; * is all"
+    cors_origins: str | None = Field(
+        None, description="origins whose pages may ask, with commas between them, such as https://example.org; * is all"
     )
     log_format: Literal["json", "text"] = Field("json", description="json or text, to standard error")
     log_requests: bool = Field(False, description="true: a line for every request, not only for those that fail")
@@ -103,8 +103,8 @@ class Settings(BaseSettings):
 
     @field_validator("cors_origins")
     @classmethod
-    def _are_origins(cls, origins: str) -> str:
-        for origin in _split(origins):
+    def _are_origins(cls, origins: str | None) -> str | None:
+        for origin in _split(origins or ""):
             if origin != "*" and not _ORIGIN.match(origin):
                 raise ValueError(f"{origin} is no origin; one looks like https://example.org, without a path")
         return origins
@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     @property
     def allowed_origins(self) -> list[str]:
         """Origins whose pages may ask; empty for none."""
-        return _split(self.cors_origins)
+        return _split(self.cors_origins or "")
 
 
 def read_keys(settings: Settings) -> frozenset[str]:

@@ -25,8 +25,8 @@ def input_ids(rows: Sequence[Sequence[int]], pad_id: int) -> InferInput:
     if not rows:
         raise ValueError("rows must not be empty: Triton never answers that")
     ids = np.full((len(rows), max(map(len, rows))), pad_id, np.int64)
-    for padded, row in zip(ids, rows, strict=True):
-        padded[: len(row)] = row
+    for place, row in enumerate(rows):
+        ids[place, : len(row)] = row
     return InferInput(INPUT_IDS, ids.shape, "INT64").set_data_from_numpy(ids)
 
 
@@ -36,19 +36,22 @@ def read_answer(answer: InferResult, served: ModelVersion, rows: int) -> list[li
     Raises:
         TritonError: INTERNAL, the answer has none, or of another type or size.
     """
-    expected = f"FP32 {[rows, len(EMOTIONS)]}"
+    shape = rows, len(EMOTIONS)
     output = answer.get_output(PROBABILITIES)
-    found = "none" if output is None else f"{output.datatype} {list(output.shape)}"
-    if found == expected:
-        try:
-            probabilities: list[list[float]] = answer.as_numpy(PROBABILITIES).tolist()
-        except ValueError as error:
-            found += f" in other bytes ({error})"
-        else:
-            return probabilities
-    raise TritonError(
+    if output is None or output.datatype != "FP32" or tuple(output.shape) != shape:
+        found = "none" if output is None else f"{output.datatype} {[*output.shape]}"
+        raise _unexpected(served, found, shape)
+    try:
+        probabilities: list[list[float]] = answer.as_numpy(PROBABILITIES).tolist()
+    except ValueError as error:
+        raise _unexpected(served, f"bytes that are not what it says ({error})", shape) from None
+    return probabilities
+
+
+def _unexpected(served: ModelVersion, found: str, shape: tuple[int, int]) -> TritonError:
+    return TritonError(
         grpc.StatusCode.INTERNAL,
-        f"{served.model} version {served.version} answered {PROBABILITIES}: {found}; {expected} expected",
+        f"{served.model} version {served.version} answered as {PROBABILITIES} {found}; FP32 {[*shape]} expected",
     )
 
 

@@ -89,14 +89,14 @@ def test_every_line_of_the_table(
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (answer_of([0.5] * 5, [1, 6]), "FP32 [1, 6] in other bytes"),
+        (answer_of([0.5] * 5, [1, 6]), "bytes that are not what it says"),
         (answer_of([0.5] * 5, [1, 5]), "FP32 [1, 5]"),
         (answer_of([0.5] * 12, [2, 6]), "FP32 [2, 6]"),
         (answer_of([0.5] * 6, [6]), "FP32 [6]"),
         (answer_of([0.5] * 6, [1, 6], datatype="INT32"), "INT32 [1, 6]"),
         (answer_of([0.5] * 6, [1, 6], datatype="BYTES"), "BYTES [1, 6]"),
         (answer_of([0.5] * 6, [1, 6], name="logits"), "none"),
-        (answer_of([], [1, 6]), "FP32 [1, 6] in other bytes"),
+        (answer_of([], [1, 6]), "bytes that are not what it says"),
     ],
 )
 def test_answers_of_the_wrong_size_or_type_are_no_answers(
@@ -108,7 +108,7 @@ def test_answers_of_the_wrong_size_or_type_are_no_answers(
     assert response.status_code == 500
     assert response.json()["detail"] == "Triton could not compute this request; the gateway's log says more."
     logged = gateway.log()[before:]
-    assert f"answered probabilities: {said}" in logged
+    assert f"answered as probabilities {said}" in logged
     assert "FP32 [1, 6] expected" in logged
 
 

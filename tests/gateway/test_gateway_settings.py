@@ -5,10 +5,11 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.command_line import SettingsError, default, flag, read_settings, variable
+from gateway.command_line import SettingsError, flag, read_settings, variable
 from gateway.settings import VARIABLE_ONLY, Settings
 from tests.gateway.gateway_process import ROOT, environment
 
@@ -47,13 +48,14 @@ def test_help_shows_every_flag_default_and_variable() -> None:
     shown = run("--help")
     assert shown.returncode == 0
     words = " ".join(shown.stdout.split())
-    for name in Settings.model_fields:
+    for name, field in Settings.model_fields.items():
         if name in VARIABLE_ONLY:
             assert flag(name) + " " not in words
             assert variable(name) in words
             continue
         assert flag(name) in words
-        assert f"(default: {default(name)}; {variable(name)})" in words
+        shown_default = "not set" if field.default is None else field.default
+        assert f"(default: {shown_default}) [env: {variable(name)}]" in words
 
 
 @pytest.mark.parametrize(
@@ -151,10 +153,14 @@ def test_a_port_in_use() -> None:
     assert len(ended.stderr.splitlines()) == 1
 
 
+def default(value: Any) -> str:
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def test_the_documentation_has_every_setting() -> None:
     documented = (ROOT / "docs/gateway.md").read_text("utf-8")
     rows = [
-        f"| `{variable(name)}` | {'—' if name in VARIABLE_ONLY else f'`{flag(name)}`'} | {default(name)} "
+        f"| `{variable(name)}` | {'—' if name in VARIABLE_ONLY else f'`{flag(name)}`'} | {default(field.default)} "
         f"| {field.description} |"
         for name, field in Settings.model_fields.items()
     ]
