@@ -59,7 +59,7 @@ drills: $(SERVING) $(DEVELOPMENT) ## the long drills, more than an hour: hostile
 # On real rows: make end-to-end DATA_DIR=directory of <data set>/<split>.jsonl
 end-to-end: $(SERVING) $(DEVELOPMENT) ## the whole way, minutes: train, evaluate, audit, publish, serve, publish again
 	@.venv/bin/python -m server install
-	DATA_DIR=$(DATA_DIR) .venv-dev/bin/python -m pytest -m drill -s --timeout=3600 tests/end_to_end
+	EMOTION_DATA_DIR=$(DATA_DIR) .venv-dev/bin/python -m pytest -m drill -s --timeout=3600 tests/end_to_end
 
 # TEXTS: any file with one text a line. make perf TEXTS=texts.txt FLAGS="--url gpu-box:8001"
 perf: $(SERVING) $(DEVELOPMENT) ## measure Triton with perf_analyzer; TEXTS=file

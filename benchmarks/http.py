@@ -127,7 +127,7 @@ def _peers(version_directory: Path) -> list[tuple[str, Start]]:
     def settings(graph: Path, threads: int) -> dict[str, str]:
         tokenizer = str(version_directory.resolve() / TOKENIZER)
         peer = PeerSettings(str(graph.resolve()), tokenizer, card.max_length, card.pad_id, list(EMOTIONS), threads)
-        return {"PEER": json.dumps(asdict(peer)), "TOKENIZERS_PARALLELISM": "false"}
+        return {"EMOTION_PEER": json.dumps(asdict(peer)), "TOKENIZERS_PARALLELISM": "false"}
 
     def uvicorn(name: str, environment: str, module: str, graph: Path, workers: int) -> tuple[str, Start]:
         # One worker may use both cores inside ONNX Runtime; two have one each.

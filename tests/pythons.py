@@ -51,7 +51,7 @@ def main() -> int:
         print(f"== Python {version}: {python}", flush=True)
         install = [str(python), "-m", "server", "install", f"--environment={environment}"]
         test = [sys.executable, "-m", "pytest", "-q", *TESTS]
-        variables = {**os.environ, "TRITON_ENVIRONMENT": str(environment)}
+        variables = {**os.environ, "EMOTION_TRITON_ENVIRONMENT": str(environment)}
         for command in (install, test):
             if subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode:
                 failed.append(version)

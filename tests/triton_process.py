@@ -1,6 +1,6 @@
 """The real tritonserver for tests of every room: started, watched and cleared away.
 
-Needs Triton's environment at `.venv-triton`, or wherever TRITON_ENVIRONMENT says.
+Needs Triton's environment at `.venv-triton`, or wherever EMOTION_TRITON_ENVIRONMENT says.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ STOP_SECONDS = 40.0
 
 def triton_environment() -> Path:
     """Triton's environment; fails the test, never skips it, if there is none."""
-    directory = Path(os.environ.get("TRITON_ENVIRONMENT", ROOT / ".venv-triton"))
+    directory = Path(os.environ.get("EMOTION_TRITON_ENVIRONMENT", ROOT / ".venv-triton"))
     if not (directory / "bin/python").exists():
         pytest.fail(f"Triton's environment {directory} is not there: run `make test`")
     return directory

@@ -6,7 +6,7 @@
     python -m training.evaluate http://127.0.0.1:8080 --model rubert --output evaluation
 
 The model is a run or another checkpoint, a published version's directory, or one that a gateway
-serves (GATEWAY_API_KEY holds the gateway's key, where it wants one). The rows are the dev split
+serves (EMOTION_GATEWAY_KEY holds the gateway's key, where it wants one). The rows are the dev split
 (fold 0 of CEDR train), CEDR's test split, or all of CEDR train with the predictions that a
 cross-validated run kept. --output gets metrics.json and report.html; docs/evaluation.md explains
 the figures.
@@ -116,7 +116,7 @@ def _evaluate_version(directory: Path, rows: str, data_dir: Path | None) -> Eval
 
 def _evaluate_served(url: str, rows: str, data_dir: Path | None, model: str | None, version: str | None) -> Evaluation:
     examples = _examples(rows, data_dir)
-    with ServedModel.at(url, model, version, os.environ.get("GATEWAY_API_KEY")) as served:
+    with ServedModel.at(url, model, version, os.environ.get("EMOTION_GATEWAY_KEY")) as served:
         probabilities = served.answers([example.text for example in examples])
         tuned = _tuned_by_card(rows, served.card["metrics"], served.card["profiles"], probabilities)
         name = f"{served.model} version {served.version}, served at {url}"

@@ -3,11 +3,11 @@
 #
 #   training/replicate_models.sh [more flags of python -m training.train, such as --data-dir DIRECTORY]
 #
-# Started again after an interruption it goes on where it was. PYTHON names another interpreter.
+# Started again after an interruption it goes on where it was. EMOTION_PYTHON names another interpreter.
 set -eu
 
 train() {
-    "${PYTHON:-python}" -m training.train --train-model --resume --evaluate-devset --batch-size 64 --lr 1e-5 \
+    "${EMOTION_PYTHON:-python}" -m training.train --train-model --resume --evaluate-devset --batch-size 64 --lr 1e-5 \
         --scheduler cosine --warmup 0 --weight-decay 0.1 --patience 0 --keep last "$@"
 }
 

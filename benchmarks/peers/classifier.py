@@ -27,8 +27,8 @@ class PeerSettings:
 
     @classmethod
     def read(cls) -> Self:
-        """From the variable PEER, as JSON."""
-        return cls(**json.loads(os.environ["PEER"]))
+        """From the variable EMOTION_PEER, as JSON."""
+        return cls(**json.loads(os.environ["EMOTION_PEER"]))
 
 
 class Classifier:

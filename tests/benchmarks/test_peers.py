@@ -56,7 +56,7 @@ def fastapi_peer(padded: Path) -> Iterator[Server]:
     """The program that `make bench` runs, here in the tests' own environment, which has its packages."""
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "uvicorn", "benchmarks.peers.fastapi_onnx:app", f"--port={port}"]
-    variables = {"PEER": json.dumps(asdict(peer_settings(padded / INT8)))}
+    variables = {"EMOTION_PEER": json.dumps(asdict(peer_settings(padded / INT8)))}
     with running("the peer", command, f"{HOST}:{port}", answers(port, "/health"), variables) as server:
         yield server
 

@@ -1,7 +1,7 @@
 """From raw rows to a served model and back again, as the person who owns the models goes.
 
 The first test takes an XLM-RoBERTa and the tests' own rows, for `make test`. The others take minutes:
-`make end-to-end`, with DATA_DIR for real data.
+`make end-to-end`, with DATA_DIR=… for real data.
 """
 
 import os
@@ -45,7 +45,7 @@ def test_xlm_roberta_is_served_as_it_was_measured(tmp_path: Path) -> None:
 @pytest.mark.drill
 @pytest.mark.parametrize("family", ["bert", "xlm-roberta"])
 def test_the_whole_way(tmp_path: Path, family: str) -> None:
-    repository, real = tmp_path / "models", os.environ.get("DATA_DIR")
+    repository, real = tmp_path / "models", os.environ.get("EMOTION_DATA_DIR")
     data_dir = Path(real).resolve() if real else tmp_path / "data"
     if not real:
         write_lines(data_dir, "cedr", "train", keyword_rows(130))

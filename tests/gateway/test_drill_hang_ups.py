@@ -22,7 +22,7 @@ from tests.gateway.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.raw_http import Connection
 from tests.triton_process import ROOT, TritonProcess, running_triton
 
-DRILL_SECONDS = float(os.environ.get("DRILL_SECONDS", "600"))
+DRILL_SECONDS = float(os.environ.get("EMOTION_DRILL_SECONDS", "600"))
 """How long the drill of hang-ups takes; that of deadlines takes a fifth of it."""
 SHORT_SECONDS = 8.0
 HANG_UPS = 12

@@ -77,10 +77,10 @@ def test_a_gateway_that_wants_a_key_and_has_no_triton(
     (port,) = free_ports(1)
     flags = [f"127.0.0.1:{port}", f"--api-keys-file={tmp_path / 'keys'}"]
     with running_gateway(ROOT / "model_repository", *flags) as gateway:
-        monkeypatch.setenv("GATEWAY_API_KEY", "wrong")
+        monkeypatch.setenv("EMOTION_GATEWAY_KEY", "wrong")
         with pytest.raises(TrainingError, match="answered 401"):
             evaluate_model(gateway.url, "dev", data_dir)
-        monkeypatch.setenv("GATEWAY_API_KEY", "open-sesame-0123456789")
+        monkeypatch.setenv("EMOTION_GATEWAY_KEY", "open-sesame-0123456789")
         # Asked again for as long as the gateway asks for patience, and then told what it said.
         with pytest.raises(TrainingError, match=r"answered 503: .*Triton"):
             evaluate_model(gateway.url, "dev", data_dir)

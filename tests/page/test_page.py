@@ -1,6 +1,6 @@
 """The page at `/` and the documentation at `/docs`, in a real browser, over the real model.
 
-`make test-page` runs this. Screenshots are left where PAGE_SCREENSHOTS says.
+`make test-page` runs this. Screenshots are left where EMOTION_PAGE_SCREENSHOTS says.
 """
 
 import os
@@ -45,7 +45,7 @@ def browser(gateway: GatewayProcess, language: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def screenshots(tmp_path: Path) -> Path:
-    path = Path(os.environ.get("PAGE_SCREENSHOTS", tmp_path))
+    path = Path(os.environ.get("EMOTION_PAGE_SCREENSHOTS", tmp_path))
     path.mkdir(parents=True, exist_ok=True)
     return path
 
