@@ -25,7 +25,7 @@ from gateway.telemetry.tracing import Tracing
 _CLIENT_HEADERS: Final = ("authorization", "content-type", "x-request-id", "traceparent")
 _ANSWER_HEADERS: Final = ("x-request-id", "server-timing", "retry-after")
 _OBJECTS_BEFORE_COLLECTION: Final = 50_000
-_ROUTERS: Final = (routes.router, pages.router)
+_ROUTES: Final = (*routes.router.routes, *pages.router.routes)
 
 
 def make_app(settings: Settings) -> FastAPI:
@@ -49,6 +49,7 @@ def make_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Russian emotions",
         version=_version(),
+        routes=[*_ROUTES],
         lifespan=lifespan,
         exception_handlers=exception_handlers(methods),
         # Its own pages and document are in `pages`; its own telemetry would hold the client's words.
@@ -56,8 +57,6 @@ def make_app(settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         redirect_slashes=False,
     )
-    for router in _ROUTERS:
-        app.include_router(router)
     document = partial(openapi_document, app, limits(settings), routes.OPEN_PATHS, needs_key=bool(api_keys))
     app.openapi = document  # type: ignore[method-assign]
     app.add_middleware(
@@ -83,10 +82,9 @@ def make_app(settings: Settings) -> FastAPI:
 def _methods() -> dict[str, list[str]]:
     """The methods of every path."""
     methods: dict[str, set[str]] = {}
-    for router in _ROUTERS:
-        for route in router.routes:
-            if isinstance(route, APIRoute):
-                methods.setdefault(route.path, set()).update(route.methods or ())
+    for route in _ROUTES:
+        if isinstance(route, APIRoute):
+            methods.setdefault(route.path, set()).update(route.methods or ())
     # The middleware answers HEAD wherever GET is.
     return {path: sorted(found | {"HEAD"} if "GET" in found else found) for path, found in methods.items()}
 

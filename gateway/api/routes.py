@@ -12,6 +12,7 @@ from gateway.api.emotions import to_emotions
 from gateway.api.listing import list_models
 from gateway.api.parsing import AnyRequest, parse_request
 from gateway.api.protocols import ClassificationRequest, PredictRequest, classification_scores, predict_scores
+from gateway.api.raw_route import RawRoute
 from gateway.api.schemas import EmotionsRequest, Health
 from gateway.api.services import services
 from gateway.errors import problems
@@ -23,7 +24,7 @@ from gateway.inference.pipeline import InferenceResult
 from gateway.inference.query import Query
 from gateway.telemetry import metrics
 
-router = APIRouter()
+router = APIRouter(route_class=RawRoute)
 
 OPEN_PATHS: Final = frozenset({"/health/live", "/health/ready"})
 """What needs no key: orchestrators have none."""

@@ -7,7 +7,6 @@ from collections.abc import Container
 from http import HTTPStatus
 from typing import Final
 
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import problems
@@ -67,7 +66,7 @@ class RequestMiddleware:
         path = scope["path"]
         endpoint = path if path in self._paths else ""
         record = RequestRecord(endpoint, scope["method"], request_id(header(scope, b"x-request-id")))
-        record.span = self._tracing.request(Request(scope), endpoint)
+        record.span = self._tracing.request(scope, endpoint)
         state = request_state(scope)
         state.record = record
         started = False
