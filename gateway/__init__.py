@@ -12,6 +12,6 @@ to a `query`, by `schemas` or `protocols`, and a place for it) →
 happened; `settings` and `command_line` say what can be set, `serving` runs it, `pages` is what a
 browser gets, `documentation` the OpenAPI document.
 
-May import: `contract`, FastAPI, Starlette, pydantic, uvicorn, tokenizers, grpc, Triton's generated
-protobuf classes, prometheus_client, OpenTelemetry. Never torch, transformers or `training`.
+May import: `contract`, FastAPI, Starlette, pydantic, uvicorn, tokenizers, grpc, tritonclient, numpy,
+prometheus_client, OpenTelemetry. Never torch, transformers or `training`.
 """

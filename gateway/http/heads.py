@@ -1,8 +1,10 @@
-"""Heads of requests that can't be taken as they are: offers to change the protocol, and what is no HTTP."""
+"""Heads of requests: one header, offers to change the protocol, and what is no HTTP."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
+
+from starlette.types import Scope
 
 from gateway.errors.problems import Problem
 
@@ -12,6 +14,12 @@ MOST_TRAILER_BYTES: Final = 8_192
 _OFFER: Final = frozenset({b"upgrade", b"http2-settings"})
 _HTTP_2: Final = "PRI"
 _TLS_HANDSHAKE: Final = 0x16
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first header of a name, given in lower case."""
+    # Not Starlette's own look-up: there a header that is missing, as most are, costs an exception.
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
 def without_offer(method: bytes, url: bytes, version: str, headers: Sequence[tuple[bytes, bytes]]) -> bytes:

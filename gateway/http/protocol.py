@@ -4,18 +4,17 @@ closed whose requests never end, and word of a client that hangs up."""
 
 import asyncio
 import math
-from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, Final
 
 import httptools
-from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.errors.problems import SECURITY_HEADERS, UNLESS_SET, Problem
 from gateway.http import heads
 from gateway.http.connections import of_this_process
 from gateway.http.heads import MOST_HEAD_BYTES, MOST_TRAILER_BYTES
+from gateway.http.request_state import ConnectionState, RequestState, begin_request
 from gateway.http.transport import Transport
 
 HEAD_SECONDS: Final = 5.0
@@ -25,30 +24,12 @@ HALF_CLOSED_SECONDS: Final = 0.5
 _UNFINISHED: Final = 10
 """A client whose request is on its way should hurry more than one that has nothing to ask."""
 _BESIDE_A_FIELD: Final = len(b": \r\n")
-CONNECTION: Final = "emotion.connection"
-"""Where in the scope a request finds its `Connection`."""
-BROKEN: Final = "emotion.broken"
-"""Where in the scope a request whose body turns out to be malformed has the problem."""
-
-
-class Connection:
-    """What a request may know of its connection."""
-
-    def __init__(self, is_read: Callable[[Scope], bool]) -> None:
-        self.hung_up: Callable[[], None] | None = None
-        """Who is to be told when it is lost: the request being answered on it, if there is one."""
-        self.is_read = is_read
-        """Whether a request, by its scope, has been received to its end."""
 
 
 def _problem(error: httptools.HttpParserError, data: bytes) -> Problem:
     # Not in the frame that holds the data: with the exception in it too, both would outlive the connection.
     cause = error.__context__
     return cause.problem if isinstance(cause, _RefusedError) else heads.malformed(str(error), data)
-
-
-def _is_over(_: Scope) -> bool:
-    return True
 
 
 class _RefusedError(Exception):
@@ -77,7 +58,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = True
         self._in_body = False
         self._head_timer: asyncio.TimerHandle | None = None
-        self._connection = Connection(self._is_read)
+        self._connection = ConnectionState()
+        self._request: RequestState
+        """Of the request whose head or body arrives, or arrived last."""
         self._stopped = False
         """Whether nothing is read any more: what came was malformed."""
         self._refusal: Problem | None = None
@@ -100,10 +83,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self.transport.lost()
         super().connection_lost(exc)
-        if self._connection.hung_up is not None:
-            self._connection.hung_up()
-        # It knows this by a method, and the collector looks for such circles seldom.
-        self._connection.is_read = _is_over
+        if self._connection.on_lost is not None:
+            self._connection.on_lost()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more. It may still read (RFC 9112, 9.6), or have hung up, which looks the same."""
@@ -145,7 +126,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head's first byte."""
         super().on_message_begin()
-        self.scope[CONNECTION] = self._connection  # type: ignore[typeddict-unknown-key]
+        self._request = begin_request(self.scope, self._connection)  # type: ignore[arg-type]
         self._in_head, self._in_body = True, False
         # A chunk in which a head only begins may hold another request's end.
         self._beside = self._between = self._trailers = 0
@@ -188,6 +169,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._in_body = False
+        self._request.complete = True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -195,7 +177,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._since = self.loop.time()
         last = not self.pipeline
         if last and self._in_body:
-            # What is left of its body is nobody's; an answer from elsewhere than `Front` has not said so.
+            # What is left of its body is nobody's; an answer from elsewhere than the middleware has not said so.
             self.transport.linger()
         super().on_response_complete()
         if last and self._refusal is not None:
@@ -248,7 +230,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_timer()
         if self._in_body:
             # Its own request's answer, which will say so, unless it has been given already.
-            self.scope[BROKEN] = problem  # type: ignore[typeddict-unknown-key]
+            self._request.malformed = problem
             self.cycle.message_event.set()
         elif self._is_idle():
             self._send_refusal(problem)
@@ -271,9 +253,6 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _is_idle(self) -> bool:
         return not self.pipeline and (self.cycle is None or self.cycle.response_complete)
-
-    def _is_read(self, scope: Scope) -> bool:
-        return not (self._in_body and scope is self.scope)
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)

@@ -8,16 +8,17 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from fastapi import Request
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from starlette.datastructures import Headers
+from starlette.types import Scope
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 Span: TypeAlias = trace.Span
-Headers: TypeAlias = dict[str, str]
+TraceHeaders: TypeAlias = dict[str, str]
 
 _CONTEXT: Final = TraceContextTextMapPropagator()
 
@@ -38,15 +39,15 @@ class Tracing:
         self._provider = None if endpoint is None else _provider(endpoint)
         self._tracer: Tracer | None = None if self._provider is None else self._provider.get_tracer("gateway")
 
-    def request(self, received: Request, endpoint: str) -> Span | None:
+    def request(self, scope: Scope, endpoint: str) -> Span | None:
         """A request's span, a child of its client's if that sent a traceparent; None when off.
 
         `endpoint` is its path, or empty where there is none such.
         """
         if self._tracer is None:
             return None
-        name = f"{received.method} {endpoint}".rstrip()
-        return self._tracer.start_span(name, context=_CONTEXT.extract(received.headers), kind=SpanKind.SERVER)
+        name = f"{scope['method']} {endpoint}".rstrip()
+        return self._tracer.start_span(name, context=_CONTEXT.extract(Headers(scope=scope)), kind=SpanKind.SERVER)
 
     def answered(self, span: Span, status: int, attributes: Mapping[str, str | int]) -> None:
         """End a request's span."""
@@ -57,7 +58,7 @@ class Tracing:
         span.end()
 
     @contextlib.contextmanager
-    def call(self, model: str, version: str, rows: int, requests: Sequence[Span]) -> Iterator[Headers]:
+    def call(self, model: str, version: str, rows: int, requests: Sequence[Span]) -> Iterator[TraceHeaders]:
         """A call to Triton's span for as long as the context lasts; gives the headers Triton continues it from."""
         if self._tracer is None:
             yield {}
@@ -70,7 +71,7 @@ class Tracing:
             links=[trace.Link(span.get_span_context()) for span in others],
             attributes={"rpc.system": "grpc", "emotion.model": model, "emotion.version": version, "emotion.rows": rows},
         ):
-            headers: Headers = {}
+            headers: TraceHeaders = {}
             _CONTEXT.inject(headers)
             yield headers
 

@@ -13,7 +13,7 @@ import grpc
 from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.errors.triton_errors import TritonError
-from gateway.telemetry.tracing import Headers
+from gateway.telemetry.tracing import TraceHeaders
 from gateway.triton.replica import ModelVersion, Replica
 from gateway.triton.replicas import Replicas
 from gateway.triton.tensors import REQUESTED_OUTPUTS, input_ids, read_answer
@@ -143,7 +143,7 @@ class Triton:
         served: ModelVersion,
         rows: Sequence[Sequence[int]],
         pad_id: int,
-        headers: Headers | None = None,
+        headers: TraceHeaders | None = None,
     ) -> list[list[float]]:
         """Probabilities of one batch of rows, `[rows, 6]` in the order of `rows`.
 
