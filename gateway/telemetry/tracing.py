@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import Scope
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Tracing:
         if self._tracer is None:
             return None
         name = f"{scope['method']} {endpoint}".rstrip()
-        return self._tracer.start_span(name, context=_CONTEXT.extract(Headers(scope=scope)), kind=SpanKind.SERVER)
+        return self._tracer.start_span(name, context=_CONTEXT.extract(Request(scope).headers), kind=SpanKind.SERVER)
 
     def answered(self, span: Span, status: int, attributes: Mapping[str, str | int]) -> None:
         """End a request's span."""
