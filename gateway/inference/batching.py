@@ -217,7 +217,7 @@ class Batcher:
 
     def _retry_or_fail(self, version: Version, queue: VersionQueue, call: TritonCall, rows: RowRange) -> None:
         """Numbers that are no probabilities may be another client's fault: asked again, alone, they may be right."""
-        self._metrics.no_probabilities(version.model, version.version)
+        self._metrics.answer_refused(version.model, version.version)
         what = f"{version.model} version {version.version} at {call.replica.address} answered probabilities that are"
         if not call.is_retry:
             logger.warning("%s not all finite and between 0 and 1; the request is sent once more, alone", what)

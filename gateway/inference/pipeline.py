@@ -70,7 +70,7 @@ class InferencePipeline:
         except TritonError as error:
             if not error.may_be_unloaded:
                 raise
-            await self._catalogue.look(max_age=0)
+            await self._catalogue.refresh(max_age=0)
             now = self._catalogue.served.find(model, query.version, by_default=by_default)
             # Asking again is safe, since an answer changes nothing, but only another
             # version can answer better: a full queue would get fuller.

@@ -19,7 +19,7 @@ from contract.version_directory import (
     gpu_damage,
     read_card,
 )
-from gateway.models import tokenizer_trial
+from gateway.models import tokenizer_sandbox
 from gateway.models.tokenization import TextTokenizer, TokenizerError
 from gateway.triton.client import ModelLimits
 from gateway.triton.replica import ModelVersion
@@ -28,7 +28,7 @@ DEFAULT_PROFILE: Final = "balanced"
 _FILES: Final = (CARD, TOKENIZER, CPU_GRAPH, GPU_GRAPH, GPU_RECORD)
 _KINDS: Final = {TOKENIZER: "tokenizer", CPU_GRAPH: "graph", GPU_GRAPH: "graph"}
 
-Stamp = tuple[tuple[int, ...], ...]
+Fingerprint = tuple[tuple[int, ...], ...]
 """Changes when a file of a version directory changes, comes, goes, or may be read by others."""
 
 
@@ -72,7 +72,7 @@ class Version:
         return self.served.version
 
 
-def check_limits(limits: ModelLimits) -> None:
+def check_configuration(limits: ModelLimits) -> None:
     """Whether a version takes what the gateway sends.
 
     Raises:
@@ -86,7 +86,7 @@ def check_limits(limits: ModelLimits) -> None:
         raise UnusableVersionError("configuration", "its configuration has no max_batch_size, so no rows")
 
 
-def stamp(directory: Path) -> Stamp | None:
+def fingerprint(directory: Path) -> Fingerprint | None:
     """What the files of a version directory look like now; None if the directory can't be seen at all."""
     try:
         directory.stat()
@@ -123,7 +123,7 @@ def read_contents(directory: Path, graph: str) -> Contents:
     found = cpu_damage(directory, card) + (gpu_damage(directory, card) if graph == GPU_GRAPH else [])
     if found:
         raise UnusableVersionError(_KINDS.get(found[0].file, "file"), "; ".join(each.sentence for each in found))
-    if sentence := tokenizer_trial.fault(directory / TOKENIZER, card, vocabulary):
+    if sentence := tokenizer_sandbox.find_fault(directory / TOKENIZER, card, vocabulary):
         raise UnusableVersionError("tokenizer", sentence)
     try:
         return Contents(card, TextTokenizer(directory / TOKENIZER, card.max_length))
@@ -136,7 +136,7 @@ def _fits(card: Card, name: str) -> bool:
     return bool(of_graph is None or of_card == of_graph or (name == "max_length" and of_card < of_graph))
 
 
-def without_surprises(read: Callable[[], Contents]) -> Contents:
+def read_guarded(read: Callable[[], Contents]) -> Contents:
     """The same, where whatever else goes wrong is the version's too.
 
     Raises:

@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Iterator
 
 import pytest
-from gateway.inference.pipeline import _chunks
 
+from gateway.inference.pipeline import _chunks
 from gateway.inference.version_queue import PendingRequest, VersionQueue
 
 

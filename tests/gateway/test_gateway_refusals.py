@@ -145,7 +145,7 @@ def test_too_long_to_be_read_whole(client: httpx.Client) -> None:
 )
 def test_no_such_model_or_version(client: httpx.Client, fields: dict[str, str], said: str) -> None:
     problem = check(client.post("/v1/emotions", json={"text": "a", **fields}), 404)
-    assert problem["detail"].endswith(f"Served: {said}.")
+    assert problem["detail"].endswith(f"ServedModels: {said}.")
 
 
 def test_unknown_routes_and_methods(client: httpx.Client) -> None:
