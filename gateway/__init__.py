@@ -16,8 +16,8 @@ The probabilities go back the same way; `api/emotions` or `api/protocols` make t
 
 Rooms, from the bottom up. Each imports only those above it in this list, as its own `__init__` says:
 `errors` and `telemetry`; `http`, `triton`; `models`; `inference`; `api`. `pages` imports none. What puts them
-together lies here, and no room imports it: `settings` and `command_line` say what can be set, `lifespan` makes
-the services, `app` the application, `serving` runs it.
+together lies here, and no room imports it: `settings` and `command_line` say what can be set, `app` makes the
+services and the application, `serving` runs it.
 
 May import: `contract`, FastAPI, Starlette, pydantic, uvicorn, tokenizers, grpc, tritonclient, prometheus_client,
 OpenTelemetry. Never torch, transformers or `training`.

@@ -4,5 +4,5 @@
 `schemas` for `/v1/emotions` and `protocols` for the other two; `parsing` checks them, `emotions` and `listing`
 make answers, `exception_handlers` make them of failures. `openapi` describes it all.
 
-May import: `errors`, `telemetry`, `http`, `triton`, `models`, `inference`.
+May import: `errors`, `telemetry`, `http`, `models`, `inference`.
 """
