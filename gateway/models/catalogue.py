@@ -74,7 +74,7 @@ class ServedModels:
             if by_default or not self.down.isdisjoint((model, MODEL_PREFIX + model)):
                 raise problems.unavailable(f"Model {model[:80]!r} is not served at the moment: try again.")
             known = ", ".join(sorted(self.models))
-            raise problems.not_found(f"There is no model {model[:80]!r}. ServedModels: {known}.")
+            raise problems.not_found(f"There is no model {model[:80]!r}. Served: {known}.")
         versions = self.models[full_name]
         if version is None:
             return versions[0]
@@ -82,7 +82,7 @@ class ServedModels:
             if candidate.version == version:
                 return candidate
         known = ", ".join(candidate.version for candidate in versions)
-        raise problems.not_found(f"Model {full_name} has no version {version[:80]!r}. ServedModels: {known}.")
+        raise problems.not_found(f"Model {full_name} has no version {version[:80]!r}. Served: {known}.")
 
 
 class Catalogue:

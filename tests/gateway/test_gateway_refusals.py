@@ -145,12 +145,14 @@ def test_too_long_to_be_read_whole(client: httpx.Client) -> None:
 )
 def test_no_such_model_or_version(client: httpx.Client, fields: dict[str, str], said: str) -> None:
     problem = check(client.post("/v1/emotions", json={"text": "a", **fields}), 404)
-    assert problem["detail"].endswith(f"ServedModels: {said}.")
+    assert problem["detail"].endswith(f"Served: {said}.")
 
 
 def test_unknown_routes_and_methods(client: httpx.Client) -> None:
     check(client.get("/nothing"), 404)
     check(client.post("/v1/emotions/", json={"text": "a"}), 404)
+    check(client.post("/v1/emotions%0A", json={"text": "a"}), 404)
+    check(client.get("/redoc"), 404)
     refused = client.get("/v1/emotions")
     check(refused, 405)
     assert refused.headers["allow"] == "POST"
