@@ -53,12 +53,12 @@ def malformed(reason: str, data: bytes) -> Problem:
         data: in which it stopped.
     """
     if data[:1] == bytes([_TLS_HANDSHAKE]):
-        said = "This port speaks HTTP without TLS: ask http://, or a proxy in front that has TLS"
+        detail = "This port speaks HTTP without TLS: ask http://, or a proxy in front that has TLS"
     elif _HTTP_2 in reason:
-        said = "HTTP/2 is not spoken here: use HTTP/1.1"
+        detail = "HTTP/2 is not spoken here: use HTTP/1.1"
     else:
-        said = f"This is not a well-formed HTTP/1.1 request: {reason[:1].lower()}{reason[1:].rstrip('.')}"
-    return Problem(HTTPStatus.BAD_REQUEST, f"{said}.")
+        detail = f"This is not a well-formed HTTP/1.1 request: {reason[:1].lower()}{reason[1:].rstrip('.')}"
+    return Problem(HTTPStatus.BAD_REQUEST, f"{detail}.")
 
 
 def head_too_large() -> Problem:

@@ -106,9 +106,9 @@ class RequestMiddleware:
         if not state.complete:
             # Of a request that never ends nobody would know where the next begins.
             headers.append((b"connection", b"close"))
-        self._tell(record, start["status"])
+        self._report(record, start["status"])
 
-    def _tell(self, record: RequestRecord, status: int) -> None:
+    def _report(self, record: RequestRecord, status: int) -> None:
         self._metrics.request(record.endpoint, record.version, status, record.seconds)
         if record.span is not None:
             self._tracing.end_request(record.span, status, record.model_fields())

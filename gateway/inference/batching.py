@@ -3,7 +3,7 @@
 A call costs both sides a few tenths of a millisecond whatever its size, so under load many
 requests share one. At most a few calls to a model version are under way at once; what arrives
 meanwhile leaves together. A lone request never waits. While others are under way, a call that
-would carry far fewer rows than the last ones did waits a millisecond at most for company: the
+would carry far fewer rows than the last ones did waits a millisecond at most for more (the queue delay): the
 clients just answered are about to ask again, and calls of one row would crowd out the others.
 Rows are right-padded to the longest of their call; the graph drops that before it computes
 anything, so padding costs 8 bytes a token.

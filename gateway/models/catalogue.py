@@ -137,17 +137,17 @@ class Catalogue:
     async def _refresh(self) -> None:
         begun_at = asyncio.get_running_loop().time()
         try:
-            found = await self._ask()
+            found = await self._query_triton()
         except TritonError as error:
             if not error.may_be_unloaded:
                 raise
             # A version may have gone between the list and the question about it.
-            found = await self._ask()
+            found = await self._query_triton()
         self._report(found)
         self.served = found
         self._refreshed_at = begun_at
 
-    async def _ask(self) -> ServedModels:
+    async def _query_triton(self) -> ServedModels:
         index = await self._triton.index(REFRESH_TIMEOUT)
         found = await asyncio.gather(*map(self._read, index.ready))
         others = await self._reader.not_served(index.ready)

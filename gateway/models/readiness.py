@@ -15,7 +15,7 @@ from gateway.triton.client import Triton
 logger = logging.getLogger("gateway")
 
 _CHECK_TIMEOUT: Final = 1.0
-"""Seconds; shorter than the patience of the usual health check."""
+"""Seconds; shorter than the time limit of the usual health check."""
 
 
 class Readiness:
@@ -47,7 +47,7 @@ class Readiness:
         return await asyncio.shield(self._check)
 
     async def _check_and_report(self) -> str | None:
-        reason = await self._ask()
+        reason = await self._find_reason()
         if self._ready is None or self._ready != (reason is None):
             if reason is None:
                 logger.info("Triton at %s is ready", self._triton.address)
@@ -81,7 +81,7 @@ class Readiness:
                 )
             await asyncio.sleep(self._interval)
 
-    async def _ask(self) -> str | None:
+    async def _find_reason(self) -> str | None:
         try:
             async with asyncio.timeout(_CHECK_TIMEOUT):
                 version = await self._catalogue.find(self._default_model, None, by_default=True)

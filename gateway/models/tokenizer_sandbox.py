@@ -70,7 +70,7 @@ def _fault(path: Path, max_length: int, vocabulary: int, pad_id: int, unk_id: in
     return None
 
 
-def _limit(kind: int, most: int) -> None:
+def _set_resource_limit(kind: int, most: int) -> None:
     _, already = resource.getrlimit(kind)
     if already != resource.RLIM_INFINITY:
         most = min(most, already)
@@ -79,8 +79,8 @@ def _limit(kind: int, most: int) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Print what is wrong with the tokenizer that the arguments name."""
-    _limit(resource.RLIMIT_CPU, _MOST_SECONDS)
-    _limit(resource.RLIMIT_AS, _MOST_BYTES)
+    _set_resource_limit(resource.RLIMIT_CPU, _MOST_SECONDS)
+    _set_resource_limit(resource.RLIMIT_AS, _MOST_BYTES)
     path, *numbers = arguments
     max_length, vocabulary, pad_id, unk_id = map(int, numbers)
     found = _fault(Path(path), max_length, vocabulary, pad_id, unk_id)

@@ -92,7 +92,7 @@ def fingerprint(directory: Path) -> Fingerprint | None:
         directory.stat()
     except OSError:
         return None
-    return tuple(_seen(directory / name) for name in _FILES)
+    return tuple(_file_fingerprint(directory / name) for name in _FILES)
 
 
 def read_contents(directory: Path, graph: str) -> Contents:
@@ -116,7 +116,7 @@ def read_contents(directory: Path, graph: str) -> Contents:
         raise UnusableVersionError("card", f"{directory / CARD} has no profile {DEFAULT_PROFILE}")
     if not isinstance(vocabulary, int):
         raise UnusableVersionError("card", f"{directory / CARD} does not say the graph's vocabulary")
-    if other := [name for name in ("pad_id", "unk_id", "max_length") if not _fits(card, name)]:
+    if other := [name for name in ("pad_id", "unk_id", "max_length") if not _matches_architecture(card, name)]:
         raise UnusableVersionError(
             "card", f"{directory / CARD} says another {other[0]} than its own architecture of the graph"
         )
@@ -131,7 +131,7 @@ def read_contents(directory: Path, graph: str) -> Contents:
         raise UnusableVersionError("tokenizer", str(error)) from error
 
 
-def _fits(card: Card, name: str) -> bool:
+def _matches_architecture(card: Card, name: str) -> bool:
     of_card, of_graph = getattr(card, name), card.architecture.get(name)
     return bool(of_graph is None or of_card == of_graph or (name == "max_length" and of_card < of_graph))
 
@@ -151,7 +151,7 @@ def read_guarded(read: Callable[[], Contents]) -> Contents:
         raise UnusableVersionError("check", f"checking it ended with {type(error).__name__}: {error}") from error
 
 
-def _seen(path: Path) -> tuple[int, ...]:
+def _file_fingerprint(path: Path) -> tuple[int, ...]:
     try:
         found = path.stat()
     except OSError as error:
