@@ -1,8 +1,11 @@
-"""The application: endpoints, pages, middleware and life time, put together."""
+"""The application: services, endpoints, pages and middleware, put together."""
 
+import asyncio
 import contextlib
 import gc
+import os
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
@@ -15,17 +18,31 @@ from gateway import pages
 from gateway.api import routes
 from gateway.api.exception_handlers import exception_handlers
 from gateway.api.openapi import openapi_document
+from gateway.api.schemas import Limits
+from gateway.api.services import Services
+from gateway.http.admission import Admission
 from gateway.http.api_keys import ApiKeys
+from gateway.http.bodies import BodyReader
 from gateway.http.middleware import RequestMiddleware
-from gateway.lifespan import limits, running_services
+from gateway.inference.batching import Batcher
+from gateway.inference.pipeline import InferencePipeline
+from gateway.models.catalogue import Catalogue
+from gateway.models.readiness import Readiness
+from gateway.models.version_reader import VersionReader
 from gateway.settings import Settings, read_keys
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
+from gateway.triton.channel import Tls, open_client
+from gateway.triton.client import Triton
 
 _CLIENT_HEADERS: Final = ("authorization", "content-type", "x-request-id", "traceparent")
 _ANSWER_HEADERS: Final = ("x-request-id", "server-timing", "retry-after")
 _OBJECTS_BEFORE_COLLECTION: Final = 50_000
 _ROUTES: Final = (*routes.router.routes, *pages.router.routes)
+_CALL_SECONDS: Final = 60.0
+"""The deadline of a call, on top of the request timeout: it hardly ever passes, see `gateway.triton.replica`."""
+_GRACE_SECONDS: Final = 1.0
+"""For calls that nobody waits for any more when the gateway stops."""
 
 
 def make_app(settings: Settings) -> FastAPI:
@@ -57,7 +74,7 @@ def make_app(settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         redirect_slashes=False,
     )
-    document = partial(openapi_document, app, limits(settings), routes.OPEN_PATHS, needs_key=bool(api_keys))
+    document = partial(openapi_document, app, _limits(settings), routes.OPEN_PATHS, needs_key=bool(api_keys))
     app.openapi = document  # type: ignore[method-assign]
     app.add_middleware(
         RequestMiddleware,
@@ -105,3 +122,63 @@ def _version() -> str:
         return version("ru-emotions-triton")
     except PackageNotFoundError:
         return "0"
+
+
+@contextlib.asynccontextmanager
+async def running_services(settings: Settings, metrics: Metrics, tracing: Tracing) -> AsyncIterator[Services]:
+    """Connect to Triton and watch it; a Triton that isn't there yet is waited for."""
+    triton = Triton(
+        settings.triton_address,
+        partial(open_client, configured=settings.triton_address, tls=_tls(settings)),
+        call_seconds=settings.request_timeout + _CALL_SECONDS,
+    )
+    catalogue = Catalogue(triton, VersionReader(settings.model_repository), metrics)
+    readiness = Readiness(triton, catalogue, settings.default_model, settings.refresh_interval, metrics)
+    batcher = Batcher(triton, settings.triton_calls, metrics, tracing)
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="tokenize") as threads:
+        watching = [asyncio.create_task(watch) for watch in (triton.follow(), readiness.watch())]
+        try:
+            yield Services(
+                limits=_limits(settings),
+                default_model=settings.default_model,
+                catalogue=catalogue,
+                readiness=readiness,
+                pipeline=InferencePipeline(batcher, catalogue, threads, metrics, settings.default_model),
+                admission=_admission(settings, metrics),
+                bodies=BodyReader(settings.max_body_bytes),
+                metrics=metrics,
+            )
+        finally:
+            for task in watching:
+                task.cancel()
+            await asyncio.wait(watching)
+            await readiness.close()
+            await catalogue.close()
+            await batcher.close(_GRACE_SECONDS)
+            await triton.close(_GRACE_SECONDS)
+
+
+def _limits(settings: Settings) -> Limits:
+    """What one request may have, as `GET /v1/models` and the OpenAPI document tell it."""
+    return Limits(
+        max_texts=settings.max_texts,
+        max_characters=settings.max_characters,
+        max_body_bytes=settings.max_body_bytes,
+        max_in_flight=settings.max_in_flight,
+        request_timeout_seconds=settings.request_timeout,
+    )
+
+
+def _tls(settings: Settings) -> Tls | None:
+    if not settings.triton_tls:
+        return None
+    return Tls(settings.triton_tls_ca, settings.triton_tls_certificate, settings.triton_tls_key)
+
+
+def _admission(settings: Settings, metrics: Metrics) -> Admission:
+    return Admission(
+        settings.max_in_flight // settings.workers,
+        settings.max_texts_in_flight // settings.workers,
+        settings.key_share if len(read_keys(settings)) > 1 else 1.0,
+        metrics,
+    )

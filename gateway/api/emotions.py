@@ -14,7 +14,7 @@ _DECIMALS: Final = 6
 what a client reads and what was decided agree."""
 
 
-def to_emotions(request: EmotionsRequest, result: InferenceResult) -> dict[str, Any]:
+def emotions_response(request: EmotionsRequest, result: InferenceResult) -> dict[str, Any]:
     """The answer to `POST /v1/emotions`, an `EmotionsResponse` as JSON: checking our own numbers would cost more
     than finding them."""
     version = result.version

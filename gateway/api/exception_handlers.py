@@ -8,7 +8,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
-from gateway.api.services import services
+from gateway.api.services import get_services
 from gateway.errors import problems
 from gateway.errors.problems import Problem
 from gateway.errors.triton_errors import TritonError, to_problem
@@ -49,10 +49,10 @@ async def _problem(_: Request, problem: Problem) -> Response:
 
 
 async def _triton_error(request: Request, error: TritonError) -> Response:
-    meant = to_problem(error, services(request).limits.request_timeout_seconds)
+    meant = to_problem(error, get_services(request).limits.request_timeout_seconds)
     if meant.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         record = request_state(request.scope).record
-        logger.error("Triton failed a request with %s", error, extra={log.REQUEST: record.log_fields()})
+        logger.error("Triton failed a request with %s", error, extra={log.REQUEST_FIELDS: record.log_fields()})
     return meant.response()
 
 

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
 from gateway.api import openapi
-from gateway.api.emotions import to_emotions
+from gateway.api.emotions import emotions_response
 from gateway.api.listing import list_models
 from gateway.api.parsing import AnyRequest, parse_request
 from gateway.api.protocols import ClassificationRequest, PredictRequest, classification_scores, predict_scores
 from gateway.api.raw_route import RawRoute
 from gateway.api.schemas import EmotionsRequest, Health
-from gateway.api.services import services
+from gateway.api.services import get_services
 from gateway.errors import problems
 from gateway.http.admission import cost
 from gateway.http.bodies import refuse_content_encoding
@@ -35,32 +35,32 @@ _MOST_NAMED: Final = 10
 @router.post("/v1/emotions", **openapi.EMOTIONS)
 async def emotions(request: Request) -> Response:
     """Emotions of one text or many."""
-    asked, result = await _infer(request, EmotionsRequest)
-    return _json(to_json(to_emotions(asked, result)))
+    parsed, result = await _infer(request, EmotionsRequest)
+    return _json(to_json(emotions_response(parsed, result)))
 
 
 @router.post("/predict", **openapi.PREDICT)
 async def predict(request: Request) -> Response:
     """text-embeddings-inference's protocol."""
-    asked, result = await _infer(request, PredictRequest)
-    return _json(_dump(predict_scores(asked, result.probabilities)))
+    parsed, result = await _infer(request, PredictRequest)
+    return _json(_dump(predict_scores(parsed, result.probabilities)))
 
 
 @router.post("/", **openapi.CLASSIFICATION)
 async def classification(request: Request) -> Response:
     """The Hugging Face Inference API's text-classification task."""
-    asked, result = await _infer(request, ClassificationRequest)
-    return _json(_dump(classification_scores(asked, result.probabilities)))
+    parsed, result = await _infer(request, ClassificationRequest)
+    return _json(_dump(classification_scores(parsed, result.probabilities)))
 
 
 @router.get("/v1/models", **openapi.MODELS)
 async def models(request: Request) -> Response:
     """What is served."""
     _refuse_parameters(request)
-    its = services(request)
-    if not its.catalogue.served.models:
-        await its.catalogue.look()
-    return _json(list_models(its.catalogue.served, its.limits, its.default_model).model_dump_json())
+    services = get_services(request)
+    if not services.catalogue.served.models:
+        await services.catalogue.refresh()
+    return _json(list_models(services.catalogue.served, services.limits, services.default_model).model_dump_json())
 
 
 @router.get("/health/live", **openapi.LIVE)
@@ -72,7 +72,7 @@ async def live(_: Request) -> Response:
 @router.get("/health/ready", **openapi.READY)
 async def ready(request: Request) -> Response:
     """Requests can be answered."""
-    missing = await services(request).readiness.what_is_missing()
+    missing = await get_services(request).readiness.reason_not_ready()
     if missing is not None:
         raise problems.unavailable(missing)
     return _json(Health(status="ok").model_dump_json())
@@ -82,23 +82,23 @@ async def ready(request: Request) -> Response:
 async def figures(request: Request) -> Response:
     """Figures for Prometheus."""
     _refuse_parameters(request)
-    return Response(services(request).metrics.text(), media_type=metrics.CONTENT_TYPE)
+    return Response(get_services(request).metrics.text(), media_type=metrics.CONTENT_TYPE)
 
 
 async def _infer(request: Request, kind: type[AnyRequest]) -> tuple[AnyRequest, InferenceResult]:
     """Receive and check a request for probabilities, and have them computed, within its deadline."""
     _refuse_parameters(request)
     refuse_content_encoding(request.scope)
-    its, state = services(request), request_state(request.scope)
-    its.admission.check(state.record.key)
-    timeout = its.limits.request_timeout_seconds
+    services, state = get_services(request), request_state(request.scope)
+    services.admission.check(state.record.key)
+    timeout = services.limits.request_timeout_seconds
     query: Query | None = None
     try:
         with RequestDeadline(state.connection, timeout) as deadline:
-            body = await its.bodies.read(request, deadline)
-            asked, query = parse_request(kind, body, its.limits)
-            with its.admission.slot(cost(query.texts), state.record.key):
-                return asked, await its.pipeline.infer(query, deadline.at, state.record)
+            body = await services.bodies.read(request, deadline)
+            parsed, query = parse_request(kind, body, services.limits)
+            with services.admission.slot(cost(query.texts), state.record.key):
+                return parsed, await services.pipeline.infer(query, deadline.at, state.record)
     except TimeoutError:
         late = problems.body_too_slow(timeout) if query is None else problems.deadline_passed(timeout)
         raise late from None

@@ -27,7 +27,7 @@ class Services:
     metrics: Metrics
 
 
-def services(request: Request) -> Services:
+def get_services(request: Request) -> Services:
     """The application's services, of a request."""
     found: Services = request.app.state.services
     return found

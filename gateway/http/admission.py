@@ -8,14 +8,14 @@ from typing import Final
 from gateway.errors import problems
 from gateway.telemetry.metrics import Metrics
 
-CHARACTERS: Final = 2000
+CHARACTERS_PER_TEXT: Final = 2000
 """As dear as another text: to tokenize them takes a millisecond."""
-_AS_MUCH_AGAIN: Final = 2
+_HEADROOM: Final = 2
 
 
 def cost(texts: Sequence[str]) -> int:
     """What a request costs, in texts."""
-    return len(texts) + sum(map(len, texts)) // CHARACTERS
+    return len(texts) + sum(map(len, texts)) // CHARACTERS_PER_TEXT
 
 
 class Admission:
@@ -73,7 +73,7 @@ class Admission:
             Problem: 429, there is no slot; says which limit is reached.
         """
         self.check(key)
-        if self._texts and self._texts + _AS_MUCH_AGAIN * texts > self._most_texts:
+        if self._texts and self._texts + _HEADROOM * texts > self._most_texts:
             raise problems.too_many_requests(
                 f"What is being answered leaves too little room for {_texts(texts)} (max_texts_in_flight): "
                 "send this one again later, or fewer texts at a time."

@@ -66,7 +66,7 @@ class RequestMiddleware:
         path = scope["path"]
         endpoint = path if path in self._paths else ""
         record = RequestRecord(endpoint, scope["method"], request_id(header(scope, b"x-request-id")))
-        record.span = self._tracing.request(scope, endpoint)
+        record.span = self._tracing.start_request(scope, endpoint)
         state = request_state(scope)
         state.record = record
         started = False
@@ -102,16 +102,16 @@ class RequestMiddleware:
         headers.append((b"x-request-id", record.id.encode()))
         headers.append((b"server-timing", record.server_timing().encode()))
         names = {name for name, _ in headers}
-        headers.extend(header for header in problems.UNLESS_SET if header[0] not in names)
+        headers.extend(header for header in problems.DEFAULT_HEADERS if header[0] not in names)
         if not state.complete:
             # Of a request that never ends nobody would know where the next begins.
             headers.append((b"connection", b"close"))
-        self._tell(record, start["status"])
+        self._report(record, start["status"])
 
-    def _tell(self, record: RequestRecord, status: int) -> None:
+    def _report(self, record: RequestRecord, status: int) -> None:
         self._metrics.request(record.endpoint, record.version, status, record.seconds)
         if record.span is not None:
-            self._tracing.answered(record.span, status, record.model_fields())
+            self._tracing.end_request(record.span, status, record.model_fields())
         if self._log_requests or status in _LOGGED:
             fields = {
                 **record.log_fields(),
@@ -120,10 +120,10 @@ class RequestMiddleware:
                 **record.model_fields(),
             }
             level = logging.WARNING if status in _LOGGED else logging.INFO
-            logger.log(level, "answered", extra={log.REQUEST: fields})
+            logger.log(level, "answered", extra={log.REQUEST_FIELDS: fields})
 
 
 def _log_bug(record: RequestRecord, error: Exception) -> None:
     # Where it happened, but not the exception's own words: they may hold the client's.
     fields = {**record.log_fields(), "stack": "".join(traceback.format_tb(error.__traceback__))}
-    logger.error("a bug: %s", type(error).__qualname__, extra={log.REQUEST: fields})
+    logger.error("a bug: %s", type(error).__qualname__, extra={log.REQUEST_FIELDS: fields})

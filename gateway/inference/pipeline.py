@@ -24,7 +24,7 @@ logger = logging.getLogger("gateway")
 _INLINE_CHARACTERS: Final = 500
 """Tokenizing these takes 0.3 ms, little more than handing them to a thread and back."""
 
-_PART_CHARACTERS: Final = 20_000
+_CHUNK_CHARACTERS: Final = 20_000
 """Tokenizing these takes 10 ms: after as long a thread takes the next request's texts."""
 
 
@@ -70,7 +70,7 @@ class InferencePipeline:
         except TritonError as error:
             if not error.may_be_unloaded:
                 raise
-            await self._catalogue.look(max_age=0)
+            await self._catalogue.refresh(max_age=0)
             now = self._catalogue.served.find(model, query.version, by_default=by_default)
             # Asking again is safe, since an answer changes nothing, but only another
             # version can answer better: a full queue would get fuller.
@@ -99,7 +99,7 @@ class InferencePipeline:
         if not query.truncate:
             _refuse_too_long(tokens, version.card.max_length, query)
         began = time.perf_counter()
-        probabilities = await self._batcher.probabilities(version, [row.ids for row in tokens], deadline, record.span)
+        probabilities = await self._batcher.infer(version, [row.ids for row in tokens], deadline, record.span)
         record.triton_seconds = time.perf_counter() - began
         self._metrics.predicted(name, probabilities)
         return InferenceResult(version, tokens, probabilities)
@@ -109,23 +109,23 @@ class InferencePipeline:
             return version.tokenizer(texts)
         loop = asyncio.get_running_loop()
         tokens: list[Tokens] = []
-        for part in _parts(texts):
-            tokens += await loop.run_in_executor(self._threads, version.tokenizer, part)
+        for chunk in _chunks(texts):
+            tokens += await loop.run_in_executor(self._threads, version.tokenizer, chunk)
         return tokens
 
 
-def _parts(texts: list[str]) -> Iterator[list[str]]:
-    """Texts in their order, in parts of which none holds a thread for long."""
-    part: list[str] = []
+def _chunks(texts: list[str]) -> Iterator[list[str]]:
+    """Texts in their order, in chunks of which none holds a thread for long."""
+    chunk: list[str] = []
     size = 0
     for text in texts:
-        part.append(text)
+        chunk.append(text)
         size += len(text)
-        if size >= _PART_CHARACTERS:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
+        if size >= _CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 def _check_profile(version: Version, query: Query) -> None:
