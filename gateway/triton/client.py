@@ -1,7 +1,8 @@
 """The calls to Triton: KServe v2 over gRPC, to one Triton or to several.
 
-NVIDIA's `tritonclient.grpc.aio` makes the calls, one client for each Triton. Beside messages that are
-filled in by hand it costs FIGURES.
+NVIDIA's `tritonclient.grpc.aio` makes the calls, one client for each Triton. Beside messages filled in by hand
+it costs 15 to 20 µs of CPU for a call of one row and 5 µs for one of 16 rows, which many requests share:
+docs/design.md has the measurement.
 """
 
 import asyncio
