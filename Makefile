@@ -50,7 +50,7 @@ test-clients: $(SERVING) $(DEVELOPMENT) ## test with the clients of Hugging Face
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m clients tests/clients
 
-# One of them alone: make drills DRILLS=tests/gateway/test_drill_overload.py
+# One of them alone: make drills DRILLS=tests/gateway/drills/test_overload.py
 DRILLS ?= tests/gateway tests/integration
 drills: $(SERVING) $(DEVELOPMENT) ## the long drills, more than an hour: hostile clients, overload, failures, restarts
 	@.venv/bin/python -m server install

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from deploy.local import TEXT
-from tests.gateway.gateway_process import assert_tells_nothing, environment
+from tests.gateway.support.gateway_process import assert_tells_nothing, environment
 from tests.triton_process import ROOT, free_ports, hear_ctrl_c, is_listening
 
 

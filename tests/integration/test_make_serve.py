@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.gateway.gateway_process import SECRET
+from tests.gateway.support.gateway_process import SECRET
 from tests.integration.conftest import assert_nothing_left, make_serve, repository_copy
 from tests.triton_process import free_ports
 

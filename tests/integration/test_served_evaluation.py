@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.gateway.gateway_process import running_gateway
+from tests.gateway.support.gateway_process import running_gateway
 from tests.integration.conftest import Serving
 from tests.training.small_run import write_cedr
 from tests.triton_process import ROOT, free_ports
