@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from gateway.command_line import SettingsError, read_settings
-from gateway.log import set_up_log
 from gateway.serving import PortError, listen, serve
-from gateway.tracing import Tracing, TracingError
+from gateway.telemetry.log import set_up_log
+from gateway.telemetry.tracing import Tracing, TracingError
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -12,14 +12,14 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import pages
-from gateway.documentation import openapi
-from gateway.front import Endpoint, Front
-from gateway.keys import Keys
-from gateway.metrics import Metrics
-from gateway.routes import OPEN_PATHS, router
-from gateway.services import running_services
+from gateway.api.openapi import openapi
+from gateway.api.routes import OPEN_PATHS, router
+from gateway.api.services import running_services
+from gateway.http.api_keys import Keys
+from gateway.http.middleware import Endpoint, Front
 from gateway.settings import Settings, read_keys
-from gateway.tracing import Tracing
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.tracing import Tracing
 
 _CLIENT_HEADERS = ("authorization", "content-type", "x-request-id", "traceparent")
 _OBJECTS_BEFORE_COLLECTION = 50_000

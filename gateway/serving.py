@@ -15,9 +15,9 @@ from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from gateway.command_line import flag
-from gateway.connections import raise_descriptor_limit
-from gateway.log import set_up_log
+from gateway.http.connections import raise_descriptor_limit
 from gateway.settings import Settings
+from gateway.telemetry.log import set_up_log
 
 logger = logging.getLogger("gateway")
 
@@ -113,7 +113,7 @@ def _configuration(settings: Settings) -> uvicorn.Config:
         factory=True,
         workers=settings.workers,
         loop="uvloop",
-        http="gateway.http:HttpProtocol",
+        http="gateway.http.protocol:HttpProtocol",
         ws="none",
         lifespan="on",
         log_config=None,

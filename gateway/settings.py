@@ -4,13 +4,14 @@ Flag, environment variable, `--help` and the table in docs/gateway.md follow fro
 can't work is refused before anything starts.
 """
 
-import ipaddress
 import re
 from pathlib import Path
 from typing import Final, Literal, Self
 
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gateway.triton.addresses import ip_version
 
 PREFIX: Final = "EMOTION_"
 VARIABLE_ONLY: Final = frozenset({"api_keys"})
@@ -171,11 +172,3 @@ def read_keys(settings: Settings) -> frozenset[str]:
 
 def _split(values: str) -> list[str]:
     return [value for part in values.split(",") if (value := part.strip())]
-
-
-def ip_version(address: str) -> int | None:
-    """4 or 6, of an address with its port; None for a name."""
-    try:
-        return ipaddress.ip_address(address.rpartition(":")[0].strip("[]")).version
-    except ValueError:
-        return None

@@ -12,7 +12,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.front import Endpoint
+from gateway.http.middleware import Endpoint
 
 _POLICY: Final = "; ".join(
     (

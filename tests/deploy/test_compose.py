@@ -453,7 +453,7 @@ def test_the_gateways_health_check_works(
 
 
 def test_the_gateways_health_check_asks_a_path_it_has() -> None:
-    from gateway.routes import router
+    from gateway.api.routes import router
 
     assert "/health/ready" in [getattr(route, "path", "") for route in router.routes]
 

@@ -164,6 +164,6 @@ def test_the_documentation_has_every_setting() -> None:
 
 def test_the_documentation_has_every_metric() -> None:
     documented = (ROOT / "docs/gateway.md").read_text("utf-8")
-    names = set(re.findall(r'"(emotion_\w+)"', (ROOT / "gateway/metrics.py").read_text("utf-8")))
+    names = set(re.findall(r'"(emotion_\w+)"', (ROOT / "gateway/telemetry/metrics.py").read_text("utf-8")))
     assert len(names) == 12
     assert not [name for name in names if name not in documented]

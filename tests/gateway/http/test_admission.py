@@ -12,9 +12,9 @@ import grpc
 import httpx
 import pytest
 
-from gateway.admission import Admission, cost
-from gateway.metrics import Metrics
-from gateway.problems import Problem
+from gateway.errors.problems import Problem
+from gateway.http.admission import Admission, cost
+from gateway.telemetry.metrics import Metrics
 from tests.gateway.support.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.support.gateway_process import SECRET, GatewayProcess, running_gateway
 

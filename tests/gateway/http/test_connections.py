@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gateway.connections import Connections
+from gateway.http.connections import Connections
 from tests.gateway.support.gateway_process import SECRET, GatewayProcess, running_gateway
 from tests.gateway.support.limited import dripping, limit_descriptors
 from tests.gateway.support.raw_socket import connected, post, problem

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from gateway.front import Front
-from gateway.keys import Keys
-from gateway.metrics import Metrics
-from gateway.tracing import Tracing
+from gateway.http.api_keys import Keys
+from gateway.http.middleware import Front
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.tracing import Tracing
 from tests.gateway.support.gateway_process import SECRET, GatewayProcess, running_gateway
 from tests.triton_process import TritonProcess
 

@@ -15,14 +15,14 @@ import httpx
 import pytest
 from tritonclient.grpc import service_pb2 as messages
 
-from gateway import batching
-from gateway.batching import Batcher
-from gateway.metrics import Metrics
-from gateway.replica import ModelVersion
-from gateway.tracing import Tracing
-from gateway.triton import ModelLimits, Triton
-from gateway.version_reader import VersionReader
-from gateway.versions import Version
+from gateway.inference import batching
+from gateway.inference.batching import Batcher
+from gateway.models.version_reader import VersionReader
+from gateway.models.versions import Version
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.tracing import Tracing
+from gateway.triton.client import ModelLimits, Triton
+from gateway.triton.replica import ModelVersion
 from tests.gateway.support.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.inference import _parts
-from gateway.waiting import Line, Waiting
+from gateway.inference.pipeline import _parts
+from gateway.inference.version_queue import Line, Waiting
 
 
 @pytest.fixture

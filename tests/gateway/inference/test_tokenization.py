@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.tokenization import TextTokenizer, TokenizerError
+from gateway.models.tokenization import TextTokenizer, TokenizerError
 from tests.gateway.support.small_model import MAX_LENGTH, SPECIAL, make_tokenizer
 
 SPECIAL_IDS = set(range(len(SPECIAL))) - {SPECIAL.index("[UNK]")}

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.replica import ModelVersion
-from gateway.triton import ModelLimits
-from gateway.version_reader import VersionReader
-from gateway.versions import UnusableVersionError, Version
+from gateway.models.version_reader import VersionReader
+from gateway.models.versions import UnusableVersionError, Version
+from gateway.triton.client import ModelLimits
+from gateway.triton.replica import ModelVersion
 from tests.gateway.support.damages import DAMAGES, unusable_metric
 from tests.gateway.support.fake_triton import answer, running_fake_triton
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway

@@ -6,11 +6,11 @@ from pathlib import Path
 import grpc.aio
 import pytest
 
-from gateway.catalogue import Catalogue
-from gateway.metrics import Metrics
-from gateway.readiness import Readiness
-from gateway.triton import Triton
-from gateway.version_reader import VersionReader
+from gateway.models.catalogue import Catalogue
+from gateway.models.readiness import Readiness
+from gateway.models.version_reader import VersionReader
+from gateway.telemetry.metrics import Metrics
+from gateway.triton.client import Triton
 from tests.gateway.support.fake_triton import running_fake_triton
 
 

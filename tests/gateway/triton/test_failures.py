@@ -11,8 +11,8 @@ import grpc
 import httpx
 import pytest
 
-from gateway.failures import FAILURES
-from gateway.http import HALF_CLOSED_SECONDS
+from gateway.errors.triton_errors import FAILURES
+from gateway.http.protocol import HALF_CLOSED_SECONDS
 from tests.gateway.support.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.small_model import publish

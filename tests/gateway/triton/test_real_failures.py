@@ -9,7 +9,7 @@ import pytest
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
-from gateway.failures import FAILURES
+from gateway.errors.triton_errors import FAILURES
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.small_model import VOCABULARY, publish
 from tests.triton_process import TritonProcess, running_triton

@@ -1,0 +1,63 @@
+"""Probabilities to emotions: thresholds, order and names."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from contract.labels import EMOTIONS, LABELS
+from gateway.api.schemas import EmotionsRequest
+from gateway.inference.pipeline import Reading
+from gateway.models.tokenization import Tokens
+from gateway.models.versions import DEFAULT_PROFILE
+
+_DECIMALS: Final = 6
+"""FP32 holds no more for a number below one; rounded before thresholds are applied, so that
+what a client reads and what was decided agree."""
+
+
+def to_emotions(request: EmotionsRequest, reading: Reading) -> dict[str, Any]:
+    """The answer to `POST /v1/emotions`, an `EmotionsResponse` as JSON: checking our own numbers would cost more
+    than finding them."""
+    version = reading.version
+    if request.threshold is not None:
+        profile, thresholds = None, dict.fromkeys(EMOTIONS, request.threshold)
+    else:
+        profile = request.profile or DEFAULT_PROFILE
+        thresholds = version.card.profiles[profile].thresholds
+    return {
+        "model": version.model,
+        "version": version.version,
+        "profile": profile,
+        "results": [
+            to_result(row, thresholds, tokens)
+            for row, tokens in zip(reading.probabilities, reading.tokens, strict=True)
+        ],
+    }
+
+
+def to_result(probabilities: Sequence[float], thresholds: Mapping[str, float], tokens: Tokens) -> dict[str, Any]:
+    """One text's answer, a `Result`.
+
+    Args:
+        probabilities: six finite numbers, in the order of the labels.
+        thresholds: by emotion; a probability equal to its threshold passes.
+        tokens: the text's tokens.
+    """
+    by_emotion = {
+        emotion: round(probability, _DECIMALS) for emotion, probability in zip(EMOTIONS, probabilities, strict=True)
+    }
+    # Stable: equal probabilities keep the order of the labels.
+    ranked = sorted(EMOTIONS, key=by_emotion.__getitem__, reverse=True)
+    top = ranked[0]
+    return {
+        "emotion": top,
+        "label": LABELS[top],
+        "probability": by_emotion[top],
+        "emotions": [
+            {"emotion": emotion, "label": LABELS[emotion], "probability": by_emotion[emotion]}
+            for emotion in ranked
+            if by_emotion[emotion] >= thresholds[emotion]
+        ],
+        "probabilities": by_emotion,
+        "tokens": len(tokens.ids),
+        "truncated": tokens.truncated,
+    }

@@ -1,0 +1,4 @@
+"""From texts to probabilities: tokenize, batch, ask Triton.
+
+May import: `errors`, `telemetry`, `triton`, `models`.
+"""

@@ -1,0 +1,146 @@
+"""From texts to probabilities: find the version, tokenize, ask Triton."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.errors import problems
+from gateway.errors.problems import FieldError
+from gateway.errors.triton_errors import TritonError
+from gateway.inference.batching import Batcher
+from gateway.inference.query import Query
+from gateway.models.catalogue import Catalogue
+from gateway.models.tokenization import TokenizerError, Tokens
+from gateway.models.versions import Version
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.request_record import Exchange
+
+logger = logging.getLogger("gateway")
+
+_INLINE_CHARACTERS: Final = 500
+"""Tokenizing these takes 0.3 ms, little more than handing them to a thread and back."""
+
+_PART_CHARACTERS: Final = 20_000
+"""Tokenizing these takes 10 ms: after as long a thread takes the next request's texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a version made of a query's texts, in their order."""
+
+    version: Version
+    tokens: list[Tokens]
+    probabilities: list[list[float]]
+    """Six finite numbers for each text, in the order of the labels."""
+
+
+class Inference:
+    """Answers queries; holds nothing of one between calls."""
+
+    def __init__(
+        self, batcher: Batcher, catalogue: Catalogue, threads: Executor, metrics: Metrics, default_model: str
+    ) -> None:
+        self._batcher = batcher
+        self._catalogue = catalogue
+        self._threads = threads
+        self._metrics = metrics
+        self._default_model = default_model
+
+    async def read(self, query: Query, deadline: float, exchange: Exchange) -> Reading:
+        """Probabilities of every text.
+
+        Args:
+            query: its texts within the limits.
+            deadline: on the event loop's clock.
+            exchange: told what is learnt.
+
+        Raises:
+            Problem: 404, no such model or version; 422, no such profile, or a text is too
+                long and may not be cut.
+            TritonError: Triton failed.
+        """
+        model, by_default = query.model or self._default_model, query.model is None
+        version = await self._catalogue.find(model, query.version, by_default=by_default)
+        try:
+            return await self._read_with(version, query, deadline, exchange)
+        except TritonError as error:
+            if not error.may_be_unloaded:
+                raise
+            await self._catalogue.look(max_age=0)
+            now = self._catalogue.served.find(model, query.version, by_default=by_default)
+            # Asking again is safe, since an answer changes nothing, but only another
+            # version can answer better: a full queue would get fuller.
+            if now.version == version.version:
+                raise
+        return await self._read_with(now, query, deadline, exchange)
+
+    async def _read_with(self, version: Version, query: Query, deadline: float, exchange: Exchange) -> Reading:
+        _check_profile(version, query)
+        exchange.version = name = version.model, version.version
+        began = time.perf_counter()
+        try:
+            tokens = await self._tokenize(version, query.texts)
+        except TokenizerError as error:
+            logger.error("model %s version %s: %s", version.model, version.version, error)
+            raise problems.unavailable(
+                f"The tokenizer of {version.model} version {version.version} can't read one of these texts."
+            ) from None
+        exchange.tokenization = time.perf_counter() - began
+        exchange.texts = len(tokens)
+        lengths = [len(row.ids) for row in tokens]
+        exchange.tokens = sum(lengths)
+        self._metrics.tokenized(name, lengths, sum(row.truncated for row in tokens), exchange.tokenization)
+        if not query.truncate:
+            _refuse_too_long(tokens, version.card.max_length, query)
+        began = time.perf_counter()
+        probabilities = await self._batcher.probabilities(version, [row.ids for row in tokens], deadline, exchange.span)
+        exchange.triton = time.perf_counter() - began
+        self._metrics.predicted(name, probabilities)
+        return Reading(version, tokens, probabilities)
+
+    async def _tokenize(self, version: Version, texts: list[str]) -> list[Tokens]:
+        if sum(map(len, texts)) <= _INLINE_CHARACTERS:
+            return version.tokenizer(texts)
+        loop = asyncio.get_running_loop()
+        tokens: list[Tokens] = []
+        for part in _parts(texts):
+            tokens += await loop.run_in_executor(self._threads, version.tokenizer, part)
+        return tokens
+
+
+def _parts(texts: list[str]) -> Iterator[list[str]]:
+    """Texts in their order, in parts of which none holds a thread for long."""
+    part: list[str] = []
+    size = 0
+    for text in texts:
+        part.append(text)
+        size += len(text)
+        if size >= _PART_CHARACTERS:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _check_profile(version: Version, query: Query) -> None:
+    profiles = version.card.profiles
+    if query.profile is not None and query.profile not in profiles:
+        detail = f"{version.model} version {version.version} has no such profile; it has {', '.join(profiles)}"
+        raise problems.unprocessable([FieldError(pointer="#/profile", detail=detail)])
+
+
+def _refuse_too_long(tokens: list[Tokens], max_length: int, query: Query) -> None:
+    errors = [
+        FieldError(
+            pointer=query.pointer_to(index),
+            detail=f"{row.total} tokens, and the model takes {max_length} at most",
+        )
+        for index, row in enumerate(tokens)
+        if row.truncated
+    ]
+    if errors:
+        raise problems.unprocessable(errors)

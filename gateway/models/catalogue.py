@@ -1,0 +1,198 @@
+"""Which models and versions are served: asked from Triton, again and again.
+
+Triton says what answers, the version directories say how to feed it, and are checked first. A
+version that Triton has loaded since is found by the next look, which comes once an interval, and
+at once when a request needs it. What is wrong with one version costs that version alone.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import grpc
+
+from gateway.errors import problems
+from gateway.errors.triton_errors import TritonError
+from gateway.models.version_reader import VersionReader
+from gateway.models.versions import UnusableVersionError, Version
+from gateway.telemetry.metrics import Metrics
+from gateway.triton.client import Triton
+from gateway.triton.replica import ModelVersion
+
+logger = logging.getLogger("gateway")
+
+MODEL_PREFIX: Final = "emotion_"
+LOOK_TIMEOUT: Final = 5.0
+"""Seconds. Triton answers nothing about its repository while it loads a model."""
+FRESH: Final = 0.1
+"""Seconds a look is taken to be recent, so that a flood of requests for a model that does
+not exist is no flood of calls to Triton."""
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A version that Triton serves and the gateway can't use."""
+
+    served: ModelVersion
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Served:
+    """What one look found. Replaced as a whole, never changed."""
+
+    models: Mapping[str, tuple[Version, ...]] = field(default_factory=dict)
+    """Usable versions by model, newest first."""
+    unusable: tuple[Unusable, ...] = ()
+    down: frozenset[str] = frozenset()
+    """Models of Triton's repository of which no version answers at the moment."""
+
+    def model_name(self, name: str) -> str | None:
+        """The served model meant by a name with or without `emotion_`."""
+        return next((full for full in (name, MODEL_PREFIX + name) if full in self.models), None)
+
+    def find(self, model: str, version: str | None, *, by_default: bool = False) -> Version:
+        """The version asked for, or the newest.
+
+        Args:
+            model: with or without `emotion_`.
+            version: None for the newest.
+            by_default: whether the gateway chose the model, and not the client.
+
+        Raises:
+            Problem: 404, no such model or version; says which there are. 503, there is
+                none at all, as while Triton starts or stops, or the model is there and
+                does not answer at the moment: no client can mend that, and trying again may.
+        """
+        if not self.models:
+            raise problems.unavailable("Triton serves no model that the gateway can use.")
+        full_name = self.model_name(model)
+        if full_name is None:
+            if by_default or not self.down.isdisjoint((model, MODEL_PREFIX + model)):
+                raise problems.unavailable(f"Model {model[:80]!r} is not served at the moment: try again.")
+            known = ", ".join(sorted(self.models))
+            raise problems.not_found(f"There is no model {model[:80]!r}. Served: {known}.")
+        versions = self.models[full_name]
+        if version is None:
+            return versions[0]
+        for candidate in versions:
+            if candidate.version == version:
+                return candidate
+        known = ", ".join(candidate.version for candidate in versions)
+        raise problems.not_found(f"Model {full_name} has no version {version[:80]!r}. Served: {known}.")
+
+
+class Catalogue:
+    """The current `Served`, and how it is kept current."""
+
+    def __init__(self, triton: Triton, reader: VersionReader, metrics: Metrics) -> None:
+        self._triton = triton
+        self._reader = reader
+        self._metrics = metrics
+        self._look_under_way: asyncio.Task[None] | None = None
+        self._begun_at = float("-inf")
+        """When the last look that succeeded was begun, on the event loop's clock."""
+        self.served = Served()
+        """What the last look that succeeded found."""
+
+    async def find(self, model: str, version: str | None, *, by_default: bool = False) -> Version:
+        """The version asked for, with a new look at Triton if it isn't known; see `Served.find`.
+
+        Raises:
+            Problem: 404, Triton serves no such thing; 503, not at the moment.
+            TritonError: it isn't known, and Triton can't be asked.
+        """
+        try:
+            return self.served.find(model, version, by_default=by_default)
+        except problems.Problem:
+            await self.look()
+            return self.served.find(model, version, by_default=by_default)
+
+    async def look(self, max_age: float = FRESH) -> None:
+        """Ask Triton what it serves; callers at the same time share one look.
+
+        Args:
+            max_age: seconds; a look begun no longer ago is enough. 0 begins a new one.
+
+        Raises:
+            TritonError: Triton is not there or does not answer; what is known stays.
+        """
+        begun_by = asyncio.get_running_loop().time() - max_age
+        while self._begun_at < begun_by:
+            if self._look_under_way is None or self._look_under_way.done():
+                self._look_under_way = asyncio.create_task(self._look())
+                # Whoever waits gets the exception; nobody has to.
+                self._look_under_way.add_done_callback(lambda task: task.cancelled() or task.exception())
+            await asyncio.shield(self._look_under_way)
+
+    async def close(self) -> None:
+        """End a look under way."""
+        if self._look_under_way is not None:
+            self._look_under_way.cancel()
+            await asyncio.wait([self._look_under_way])
+
+    async def _look(self) -> None:
+        begun_at = asyncio.get_running_loop().time()
+        try:
+            found = await self._ask()
+        except TritonError as error:
+            if not error.may_be_unloaded:
+                raise
+            # A version may have gone between the list and the question about it.
+            found = await self._ask()
+        self._report(found)
+        self.served = found
+        self._begun_at = begun_at
+
+    async def _ask(self) -> Served:
+        index = await self._triton.index(LOOK_TIMEOUT)
+        found = await asyncio.gather(*map(self._read, index.ready))
+        others = await self._reader.not_served(index.ready)
+        damaged = [
+            Unusable(row, damage.kind, str(damage))
+            for row, damage in zip(others, await asyncio.gather(*map(self._reader.damage, others)), strict=True)
+            if damage is not None
+        ]
+        self._reader.keep_only([*index.ready, *others])
+        usable: dict[str, list[Version]] = {}
+        for version in found:
+            if isinstance(version, Version):
+                usable.setdefault(version.model, []).append(version)
+        return Served(
+            models={
+                model: tuple(sorted(versions, key=_number, reverse=True)) for model, versions in sorted(usable.items())
+            },
+            unusable=(*(version for version in found if isinstance(version, Unusable)), *damaged),
+            down=index.down,
+        )
+
+    async def _read(self, row: ModelVersion) -> Version | Unusable:
+        try:
+            limits = await self._triton.model_limits(row, LOOK_TIMEOUT)
+            return await self._reader.read(row, limits)
+        except UnusableVersionError as error:
+            return Unusable(row, error.kind, str(error))
+        except TritonError as error:
+            if error.may_be_unloaded or error.code == grpc.StatusCode.DEADLINE_EXCEEDED:
+                # That is Triton's state, and no version's.
+                raise
+            return Unusable(row, "configuration", "Triton does not tell its configuration")
+
+    def _report(self, found: Served) -> None:
+        for entry in found.unusable:
+            if entry not in self.served.unusable:
+                model, version = entry.served.model, entry.served.version
+                logger.warning("model %s version %s is left out: %s", model, version, entry.reason)
+        self._metrics.unusable((row.served.model, row.served.version, row.kind) for row in found.unusable)
+        for model, versions in found.models.items():
+            before = {version.version for version in self.served.models.get(model, ())}
+            new = [version.version for version in versions if version.version not in before]
+            if new:
+                logger.info("model %s: version %s found", model, ", ".join(new))
+
+
+def _number(version: Version) -> int:
+    return int(version.version)

@@ -1,0 +1,58 @@
+"""One request from its first byte to its answer, and what is learnt of it on the way."""
+
+import os
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.telemetry.tracing import Span
+
+_ID: Final = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What log, metrics, traces and the Server-Timing header tell of a request."""
+
+    endpoint: str
+    """The path, if there is such an endpoint."""
+    method: str
+    id: str
+    span: Span | None = None
+    key: int | None = None
+    """The number of the client's key, where keys are needed."""
+    began: float = field(default_factory=time.perf_counter)
+    version: tuple[str, str] = ("", "")
+    """Model and version, once it has come to one."""
+    texts: int = 0
+    tokens: int = 0
+    tokenization: float | None = None
+    """Seconds."""
+    triton: float | None = None
+    """Seconds, waiting for a call included."""
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.perf_counter() - self.began
+
+    def server_timing(self) -> str:
+        """The Server-Timing header: milliseconds of each stage."""
+        total = f"total;dur={self.seconds * 1e3:.2f}"
+        if self.tokenization is None:
+            return total
+        tokenization = f"tokenization;dur={self.tokenization * 1e3:.2f}, "
+        return tokenization + (total if self.triton is None else f"triton;dur={self.triton * 1e3:.2f}, {total}")
+
+    def known(self) -> dict[str, str | int]:
+        """What is known, for a log line or a span; no text."""
+        model, version = self.version
+        if not model:
+            return {}
+        return {"model": model, "version": version, "texts": self.texts, "tokens": self.tokens}
+
+
+def request_id(given: str | None) -> str:
+    """The client's own id if it is one that can be logged as it is, or a new one."""
+    return given if given is not None and _ID.match(given) else os.urandom(16).hex()
