@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,18 +9,16 @@ import psutil
 import pytest
 
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
-from tests.gateway.telemetry.test_figures_and_log import figure
+from tests.gateway.support.metrics import figure
 from tests.triton_process import TritonProcess
+from tests.waiting import SECONDS, wait_until
 
 
 @pytest.fixture
 def several(shared_repository: Path, shared_triton: TritonProcess) -> Iterator[GatewayProcess]:
     with running_gateway(shared_repository, shared_triton.grpc_url, "--workers=2") as running:
         running.wait_until_ready()
-        deadline = time.monotonic() + 60
-        while running.log().count("is ready") < 2:
-            assert time.monotonic() < deadline, running.log()
-            time.sleep(0.05)
+        wait_until(lambda: running.log().count("is ready") >= 2, running.log)
         yield running
 
 
@@ -53,18 +50,15 @@ def test_their_figures_are_one(several: GatewayProcess) -> None:
 def test_a_worker_that_dies_is_replaced(several: GatewayProcess) -> None:
     first = workers(several)[0]
     first.kill()
-    deadline = time.monotonic() + 60
-    while len(workers(several)) < 2 or first.pid in [worker.pid for worker in workers(several)]:
-        assert time.monotonic() < deadline, several.log()
-        time.sleep(0.1)
+    wait_until(lambda: len({worker.pid for worker in workers(several)} - {first.pid}) == 2, several.log)
     several.wait_until_ready()
     alive = {worker.pid for worker in workers(several)}
     home = Path(workers(several)[0].environ()["PROMETHEUS_MULTIPROC_DIR"])
-    pids = {int(file.stem.rpartition("_")[2]) for file in home.glob("gauge_live*.db")}
-    while pids != alive:
-        assert time.monotonic() < deadline, (pids, alive)
-        time.sleep(0.1)
-        pids = {int(file.stem.rpartition("_")[2]) for file in home.glob("gauge_live*.db")}
+
+    def counted() -> set[int]:
+        return {int(file.stem.rpartition("_")[2]) for file in home.glob("gauge_live*.db")}
+
+    wait_until(lambda: counted() == alive, lambda: (counted(), alive))
     for _ in range(10):
         with several.client() as client:
             assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200
@@ -75,6 +69,6 @@ def test_they_go_with_their_parent(shared_repository: Path, shared_triton: Trito
         running.wait_until_ready()
         family = psutil.Process(running.process.pid).children(recursive=True)
         running.process.send_signal(signal.SIGKILL)
-        running.process.wait(5)
-        _, alive = psutil.wait_procs(family, timeout=15)
+        running.process.wait(SECONDS)
+        _, alive = psutil.wait_procs(family, timeout=SECONDS)
         assert not alive

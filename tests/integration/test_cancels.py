@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import make_serve
-from tests.integration.test_restarts import status, wait_for, wait_for_answers
+from tests.integration.serving import make_serve
 from tests.triton_process import ROOT, free_ports
 
 SECONDS = 240
@@ -21,7 +20,7 @@ ROUND = 20
 def test_cancels_at_tritons_own_port(tmp_path: Path) -> None:
     """It is a race: whether tritonserver dies is luck; that the service is back by itself is not."""
     with make_serve(tmp_path, free_ports(4)) as serving:
-        serving.wait_until_ready(60)
+        serving.wait_until_ready()
         began, died = time.monotonic(), "tritonserver ended by itself"
         while time.monotonic() - began < SECONDS and died not in serving.log():
             client = subprocess.Popen(
@@ -37,9 +36,9 @@ def test_cancels_at_tritons_own_port(tmp_path: Path) -> None:
                 print(f"after {time.monotonic() - began:.0f} s: {(client.communicate()[0] or 'it died').strip()}")
         if died in serving.log():
             at = time.monotonic()
-            wait_for_answers(serving)
+            serving.wait_for_answers()
             print(f"tritonserver died of them; the gateway answered again {time.monotonic() - at:.1f} s later")
-            wait_for(serving, "Triton is ready again.")
+            serving.wait_for("Triton is ready again.")
         else:
             print("tritonserver lived through all of them")
-        assert status(serving) == 200
+        assert serving.ask().status_code == 200

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.gateway.support.gateway_process import running_gateway
-from tests.integration.conftest import Serving
+from tests.integration.serving import Serving
 from tests.training.small_run import write_cedr
 from tests.triton_process import ROOT, free_ports
 from training.answers import checked_card, version_answers

@@ -162,7 +162,7 @@ def test_an_instance_that_crashes_while_it_is_loaded(repository: Path) -> None:
         wait_for_answer(triton, 2.0)
         (repository / "late").mkdir()
         shutil.copytree(repository / "crash", repository / "late", dirs_exist_ok=True)
-        triton.wait_for("warning: Model late version 1 could not be loaded", 30)
+        triton.wait_for("warning: Model late version 1 could not be loaded")
         for _ in range(8):
             time.sleep(1)
             assert triton.launcher.poll() is None, triton.log()
@@ -207,7 +207,7 @@ def test_a_link_that_leads_nowhere_keeps_nothing_from_being_served(repository: P
     publish(repository, 1)
     with running_triton(repository, poll_seconds=1) as triton:
         (repository / "plus" / name).symlink_to("/nowhere")
-        triton.wait_for(f"{repository / 'plus' / name} leads nowhere: remove it", 30)
+        triton.wait_for(f"{repository / 'plus' / name} leads nowhere: remove it")
         publish(repository, 3)
         wait_for_answer(triton, 3.0)
 
@@ -241,12 +241,12 @@ def test_damages_while_it_runs(repository: Path) -> None:
     publish(repository, 1)
     with running_triton(repository, poll_seconds=1) as triton:
         publish(repository, 2, cut)
-        triton.wait_for("warning: Model plus version 2 could not be loaded", 30)
+        triton.wait_for("warning: Model plus version 2 could not be loaded")
         publish(repository, 3)  # beside the damaged one, which `latest: 2` would count
         wait_for_answer(triton, 3.0)
         assert [ask(triton, version) for version in "123"] == [1.0, None, 3.0]
         publish(repository, 4, fifo)
-        triton.wait_for("warning: Model plus version 4 could not be loaded", 30)
+        triton.wait_for("warning: Model plus version 4 could not be loaded")
         failed_loads = triton.log().count("failed to load 'plus' version 2")
         time.sleep(4)
         assert triton.log().count("failed to load 'plus' version 2") == failed_loads, "tried at every look"
@@ -266,12 +266,12 @@ def test_a_version_that_is_damaged_in_place_holds_no_newer_one_up(repository: Pa
     # Of a version that is tried again and again Triton keeps something, for which its stop waits.
     with running_triton(repository, poll_seconds=1, stops_cleanly=False) as triton:
         cut(repository / "plus/1/model.onnx")
-        triton.wait_for("failed to load 'plus' version 1", 30)
+        triton.wait_for("failed to load 'plus' version 1")
         assert ask(triton) == 1.0
         publish(repository, 2)
         wait_for_answer(triton, 2.0)
         publish(repository, 3, cut)
-        triton.wait_for("warning: Model plus version 3 could not be loaded", 30)
+        triton.wait_for("warning: Model plus version 3 could not be loaded")
         assert ask(triton) == 2.0
         publish(repository, 4)
         wait_for_answer(triton, 4.0)

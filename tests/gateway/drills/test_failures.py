@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.models.test_versions import wait_for_version
-from tests.gateway.support.gateway_process import running_gateway
+from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.load import TEXTS, running_load
 from tests.gateway.support.raw_http import Connection
 from tests.gateway.support.small_model import expected, publish
+from tests.gateway.support.versions import wait_for_version
 from tests.triton_process import free_ports, running_triton
+from tests.waiting import SECONDS
 
 
 def stop_under_load(repository: Path, triton: str, clients: int, *flags: str) -> Counter[str]:
@@ -56,7 +57,7 @@ def stop_under_load(repository: Path, triton: str, clients: int, *flags: str) ->
             await asyncio.gather(*asks)
 
         asyncio.run(run())
-        assert gateway.process.wait(10) == 0
+        assert gateway.process.wait(SECONDS) == 0
     assert not seen["broken off"]
     return seen
 
@@ -74,6 +75,12 @@ def test_sigterm_under_load_again_and_again(repository: Path) -> None:
                 print(flags, dict(stop_under_load(repository, triton.grpc_url, 64, *flags)))
 
 
+def seconds_until_ready(gateway: GatewayProcess) -> float:
+    began = time.monotonic()
+    gateway.wait_until_ready()
+    return time.monotonic() - began
+
+
 @pytest.mark.drill
 def test_triton_is_killed_under_load_again_and_again(repository: Path) -> None:
     (port,) = free_ports(1)
@@ -81,13 +88,13 @@ def test_triton_is_killed_under_load_again_and_again(repository: Path) -> None:
         recoveries = []
         for number in range(5):
             with running_triton(repository, f"--grpc-port={port}", stops_cleanly=False) as triton:
-                recoveries.append(gateway.wait_until_ready())
+                recoveries.append(seconds_until_ready(gateway))
                 with running_load(gateway, clients=32) as load:
                     os.kill(triton.triton_pid, signal.SIGKILL)
                     gateway.wait_until_ready(status=503)
-                    triton.launcher.wait(10)
+                    triton.launcher.wait(SECONDS)
                     with running_triton(repository, f"--grpc-port={port}", stops_cleanly=False):
-                        recoveries.append(gateway.wait_until_ready())
+                        recoveries.append(seconds_until_ready(gateway))
                         load.wait_for(200)
             print(f"kill {number + 1}: {dict(load.statuses)}, slowest {load.slowest:.2f} s")
             # running_load has checked that no answer is wrong.
@@ -108,13 +115,13 @@ def test_versions_are_published_under_load_again_and_again(repository: Path) -> 
         with running_load(gateway, clients=32) as load:
             for _ in range(5):
                 publish(repository, 2)
-                wait_for_version(gateway, "2", 30)
+                wait_for_version(gateway, "2")
                 publish(repository, 3)
-                wait_for_version(gateway, "3", 30)
+                wait_for_version(gateway, "3")
                 load.wait_for(100)
                 for version in (3, 2):
                     home = repository / "emotion_rubert"
                     shutil.rmtree((home / str(version)).rename(repository.parent / "withdrawn"))
-                    wait_for_version(gateway, str(version - 1), 30)
+                    wait_for_version(gateway, str(version - 1))
         print(f"{dict(load.statuses)} by version {dict(load.versions)} in {time.monotonic() - began:.0f} s")
         assert list(load.statuses) == [200]

@@ -17,6 +17,7 @@ from gateway.http.admission import Admission, cost
 from gateway.telemetry.metrics import Metrics
 from tests.gateway.support.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.support.gateway_process import SECRET, GatewayProcess, running_gateway
+from tests.waiting import SECONDS
 
 OTHER = "another-key-for-another-client"
 
@@ -93,14 +94,14 @@ class Held:
         fake.infer = self.infer
 
     def infer(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002
-        assert self.open.wait(60)
+        assert self.open.wait(SECONDS)
         return answer(request)
 
 
 @pytest.fixture
 def held(repository: Path) -> Iterator[tuple[GatewayProcess, Held]]:
     with running_fake_triton() as fake:
-        flags = ("--max-in-flight=8", "--max-texts-in-flight=100", "--request-timeout=30")
+        flags = ("--max-in-flight=8", "--max-texts-in-flight=100", "--request-timeout=120")
         keys = f"{SECRET},{OTHER}"
         with running_gateway(repository, fake.address, *flags, EMOTION_API_KEYS=keys) as running:
             held = Held(fake)

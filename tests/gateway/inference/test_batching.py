@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import struct
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +24,8 @@ from gateway.triton.client import ModelLimits, Triton
 from gateway.triton.replica import ModelVersion
 from tests.gateway.support.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
+from tests.gateway.support.metrics import wait_for_in_flight
+from tests.waiting import SECONDS
 
 MOST_ROWS = 8
 """The fake's max_batch_size."""
@@ -42,7 +43,7 @@ class Gate:
         self.rows.append(request.inputs[0].shape[0])
         if not self.arrived.is_set():
             self.arrived.set()
-            self.freed.wait(60)
+            self.freed.wait(SECONDS)
         return answer(request)
 
 
@@ -70,24 +71,17 @@ def ask(gateway: GatewayProcess, texts: int, **options: Any) -> httpx.Response:
         return client.post("/v1/emotions", json={"texts": ["рад"] * texts})
 
 
-def wait_for_in_flight(gateway: GatewayProcess, number: int) -> None:
-    deadline = time.monotonic() + 60
-    with gateway.client() as client:
-        while f"emotion_requests_in_flight {number}.0" not in client.get("/metrics").text:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-
 def ask_behind(
     gate: Gate, gateway: GatewayProcess, pool: ThreadPoolExecutor, texts: list[int]
 ) -> list[Future[httpx.Response]]:
     """One request in Triton's hands, and others waiting behind it."""
     first = pool.submit(ask, gateway, 1)
-    assert gate.arrived.wait(20)
+    assert gate.arrived.wait(SECONDS)
     waiting = []
-    for count in texts:
-        waiting.append(pool.submit(ask, gateway, count))
-        wait_for_in_flight(gateway, len(waiting) + 1)
+    with gateway.client() as client:
+        for count in texts:
+            waiting.append(pool.submit(ask, gateway, count))
+            wait_for_in_flight(client, len(waiting) + 1)
     return [first, *waiting]
 
 
@@ -122,8 +116,9 @@ def test_one_who_hangs_up_takes_only_his_own_rows_away(
     gate = Gate(fake)
     asked = ask_behind(gate, gateway, pool, [2])
     with pytest.raises(httpx.ReadTimeout):
-        ask(gateway, 4, timeout=httpx.Timeout(30, read=0.3))
-    wait_for_in_flight(gateway, 2)
+        ask(gateway, 4, timeout=httpx.Timeout(SECONDS, read=0.3))
+    with gateway.client() as client:
+        wait_for_in_flight(client, 2)
     gate.freed.set()
     assert [each.result().status_code for each in asked] == [200, 200]
     assert gate.rows == [1, 2]
@@ -225,7 +220,7 @@ async def batcher_for(fake: FakeTriton, calls: int) -> AsyncIterator[Batcher]:
 
 
 async def ask_batcher(batcher: Batcher, version: Version, rows: int) -> int:
-    deadline = asyncio.get_running_loop().time() + 60
+    deadline = asyncio.get_running_loop().time() + SECONDS
     return len(await batcher.probabilities(version, [ROW] * rows, deadline))
 
 
@@ -257,7 +252,7 @@ def test_few_rows_wait_for_company_while_a_larger_call_is_under_way(
         async with batcher_for(fake, calls=3) as batcher:
             version = await version_in(repository)
             full = asyncio.create_task(ask_batcher(batcher, version, MOST_ROWS))
-            assert await asyncio.to_thread(gate.arrived.wait, 20)
+            assert await asyncio.to_thread(gate.arrived.wait, SECONDS)
             lone = asyncio.create_task(ask_batcher(batcher, version, 1))
             await asyncio.sleep(0.5)
             assert lone.done() == (company_seconds == 0.0)

@@ -15,29 +15,17 @@ from gateway.models.version_reader import VersionReader
 from gateway.models.versions import UnusableVersionError, Version
 from gateway.triton.client import ModelLimits
 from gateway.triton.replica import ModelVersion
-from tests.gateway.support.damages import DAMAGES, unusable_metric
+from tests.gateway.support.damages import DAMAGES
 from tests.gateway.support.fake_triton import answer, running_fake_triton
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
+from tests.gateway.support.metrics import unusable_versions
 from tests.gateway.support.small_model import publish
-
-SECONDS = 60.0
+from tests.gateway.support.versions import left_out, wait_until_left_out, wait_until_used
+from tests.waiting import wait_until
 
 
 def model_of(damage: str) -> str:
     return f"emotion_{damage.replace('-', '_').lower()}"
-
-
-def left_out(client: httpx.Client) -> dict[tuple[str, str], str]:
-    return {(row["model"], row["version"]): row["reason"] for row in client.get("/v1/models").json()["unusable"]}
-
-
-def wait_until(client: httpx.Client, model: str, version: str, *, usable: bool) -> str:
-    """Wait until a version is left out, or is not any more; gives the reason."""
-    deadline = time.monotonic() + SECONDS
-    while (((model, version) in left_out(client)) == usable) or not client.get("/v1/models").json()["models"]:
-        assert time.monotonic() < deadline, left_out(client)
-        time.sleep(0.1)
-    return left_out(client).get((model, version), "")
 
 
 def emotions(client: httpx.Client, **fields: Any) -> httpx.Response:
@@ -65,10 +53,10 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
         with running_gateway(repository, fake.address) as gateway:
             gateway.wait_until_ready()
             with gateway.client() as client:
-                deadline = time.monotonic() + SECONDS
-                while len(left_out(client)) < len(DAMAGES) or "still being checked" in str(left_out(client)):
-                    assert time.monotonic() < deadline, left_out(client)
-                    time.sleep(0.2)
+                wait_until(
+                    lambda: len(left_out(client)) == len(DAMAGES) and "being checked" not in str(left_out(client)),
+                    lambda: left_out(client),
+                )
             yield gateway
 
 
@@ -82,7 +70,7 @@ def test_a_damaged_version_is_left_out_and_the_one_before_answers(damaged: Gatew
         assert answered.status_code == 200
         assert answered.json()["version"] == "1"
         assert emotions(client, model=model, version="2").status_code == 404
-        assert unusable_metric(client)[model, "2", DAMAGES[name].kind] == 1
+        assert unusable_versions(client)[model, "2", DAMAGES[name].kind] == 1
     assert f"model {model} version 2 is left out: " in damaged.log()
 
 
@@ -113,13 +101,13 @@ def test_a_version_damaged_while_it_serves_is_left_out_and_comes_back(
     with gateway.client() as client:
         assert emotions(client).json()["version"] == "2"
         DAMAGES[name].do(version)
-        assert DAMAGES[name].said in wait_until(client, "emotion_rubert", "2", usable=False)
+        assert DAMAGES[name].said in wait_until_left_out(client, "emotion_rubert", "2")
         assert emotions(client).json()["version"] == "1"
         shutil.rmtree(version)
         whole.rename(version)
-        wait_until(client, "emotion_rubert", "2", usable=True)
+        wait_until_used(client, "emotion_rubert", "2")
         assert emotions(client).json()["version"] == "2"
-        assert unusable_metric(client)["emotion_rubert", "2", DAMAGES[name].kind] == 0
+        assert unusable_versions(client)["emotion_rubert", "2", DAMAGES[name].kind] == 0
 
 
 def test_what_is_gone_for_a_while_goes_on_answering(running: tuple[GatewayProcess, Path], tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Which model answers when some don't: 503 for what is down, 404 for what was never there."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from tests.gateway.support.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.support.gateway_process import running_gateway
 from tests.gateway.support.small_model import publish
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -25,10 +25,12 @@ def emotions(client: httpx.Client, **fields: str) -> httpx.Response:
 
 def wait_for_models(client: httpx.Client) -> None:
     """Until some model is served."""
-    deadline = time.monotonic() + 60
-    while client.get("/v1/models").status_code != 200 or not client.get("/v1/models").json()["models"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+
+    def some() -> bool:
+        answer = client.get("/v1/models")
+        return answer.status_code == 200 and bool(answer.json()["models"])
+
+    wait_until(some)
 
 
 def test_the_default_model_is_down_and_another_up(fake: FakeTriton, repository: Path) -> None:

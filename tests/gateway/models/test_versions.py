@@ -4,21 +4,14 @@ import shutil
 import time
 from pathlib import Path
 
-from tests.gateway.support.damages import unusable_metric
-from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
-from tests.gateway.support.load import running_load
+from tests.gateway.support.gateway_process import running_gateway
+from tests.gateway.support.load import ready_all_the_time, running_load
+from tests.gateway.support.metrics import unusable_versions
 from tests.gateway.support.small_model import publish, withdraw
-from tests.gateway.triton.test_several_tritons import ready_all_the_time
+from tests.gateway.support.versions import wait_for_version, wait_until_left_out
 from tests.plain_triton import plain_triton
 from tests.triton_process import running_triton
-
-
-def wait_for_version(gateway: GatewayProcess, version: str, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    with gateway.client() as client:
-        while client.post("/v1/emotions", json={"text": "рад"}).json()["version"] != version:
-            assert time.monotonic() < deadline, gateway.log()
-            time.sleep(0.05)
+from tests.waiting import wait_until
 
 
 def test_versions_come_and_go_under_load(repository: Path) -> None:
@@ -58,10 +51,7 @@ def test_a_version_is_found_by_the_request_that_asks_for_it(repository: Path) ->
         asked = {"text": "рад", "version": "2"}
         assert client.post("/v1/emotions", json=asked).status_code == 404
         publish(repository, 2)
-        deadline = time.monotonic() + 30
-        while client.post("/v1/emotions", json=asked).status_code != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: client.post("/v1/emotions", json=asked).status_code == 200, gateway.log)
         assert client.post("/v1/emotions", json={"text": "рад"}).json()["version"] == "2"
 
 
@@ -75,21 +65,14 @@ def test_a_version_that_does_not_load_changes_nothing(repository: Path, tmp_path
             damaged = shutil.copytree(repository / "emotion_rubert/1", tmp_path / "damaged")
             (damaged / "model.cpu.onnx").write_bytes(b"half a model")
             damaged.rename(repository / "emotion_rubert/2")
-            deadline = time.monotonic() + 60
-            while "failed to load 'emotion_rubert'" not in triton.log():
-                assert time.monotonic() < deadline, triton.log()
-                time.sleep(0.1)
+            triton.wait_for("failed to load 'emotion_rubert'")
             load.wait_for(50)
             assert gateway.readiness() == 200
             # Triton tells nothing of it, and the gateway does.
             with gateway.client() as client:
-                while not (unusable := client.get("/v1/models").json()["unusable"]):
-                    assert time.monotonic() < deadline
-                    time.sleep(0.1)
-                (left_out,) = unusable
-                assert (left_out["model"], left_out["version"]) == ("emotion_rubert", "2")
-                assert "model.cpu.onnx is not the file its card describes" in left_out["reason"]
-                assert unusable_metric(client) == {("emotion_rubert", "2", "graph"): 1.0}
+                reason = wait_until_left_out(client, "emotion_rubert", "2")
+                assert "model.cpu.onnx is not the file its card describes" in reason
+                assert unusable_versions(client) == {("emotion_rubert", "2", "graph"): 1.0}
         assert list(load.statuses) == [200]
         assert list(load.versions) == ["1"]
 

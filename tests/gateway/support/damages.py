@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-from prometheus_client.parser import text_string_to_metric_families
-
 from contract.version_directory import CARD, CPU_GRAPH, TOKENIZER, sha256
 from tests.triton_process import ROOT
 
@@ -175,12 +172,3 @@ def _nested() -> dict[str, Any]:
     for _ in range(200):
         normalizer = {"type": "Sequence", "normalizers": [normalizer]}
     return normalizer
-
-
-def unusable_metric(client: httpx.Client) -> dict[tuple[str, str, str], float]:
-    return {
-        (sample.labels["model"], sample.labels["version"], sample.labels["reason"]): sample.value
-        for family in text_string_to_metric_families(client.get("/metrics").text)
-        for sample in family.samples
-        if sample.name == "emotion_version_unusable"
-    }

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,9 @@ from typing import Any
 
 import httpx
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.triton_process import ROOT
+from tests.waiting import SECONDS, wait_until
+
 _LISTENING = re.compile(r"listening on (http://[^\s\"]+)")
 _TEXT_OF_A_CLIENT = re.compile("[А-Яа-яЁё]|\\\\u04")
 SECRET = "a-secret-that-nobody-may-read"  # noqa: S105
@@ -36,24 +37,19 @@ class GatewayProcess:
         return [json.loads(line) for line in self.log().splitlines()]
 
     def client(self, **options: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, trust_env=False, **{"timeout": 30.0, **options})
+        return httpx.Client(base_url=self.url, trust_env=False, **{"timeout": SECONDS, **options})
 
     def async_client(self) -> httpx.AsyncClient:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        return httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=30.0, limits=limits)
+        return httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=SECONDS, limits=limits)
 
     def readiness(self) -> int:
         with self.client() as client:
             return client.get("/health/ready").status_code
 
-    def wait_until_ready(self, seconds: float = 60.0, *, status: int = 200) -> float:
-        """Wait for a readiness status; gives the seconds it took."""
-        start = time.monotonic()
-        while (found := self.readiness()) != status:
-            waited = time.monotonic() - start
-            assert waited < seconds, f"readiness is {found}, not {status}:\n{self.log()}"
-            time.sleep(0.05)
-        return time.monotonic() - start
+    def wait_until_ready(self, *, status: int = 200) -> None:
+        """Wait for a readiness status."""
+        wait_until(lambda: self.readiness() == status, self.log)
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -82,9 +78,14 @@ def running_gateway(
 ) -> Iterator[GatewayProcess]:
     """A gateway that listens on a free port; stopped with SIGTERM, which must give 0.
 
-    `program` is what Python runs.
-
     Whatever a test does to it, its log is JSON throughout, and holds no text, no key and no traceback.
+
+    Args:
+        repository: the model repository.
+        triton: addresses of Triton.
+        flags: further flags. A request may take a minute unless they say otherwise: a busy machine is no failure.
+        program: what Python runs.
+        variables: environment variables.
     """
     descriptor, log_path = tempfile.mkstemp(prefix="test-gateway-", suffix=".log")
     command = [
@@ -93,22 +94,24 @@ def running_gateway(
         f"--triton-address={triton}",
         *flags,
     ]
+    variables = {"EMOTION_REQUEST_TIMEOUT": "60", **variables}
     with os.fdopen(descriptor, "wb") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment(**variables), stdout=log, stderr=subprocess.STDOUT
         )
     gateway = GatewayProcess(process, Path(log_path))
     try:
-        deadline = time.monotonic() + 60
-        while not (match := _LISTENING.search(gateway.log())):
+
+        def listening() -> bool:
             assert process.poll() is None, f"did not start:\n{gateway.log()}"
-            assert time.monotonic() < deadline, f"does not listen:\n{gateway.log()}"
-            time.sleep(0.02)
-        gateway.url = match[1]
+            return _LISTENING.search(gateway.log()) is not None
+
+        wait_until(listening, gateway.log)
+        gateway.url = _LISTENING.findall(gateway.log())[0]
         yield gateway
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0, f"stopped with {process.returncode}:\n{gateway.log()}"
+            assert process.wait(SECONDS) == 0, f"stopped with {process.returncode}:\n{gateway.log()}"
         assert_harmless(gateway)
     finally:
         if process.poll() is None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from tests.gateway.support.gateway_process import GatewayProcess
 from tests.gateway.support.small_model import expected
+from tests.waiting import wait_until
 
 TEXTS = ("рад", "мне страшно", "ого, вот это да", "грустно мне, дом мой пуст", "злюсь")
 
@@ -24,10 +25,8 @@ class Load:
 
     def wait_for(self, answers: int) -> None:
         """Until that many more requests have been answered with 200."""
-        goal, deadline = self.statuses[200] + answers, time.monotonic() + 60
-        while self.statuses[200] < goal:
-            assert time.monotonic() < deadline, f"{self.statuses}"
-            time.sleep(0.02)
+        goal = self.statuses[200] + answers
+        wait_until(lambda: self.statuses[200] >= goal, lambda: self.statuses)
 
 
 @contextlib.contextmanager
@@ -67,3 +66,24 @@ def running_load(gateway: GatewayProcess, clients: int = 8) -> Iterator[Load]:
         stop.set()
         thread.join()
     assert not load.wrong
+
+
+@contextlib.contextmanager
+def ready_all_the_time(gateway: GatewayProcess) -> Iterator[None]:
+    """Asked again and again while the context lasts, readiness never says no."""
+    seen: Counter[int] = Counter()
+    stop = threading.Event()
+
+    def ask_again_and_again() -> None:
+        with gateway.client() as client:
+            while not stop.wait(0.05):
+                seen[client.get("/health/ready").status_code] += 1
+
+    thread = threading.Thread(target=ask_again_and_again)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    assert list(seen) == [200], seen

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
+from tests.gateway.support.metrics import figure
 from tests.triton_process import TritonProcess
 
 RUBERT = {"model": "emotion_rubert", "version": "2"}
@@ -26,17 +26,6 @@ def watched(shared_repository: Path, shared_triton: TritonProcess) -> Iterator[G
 def client(watched: GatewayProcess) -> Iterator[httpx.Client]:
     with watched.client() as client:
         yield client
-
-
-def figure(client: httpx.Client, name: str, **labels: str) -> float:
-    """One sample's value, 0 if there is none yet."""
-    response = client.get("/metrics")
-    assert response.headers["content-type"].startswith("text/plain; version=")
-    for family in text_string_to_metric_families(response.text):
-        for sample in family.samples:
-            if sample.name == name and labels.items() <= sample.labels.items():
-                return float(sample.value)
-    return 0.0
 
 
 def test_requests_are_counted_by_endpoint_model_version_and_status(client: httpx.Client) -> None:

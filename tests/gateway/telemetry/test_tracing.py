@@ -14,9 +14,10 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-from tests.gateway.inference.test_batching import wait_for_in_flight
 from tests.gateway.support.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.support.gateway_process import ROOT, environment, running_gateway
+from tests.gateway.support.metrics import wait_for_in_flight
+from tests.waiting import SECONDS
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -93,7 +94,7 @@ def test_calls_that_carry_several_requests_are_linked_to_all(fake: FakeTriton, r
 
     def infer(request: Any, _: grpc.ServicerContext) -> Any:
         first_arrived.set()
-        freed.wait(60)
+        freed.wait(SECONDS)
         return answer(request)
 
     fake.infer = infer
@@ -107,9 +108,9 @@ def test_calls_that_carry_several_requests_are_linked_to_all(fake: FakeTriton, r
                     return client.post("/v1/emotions", json={"text": TEXT})
 
                 first = pool.submit(ask, 0)
-                assert first_arrived.wait(20)
+                assert first_arrived.wait(SECONDS)
                 others = [pool.submit(ask, number) for number in range(3)]
-                wait_for_in_flight(gateway, 4)
+                wait_for_in_flight(client, 4)
                 freed.set()
                 assert {each.result().status_code for each in (first, *others)} == {200}
         calls = [span for span in collector.spans if span.name == "ModelInfer"]
@@ -132,7 +133,7 @@ def test_without_the_packages_the_start_says_what_to_install() -> None:
         "from gateway.__main__ import main; sys.exit(main(['--otlp-endpoint=http://127.0.0.1:4317']))"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=SECONDS
     )
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: traces need a package that is not here")

@@ -1,8 +1,6 @@
 """Several Tritons behind one address: shared, and one that joins, leaves, dies, hangs or turns calls away."""
 
-import contextlib
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +14,11 @@ import pytest
 
 from tests.gateway.support.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
-from tests.gateway.support.load import running_load
+from tests.gateway.support.host_name import NAME, HostName
+from tests.gateway.support.load import ready_all_the_time, running_load
+from tests.gateway.support.metrics import requests_served
 from tests.triton_process import running_triton
+from tests.waiting import SECONDS, wait_until
 
 
 def ask(client: httpx.Client) -> int:
@@ -80,20 +81,19 @@ def test_one_that_hangs_is_left_out(fakes: list[FakeTriton], two: GatewayProcess
     freed = threading.Event()
 
     def hang(request: Any, _: grpc.ServicerContext) -> Any:
-        freed.wait(60)
+        freed.wait(SECONDS)
         return answer(request)
 
     fakes[0].infer = hang
     with two.client() as client, ThreadPoolExecutor(8) as pool:
-        deadline = time.monotonic() + 60
-        while True:
+
+        def left_out() -> bool:
             # Enough calls to judge by, and the seconds that judging takes.
-            statuses = list(pool.map(lambda _: ask(client), range(24)))
-            assert set(statuses) <= {200, 504}
+            assert set(pool.map(lambda _: ask(client), range(24))) <= {200, 504}
             # In turn every other one would meet the one that hangs.
-            if [ask(client) for _ in range(10)] == [200] * 10:
-                break
-            assert time.monotonic() < deadline
+            return [ask(client) for _ in range(10)] == [200] * 10
+
+        wait_until(left_out)
     freed.set()
 
 
@@ -118,43 +118,12 @@ def test_one_of_two_real_tritons_dies_and_comes_back(repository: Path) -> None:
             psutil.Process(goes.triton_pid).kill()
             load.wait_for(100)
             assert gateway.readiness() == 200
-            goes.launcher.wait(10)
+            goes.launcher.wait(SECONDS)
             with running_triton(repository, f"--grpc-port={goes.grpc_port}", "--metrics") as back:
-                deadline = time.monotonic() + 30
-                while served(back.metrics_port) < 10:
-                    assert time.monotonic() < deadline
-                    time.sleep(0.1)
+                wait_until(lambda: requests_served(back.metrics_port) >= 10)
         # What was in the dead one's hands is lost or sent again; nothing else is.
         assert set(load.statuses) <= {200, 503}
         assert load.statuses[503] <= 8
-
-
-def served(metrics_port: int, host: str = "127.0.0.1") -> float:
-    text = httpx.get(f"http://{host}:{metrics_port}/metrics", trust_env=False).text
-    return sum(
-        float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith("nv_inference_request_success")
-    )
-
-
-@contextlib.contextmanager
-def ready_all_the_time(gateway: GatewayProcess) -> Iterator[None]:
-    """Asked again and again while the context lasts, readiness never says no."""
-    seen: Counter[int] = Counter()
-    stop = threading.Event()
-
-    def ask_again_and_again() -> None:
-        with gateway.client() as client:
-            while not stop.wait(0.05):
-                seen[client.get("/health/ready").status_code] += 1
-
-    thread = threading.Thread(target=ask_again_and_again)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    assert list(seen) == [200], seen
 
 
 def test_one_of_two_real_tritons_stands_still(repository: Path) -> None:
@@ -176,81 +145,49 @@ def test_one_of_two_real_tritons_stands_still(repository: Path) -> None:
             load.wait_for(200)
             assert load.statuses[504] <= late + 8
             server.resume()
-            before = served(still.metrics_port)
-            deadline = time.monotonic() + 30
-            while served(still.metrics_port) < before + 20:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-
-
-NAME = "tritons.test"
-WITH_A_NAME = """\
-import runpy, socket, sys
-asked = socket.getaddrinfo
-def getaddrinfo(host, port, *rest, **options):
-    if host != {name!r}:
-        return asked(host, port, *rest, **options)
-    with open({hosts!r}) as hosts:
-        return [found for host in hosts.read().split() for found in asked(host, port, *rest, **options)]
-socket.getaddrinfo = getaddrinfo
-runpy.run_module("gateway", run_name="__main__", alter_sys=True)
-"""
-"""The gateway, in a process for which a name has the addresses that a file lists: in place of a name server."""
-
-
-def has(hosts: Path, *addresses: str) -> None:
-    """Give the name these addresses."""
-    new = hosts.with_suffix(".new")
-    new.write_text("\n".join(addresses))
-    new.rename(hosts)
+            before = requests_served(still.metrics_port)
+            wait_until(lambda: requests_served(still.metrics_port) >= before + 20)
 
 
 def test_real_tritons_join_and_leave_a_name(repository: Path, tmp_path: Path) -> None:
-    hosts = tmp_path / "hosts"
-    program = ("-c", WITH_A_NAME.format(name=NAME, hosts=str(hosts)))
+    name = HostName(tmp_path)
     with running_triton(repository, "--metrics") as first:
         port = first.grpc_port
-        has(hosts, "127.0.0.1")
+        name.set_addresses("127.0.0.1")
         with (
             running_triton(repository, "--host=127.0.0.2", f"--grpc-port={port}", "--metrics") as second,
-            running_gateway(repository, f"{NAME}:{port}", program=program) as gateway,
+            running_gateway(repository, f"{NAME}:{port}", program=name.program) as gateway,
         ):
             gateway.wait_until_ready()
             with running_load(gateway, clients=16) as load, ready_all_the_time(gateway):
                 load.wait_for(100)
-                assert served(second.metrics_port, "127.0.0.2") == 0
-                has(hosts, "127.0.0.1", "127.0.0.2")
-                deadline = time.monotonic() + 30
-                while served(second.metrics_port, "127.0.0.2") == 0:
-                    assert time.monotonic() < deadline
-                    time.sleep(0.1)
-                before = served(first.metrics_port), served(second.metrics_port, "127.0.0.2")
+                assert requests_served(second.metrics_port, "127.0.0.2") == 0
+                name.set_addresses("127.0.0.1", "127.0.0.2")
+                wait_until(lambda: requests_served(second.metrics_port, "127.0.0.2") > 0)
+                before = requests_served(first.metrics_port), requests_served(second.metrics_port, "127.0.0.2")
                 load.wait_for(400)
-                after = served(first.metrics_port), served(second.metrics_port, "127.0.0.2")
+                after = requests_served(first.metrics_port), requests_served(second.metrics_port, "127.0.0.2")
                 rows = after[0] - before[0], after[1] - before[1]
                 # Its share.
                 assert 0.35 < rows[1] / sum(rows) < 0.65
-                has(hosts, "127.0.0.2")
-                while "has the address 127.0.0.1" not in gateway.log() or "no more" not in gateway.log():
-                    assert time.monotonic() < deadline
-                    time.sleep(0.1)
+                name.set_addresses("127.0.0.2")
+                wait_until(lambda: f"has the address 127.0.0.1:{port} no more" in gateway.log(), gateway.log)
                 load.wait_for(50)
-                gone = served(first.metrics_port)
+                gone = requests_served(first.metrics_port)
                 load.wait_for(100)
-                assert served(first.metrics_port) == gone
+                assert requests_served(first.metrics_port) == gone
             assert list(load.statuses) == [200]
 
 
 def test_a_name_that_has_no_address_yet(repository: Path, tmp_path: Path) -> None:
-    hosts = tmp_path / "hosts"
-    program = ("-c", WITH_A_NAME.format(name=NAME, hosts=str(hosts)))
+    name = HostName(tmp_path)
     with running_fake_triton() as fake:
         fake.infer = lambda request, _: answer(request)
         port = fake.address.rpartition(":")[2]
-        with running_gateway(repository, f"{NAME}:{port}", program=program) as gateway, gateway.client() as client:
+        with running_gateway(repository, f"{NAME}:{port}", program=name.program) as gateway, gateway.client() as client:
             gateway.wait_until_ready(status=503)
             assert ask(client) == 503
             assert f"{NAME} can't be looked up" in client.get("/health/ready").json()["detail"]
-            has(hosts, "127.0.0.1")
+            name.set_addresses("127.0.0.1")
             gateway.wait_until_ready()
             assert ask(client) == 200

@@ -11,9 +11,7 @@ import pytest
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.load import running_load
 from tests.triton_process import free_ports, running_triton
-
-RECOVERY_SECONDS = 6
-"""Twice what the drill demands: the machine of a test is shared."""
+from tests.waiting import SECONDS
 
 
 def test_triton_comes_after_the_gateway_is_killed_and_comes_again(repository: Path) -> None:
@@ -29,14 +27,14 @@ def test_triton_comes_after_the_gateway_is_killed_and_comes_again(repository: Pa
             assert response.headers["retry-after"] == "1"
 
         with running_triton(repository, f"--grpc-port={port}", stops_cleanly=False) as triton:
-            assert gateway.wait_until_ready() < RECOVERY_SECONDS
+            gateway.wait_until_ready()
             with running_load(gateway) as load:
                 os.kill(triton.triton_pid, signal.SIGKILL)
                 gateway.wait_until_ready(status=503)
                 assert client.get("/health/live").status_code == 200
-                triton.launcher.wait(30)
+                triton.launcher.wait(SECONDS)
                 with running_triton(repository, f"--grpc-port={port}"):
-                    assert gateway.wait_until_ready() < RECOVERY_SECONDS
+                    gateway.wait_until_ready()
                     load.wait_for(50)
                 # Stopped in order this time.
                 gateway.wait_until_ready(status=503)
@@ -72,7 +70,7 @@ def test_triton_hangs_and_goes_on(repository: Path) -> None:
             check_not_ready(gateway)
         finally:
             server.resume()
-        assert gateway.wait_until_ready() < RECOVERY_SECONDS
+        gateway.wait_until_ready()
         assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200
 
 
@@ -81,7 +79,7 @@ def test_it_stops_without_triton(repository: Path, number: int) -> None:
     (port,) = free_ports(1)
     with running_gateway(repository, f"127.0.0.1:{port}") as gateway:
         gateway.process.send_signal(number)
-        assert gateway.process.wait(20) == 0
+        assert gateway.process.wait(SECONDS) == 0
 
 
 def test_a_full_queue(repository: Path) -> None:
