@@ -67,19 +67,19 @@ perf: $(SERVING) $(DEVELOPMENT) ## measure Triton with perf_analyzer; TEXTS=file
 	@.venv-dev/bin/python -m benchmarks.perf $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
 
 # A part, or some subjects, alone: make bench TEXTS=texts.txt FLAGS="--parts http --subjects int8 project"
-bench: $(SERVING) $(DEVELOPMENT) ## measure everything beside its peers and write benchmarks/REPORT.md; TEXTS=file
+bench: $(SERVING) $(DEVELOPMENT) ## measure everything beside its peers and write benchmarks/results/REPORT.md; TEXTS=file
 	@.venv/bin/python -m server install
 	@.venv-dev/bin/python -m benchmarks $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
 
 # Another checkout that has served once: make compare OTHER=build/earlier TEXTS=texts.txt
 compare: $(SERVING) $(DEVELOPMENT) ## measure this checkout and another one in turn, and print ratios; OTHER=checkout TEXTS=file
 	@.venv/bin/python -m server install
-	@.venv-dev/bin/python -m benchmarks.against $(OTHER) $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
+	@.venv-dev/bin/python -m benchmarks.compare $(OTHER) $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
 
-bench-gpu: $(SERVING) $(DEVELOPMENT) ## the same for Triton on a GPU, in benchmarks/gpu/REPORT.md; TEXTS=file
+bench-gpu: $(SERVING) $(DEVELOPMENT) ## the same for Triton on a GPU, in benchmarks/results/gpu/REPORT.md; TEXTS=file
 	@.venv/bin/python -m server install --gpu --environment .venv-triton-gpu
 	@.venv-dev/bin/python -m benchmarks --parts gpu --environment .venv-triton-gpu \
-		--output benchmarks/gpu/REPORT.md $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
+		--output benchmarks/results/gpu/REPORT.md $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
 
 lint: $(DEVELOPMENT) ## ruff and mypy
 	.venv-dev/bin/ruff check .
@@ -96,7 +96,7 @@ gpu-weights: $(SERVING) ## make the GPU graphs from the committed weights
 
 gpu-check: $(SERVING) ## on a GPU machine: does its GPU answer as the GPU graphs should?
 	@.venv/bin/python -m server install --gpu --environment .venv-triton-gpu
-	@.venv-triton-gpu/bin/python -m deploy.gpu_check
+	@.venv-triton-gpu/bin/python -m server.gpu_check
 
 URL ?= 127.0.0.1:8001
 check-served: $(SERVING) ## does a running Triton answer as its versions should? URL=host:8001

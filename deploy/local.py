@@ -16,9 +16,9 @@ from typing import Final
 from deploy.supervisor import Part, supervise
 from gateway.command_line import SettingsError, read_settings, variable
 from gateway.settings import Settings
-from server.backends import remove_leftovers
-from server.child import AWAITED_SIGNALS
-from server.readiness import ask, is_ready
+from server.launching.backend_directory import remove_leftovers
+from server.launching.readiness import ask, is_ready
+from server.processes.child import AWAITED_SIGNALS
 
 TEXT: Final = "Как же я рад тебя видеть!"
 _TRITON_HOST: Final = "127.0.0.1"

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from server.child import Child, describe, exit_status, next_signal
-from server.log import report
+from server.messages import report
+from server.processes.child import Child, describe, exit_status, next_signal
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0

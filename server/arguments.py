@@ -4,10 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from server import host, launcher
-from server.environment import check_environment, install, read_environment
+from server.environment import host
+from server.environment.installation import install
+from server.environment.triton_environment import check_environment, read_environment
 from server.errors import LauncherError
-from server.triton import ServerOptions
+from server.launching import launcher
+from server.launching.tritonserver import ServerOptions
 
 
 def main(arguments: list[str] | None = None) -> int:

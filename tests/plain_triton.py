@@ -15,9 +15,9 @@ import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from server.arguments import command_line_parser, server_options
-from server.backends import backend_directory, shared_memory_prefix
-from server.environment import read_environment
-from server.triton import variables
+from server.environment.triton_environment import read_environment
+from server.launching.backend_directory import backend_directory, shared_memory_prefix
+from server.launching.tritonserver import variables
 from tests.triton_process import free_ports, triton_environment
 from tests.waiting import SECONDS, wait_until
 

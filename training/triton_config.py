@@ -14,8 +14,8 @@ MAX_BATCH_SIZE: Final = 64
 CPU_INSTANCES: Final = 2
 CPU_PREFERRED_BATCH: Final = 32
 # While one instance hands over requests and answers, which takes the CPU longer than the GPU computes, others run: four
-# serve nearly twice what two do (benchmarks/gpu/REPORT.md). With the Python backend each takes 0.8 GB of the GPU at
-# rubert-tiny2's size, and 1.7 at xlm-roberta-base's.
+# serve nearly twice what two do (benchmarks/results/gpu/REPORT.md). With the Python backend each takes 0.8 GB of the
+# GPU at rubert-tiny2's size, and 1.7 at xlm-roberta-base's.
 GPU_INSTANCES: Final = 4
 VERSIONS_SERVED: Final = 2
 CONFIGURATIONS: Final = ("config.pbtxt", "configs/cpu.pbtxt")

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.results import Results
+from benchmarks.report.results import Results
 from tests.triton_process import ROOT, triton_environment
 
 

@@ -28,8 +28,8 @@ import yaml
 from gateway.command_line import read_settings
 from gateway.settings import Settings
 from server.arguments import command_line_parser, server_options
-from server.environment import TritonEnvironment, read_environment
-from server.triton import CLOSED_PROTOCOLS, ServerOptions, command_line, variables
+from server.environment.triton_environment import TritonEnvironment, read_environment
+from server.launching.tritonserver import CLOSED_PROTOCOLS, ServerOptions, command_line, variables
 from tests.plain_triton import plain_triton
 from tests.triton_process import is_listening, triton_environment
 

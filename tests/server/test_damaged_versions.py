@@ -12,7 +12,7 @@ import pytest
 import tritonclient.grpc as grpcclient
 from tritonclient.utils import InferenceServerException
 
-from server.view import FIRST_PAUSE, RepositoryView
+from server.repository.view import FIRST_PAUSE, RepositoryView
 from tests.server import graphs
 from tests.server.graphs import X3, Y3, config, write_model
 from tests.triton_process import TritonProcess, running_triton, start_triton

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from server import pythons
-from server.environment import TritonEnvironment, read_environment
+from server.environment.host import check_gpu, check_libraries, check_platform, running_libc
+from server.environment.triton_environment import TritonEnvironment, read_environment
 from server.errors import (
     MissingGpuError,
     MissingLibpythonError,
     PortInUseError,
     WrongPlatformError,
 )
-from server.host import check_gpu, check_libraries, check_platform, running_libc
-from server.ports import check_ports, port_holder
+from server.launching.ports import check_ports, port_holder
 from tests.pythons import SERVES, find_interpreter
 from tests.triton_process import ROOT, free_ports, triton_environment
 

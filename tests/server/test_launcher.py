@@ -16,13 +16,13 @@ import pytest
 import tritonclient.grpc as grpcclient
 from tritonclient.utils import InferenceServerException
 
-from server.allocator import preloaded
 from server.arguments import command_line_parser
-from server.environment import read_environment
+from server.environment.host import check_gpu
+from server.environment.triton_environment import read_environment
 from server.errors import MissingGpuError
-from server.host import check_gpu
-from server.log import explain
-from server.stubs import DeadStubWatch
+from server.launching.allocator import preloaded
+from server.launching.log import explain
+from server.launching.stubs import DeadStubWatch
 from tests.server import graphs
 from tests.server.graphs import X3, Y3, config, tensor, write_model
 from tests.server.test_host_checks import version_without_libpython

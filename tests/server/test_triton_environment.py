@@ -10,15 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from server import environment as room
-from server.environment import (
-    STAMP,
-    TritonEnvironment,
-    check_environment,
-    install,
-    read_environment,
-    requirements_file,
-)
+from server.environment import installation
+from server.environment.installation import STAMP, install, requirements_file
+from server.environment.triton_environment import TritonEnvironment, check_environment, read_environment
 from server.errors import MissingLibpythonError, TritonEnvironmentError, WrongPythonError
 from tests.triton_process import ROOT, hear_ctrl_c, triton_environment
 
@@ -124,7 +118,7 @@ def test_no_libpython_ends_it_before_anything_is_downloaded(
 ) -> None:
     requirements.write_text(f"{tmp_path}/no-such-wheel-1-py3-none-any.whl\n")
     monkeypatch.setattr(TritonEnvironment, "libpython", None)
-    monkeypatch.setattr(room, "_loader_finds", lambda library: False)  # noqa: ARG005
+    monkeypatch.setattr(installation, "_loader_finds", lambda library: False)  # noqa: ARG005
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     with pytest.raises(MissingLibpythonError, match=f"apt install libpython{version}"):
         install(tmp_path / "environment")
@@ -146,7 +140,7 @@ def requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Requirements that need no network: none."""
     file = tmp_path / "requirements.txt"
     file.write_text("# nothing\n")
-    monkeypatch.setattr(room, "requirements_file", lambda *, gpu: file)  # noqa: ARG005
+    monkeypatch.setattr(installation, "requirements_file", lambda *, gpu: file)  # noqa: ARG005
     return file
 
 
