@@ -110,9 +110,6 @@ def plain_triton(repository: Path, *flags: str, poll_seconds: int = 1) -> Iterat
                 pytest.fail(f"tritonserver did not start {STARTS} times:\n{triton.log()[-3000:]}")
             yield triton
         finally:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(SECONDS)
             _kill_group(process)
             log_path.unlink()
 

@@ -25,7 +25,8 @@ CROWDS = pytest.mark.parametrize(
 
 @pytest.fixture
 def closed(shared_repository: Path, shared_triton: TritonProcess) -> Iterator[GatewayProcess]:
-    with running_gateway(shared_repository, shared_triton.grpc_url, EMOTION_API_KEYS=SECRET) as running:
+    flags = ("--request-timeout=5",)
+    with running_gateway(shared_repository, shared_triton.grpc_url, *flags, EMOTION_API_KEYS=SECRET) as running:
         limit_descriptors(running, 1024)
         running.wait_until_ready()
         yield running

@@ -19,12 +19,13 @@ import httpx
 import pytest
 
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
+from tests.gateway.support.metrics import wait_for_in_flight
 from tests.gateway.support.raw_http import Connection
-from tests.triton_process import ROOT, TritonProcess, running_triton
+from tests.triton_process import ROOT, TritonProcess
 
 DRILL_SECONDS = float(os.environ.get("DRILL_SECONDS", "600"))
 """How long the drill of hang-ups takes; that of deadlines takes a fifth of it."""
-SHORT_SECONDS = 8.0
+SHORT_SECONDS = 6.0
 HANG_UPS = 12
 """Connections that do nothing else."""
 OTHERS = 4
@@ -96,28 +97,19 @@ def drill(gateway: GatewayProcess, triton: TritonProcess, seconds: float, hang_u
     return seen
 
 
-def check_hang_ups(seconds: float) -> None:
-    repository = ROOT / "model_repository"
-    with (
-        running_triton(repository) as triton,
-        running_gateway(repository, triton.grpc_url, "--request-timeout=30") as gateway,
-    ):
+def check_hang_ups(triton: TritonProcess, seconds: float) -> None:
+    repository, timeout = ROOT / "model_repository", "--request-timeout=120"
+    with running_gateway(repository, triton.grpc_url, timeout) as gateway:
         gateway.wait_until_ready()
         seen = drill(gateway, triton, seconds, HANG_UPS)
         assert set(seen) == {"hung up", "200"}
         with gateway.client() as client:
-            deadline = time.monotonic() + 30
-            while "emotion_requests_in_flight 0.0" not in client.get("/metrics").text:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            wait_for_in_flight(client, 0)
 
 
-def check_deadlines(seconds: float) -> None:
-    repository = ROOT / "model_repository"
-    with (
-        running_triton(repository) as triton,
-        running_gateway(repository, triton.grpc_url, "--request-timeout=0.01") as gateway,
-    ):
+def check_deadlines(triton: TritonProcess, seconds: float) -> None:
+    repository, timeout = ROOT / "model_repository", "--request-timeout=0.01"
+    with running_gateway(repository, triton.grpc_url, timeout) as gateway:
         gateway.wait_until_ready()
         seen = drill(gateway, triton, seconds, 0)
         assert seen["504"] > 0
@@ -125,21 +117,21 @@ def check_deadlines(seconds: float) -> None:
         assert set(seen) <= {"200", "504", "408"}
 
 
-def test_hang_ups() -> None:
-    check_hang_ups(SHORT_SECONDS)
+def test_hang_ups(real_triton: TritonProcess) -> None:
+    check_hang_ups(real_triton, SHORT_SECONDS)
 
 
-def test_deadlines_that_pass() -> None:
-    check_deadlines(SHORT_SECONDS)
-
-
-@pytest.mark.drill
-@pytest.mark.timeout(DRILL_SECONDS + 300)
-def test_hang_ups_for_minutes() -> None:
-    check_hang_ups(DRILL_SECONDS)
+def test_deadlines_that_pass(real_triton: TritonProcess) -> None:
+    check_deadlines(real_triton, SHORT_SECONDS)
 
 
 @pytest.mark.drill
 @pytest.mark.timeout(DRILL_SECONDS + 300)
-def test_deadlines_that_pass_for_minutes() -> None:
-    check_deadlines(DRILL_SECONDS / 5)
+def test_hang_ups_for_minutes(real_triton: TritonProcess) -> None:
+    check_hang_ups(real_triton, DRILL_SECONDS)
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(DRILL_SECONDS + 300)
+def test_deadlines_that_pass_for_minutes(real_triton: TritonProcess) -> None:
+    check_deadlines(real_triton, DRILL_SECONDS / 5)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.raw_http import Connection
-from tests.triton_process import ROOT, running_triton
+from tests.triton_process import ROOT, TritonProcess
 
 HEAVY_CLIENTS = 8
 HEAVY = json.dumps({"texts": ["Ничего себе, вот это новость! " * 130] * 256}, ensure_ascii=False).encode()
@@ -19,9 +19,8 @@ LIGHT = json.dumps({"text": "Как же я рад тебя видеть!"}).enc
 
 
 @pytest.fixture(scope="module")
-def real() -> Iterator[GatewayProcess]:
-    repository = ROOT / "model_repository"
-    with running_triton(repository) as triton, running_gateway(repository, triton.grpc_url) as running:
+def real(real_triton: TritonProcess) -> Iterator[GatewayProcess]:
+    with running_gateway(ROOT / "model_repository", real_triton.grpc_url, "--request-timeout=20") as running:
         running.wait_until_ready()
         yield running
 
@@ -62,7 +61,7 @@ def heavy_load(gateway: GatewayProcess, seconds: float) -> tuple[list[float], Co
 
 def test_heavy_clients_leave_room_for_a_light_one(real: GatewayProcess) -> None:
     assert 1.7e6 < len(HEAVY) < 2 * 1024 * 1024
-    _, light, heavy = heavy_load(real, 5)
+    _, light, heavy = heavy_load(real, 3)
     assert set(light) == {200}
     assert heavy[200] > 0
     assert set(heavy) <= {200, 429, 504}

@@ -17,7 +17,8 @@ from tests.gateway.support.gateway_process import GatewayProcess, running_gatewa
 from tests.gateway.support.host_name import NAME, HostName
 from tests.gateway.support.load import ready_all_the_time, running_load
 from tests.gateway.support.metrics import requests_served
-from tests.triton_process import running_triton
+from tests.gateway.support.small_model import publish
+from tests.triton_process import TritonProcess, running_triton
 from tests.waiting import SECONDS, wait_until
 
 
@@ -107,9 +108,22 @@ def test_a_name_will_do(repository: Path) -> None:
                 assert ask(client) == 200
 
 
-def test_one_of_two_real_tritons_dies_and_comes_back(repository: Path) -> None:
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, TritonProcess, TritonProcess]]:
+    """Two Tritons of one repository, on one port of two addresses."""
+    repository = tmp_path_factory.mktemp("pair") / "model_repository"
+    repository.mkdir()
+    publish(repository, 1)
     with (
-        running_triton(repository) as stays,
+        running_triton(repository, "--metrics") as first,
+        running_triton(repository, "--host=127.0.0.2", f"--grpc-port={first.grpc_port}", "--metrics") as second,
+    ):
+        yield repository, first, second
+
+
+def test_one_of_two_real_tritons_dies_and_comes_back(pair: tuple[Path, TritonProcess, TritonProcess]) -> None:
+    repository, stays, _ = pair
+    with (
         running_triton(repository, stops_cleanly=False) as goes,
         running_gateway(repository, f"{stays.grpc_url},{goes.grpc_url}") as gateway,
     ):
@@ -126,57 +140,58 @@ def test_one_of_two_real_tritons_dies_and_comes_back(repository: Path) -> None:
         assert load.statuses[503] <= 8
 
 
-def test_one_of_two_real_tritons_stands_still(repository: Path) -> None:
+def test_one_of_two_real_tritons_stands_still(pair: tuple[Path, TritonProcess, TritonProcess]) -> None:
     """SIGSTOP: its connection stays open, and it answers nothing."""
-    with (
-        running_triton(repository) as well,
-        running_triton(repository, "--metrics") as still,
-        running_gateway(repository, f"{well.grpc_url},{still.grpc_url}", "--request-timeout=3") as gateway,
-    ):
+    repository, first, _ = pair
+    addresses = f"127.0.0.1:{first.grpc_port},127.0.0.2:{first.grpc_port}"
+    with running_gateway(repository, addresses, "--request-timeout=3") as gateway:
         gateway.wait_until_ready()
-        server = psutil.Process(still.triton_pid)
+        server = psutil.Process(first.triton_pid)
         with running_load(gateway) as load, ready_all_the_time(gateway):
             server.suspend()
-            load.wait_for(200)
-            # What it had in hand is answered late, by nobody.
-            assert set(load.statuses) <= {200, 504}
-            assert load.statuses[504] <= 16
-            late = load.statuses[504]
-            load.wait_for(200)
-            assert load.statuses[504] <= late + 8
-            server.resume()
-            before = requests_served(still.metrics_port)
-            wait_until(lambda: requests_served(still.metrics_port) >= before + 20)
+            try:
+                load.wait_for(200)
+                # What it had in hand is answered late, by nobody.
+                assert set(load.statuses) <= {200, 504}
+                assert load.statuses[504] <= 16
+                late = load.statuses[504]
+                load.wait_for(200)
+                assert load.statuses[504] <= late + 8
+            finally:
+                server.resume()
+            before = requests_served(first.metrics_port)
+            wait_until(lambda: requests_served(first.metrics_port) >= before + 20)
 
 
-def test_real_tritons_join_and_leave_a_name(repository: Path, tmp_path: Path) -> None:
-    name = HostName(tmp_path)
-    with running_triton(repository, "--metrics") as first:
-        port = first.grpc_port
-        name.set_addresses("127.0.0.1")
-        with (
-            running_triton(repository, "--host=127.0.0.2", f"--grpc-port={port}", "--metrics") as second,
-            running_gateway(repository, f"{NAME}:{port}", program=name.program) as gateway,
-        ):
-            gateway.wait_until_ready()
-            with running_load(gateway, clients=16) as load, ready_all_the_time(gateway):
-                load.wait_for(100)
-                assert requests_served(second.metrics_port, "127.0.0.2") == 0
-                name.set_addresses("127.0.0.1", "127.0.0.2")
-                wait_until(lambda: requests_served(second.metrics_port, "127.0.0.2") > 0)
-                before = requests_served(first.metrics_port), requests_served(second.metrics_port, "127.0.0.2")
-                load.wait_for(400)
-                after = requests_served(first.metrics_port), requests_served(second.metrics_port, "127.0.0.2")
-                rows = after[0] - before[0], after[1] - before[1]
-                # Its share.
-                assert 0.35 < rows[1] / sum(rows) < 0.65
-                name.set_addresses("127.0.0.2")
-                wait_until(lambda: f"has the address 127.0.0.1:{port} no more" in gateway.log(), gateway.log)
-                load.wait_for(50)
-                gone = requests_served(first.metrics_port)
-                load.wait_for(100)
-                assert requests_served(first.metrics_port) == gone
-            assert list(load.statuses) == [200]
+def test_real_tritons_join_and_leave_a_name(pair: tuple[Path, TritonProcess, TritonProcess], tmp_path: Path) -> None:
+    repository, first, second = pair
+    name, port = HostName(tmp_path), first.grpc_port
+
+    def served() -> tuple[float, float]:
+        return requests_served(first.metrics_port), requests_served(second.metrics_port, "127.0.0.2")
+
+    name.set_addresses("127.0.0.1")
+    with running_gateway(repository, f"{NAME}:{port}", program=name.program) as gateway:
+        gateway.wait_until_ready()
+        with running_load(gateway, clients=16) as load, ready_all_the_time(gateway):
+            start = served()
+            load.wait_for(100)
+            assert served()[1] == start[1]
+            name.set_addresses("127.0.0.1", "127.0.0.2")
+            wait_until(lambda: served()[1] > start[1])
+            before = served()
+            load.wait_for(400)
+            after = served()
+            rows = after[0] - before[0], after[1] - before[1]
+            # Its share.
+            assert 0.35 < rows[1] / sum(rows) < 0.65
+            name.set_addresses("127.0.0.2")
+            wait_until(lambda: f"has the address 127.0.0.1:{port} no more" in gateway.log(), gateway.log)
+            load.wait_for(50)
+            gone = served()[0]
+            load.wait_for(100)
+            assert served()[0] == gone
+        assert list(load.statuses) == [200]
 
 
 def test_a_name_that_has_no_address_yet(repository: Path, tmp_path: Path) -> None:
