@@ -1,17 +1,24 @@
 """The gateway: Russian text over HTTP in, emotions out, computed by Triton over gRPC.
 
-`python -m gateway` starts it. Text is tokenized here, with the tokenizer of the version
-directory that Triton serves; everything else about a model is Triton's.
+`python -m gateway` starts it. Text is tokenized here, with the tokenizer of the version directory that Triton
+serves; everything else about a model is Triton's.
 
-Data flows one way, and each file does one step of it: `http` (bytes; with `heads`, `transport` and
-`connections`) → `front` (who asks, which endpoint) → `routes` → `intake`, `parsing` and `admission` (a body
-to a `query`, by `schemas` or `protocols`, and a place for it) →
-`inference`: `tokenization` → `batching` (of what is `waiting`) → `triton` (gRPC over a `channel`) → `emotions` or
-`protocols` (probabilities to answers). `catalogue`, `versions` and `readiness` know what is served;
-`problems` and `failures` say what goes wrong; `exchange`, `metrics`, `log` and `tracing` tell what
-happened; `settings` and `command_line` say what can be set, `serving` runs it, `pages` is what a
-browser gets, `documentation` the OpenAPI document.
+A text's way, in six files:
 
-May import: `contract`, FastAPI, Starlette, pydantic, uvicorn, tokenizers, grpc, Triton's generated
-protobuf classes, prometheus_client, OpenTelemetry. Never torch, transformers or `training`.
+1. `http/protocol` parses bytes to a request (uvicorn's protocol, with bounds);
+2. `http/middleware` gives it an id and a record, and checks its API key; FastAPI finds its route;
+3. `api/routes` reads and checks the body (`http/bodies`, `api/parsing`), and takes an admission slot for it;
+4. `inference/pipeline` finds the model version (`models/catalogue`) and tokenizes (`models/tokenization`);
+5. `inference/batching` lets it share a call with others that wait (`inference/version_queue`);
+6. `triton/client` calls Triton.
+
+The probabilities go back the same way; `api/emotions` or `api/protocols` make the answer of them.
+
+Rooms, from the bottom up. Each imports only those above it in this list, as its own `__init__` says:
+`errors` and `telemetry`; `http`, `triton`; `models`; `inference`; `api`. `pages` imports none. What puts them
+together lies here, and no room imports it: `settings` and `command_line` say what can be set, `app` makes the
+services and the application, `serving` runs it.
+
+May import: `contract`, FastAPI, Starlette, pydantic, uvicorn, tokenizers, grpc, tritonclient, prometheus_client,
+OpenTelemetry. Never torch, transformers or `training`.
 """

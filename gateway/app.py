@@ -1,32 +1,51 @@
-"""The application: endpoints, pages and life time, put together."""
+"""The application: services, endpoints, pages and middleware, put together."""
 
+import asyncio
 import contextlib
 import gc
+import os
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from typing import Final
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import pages
-from gateway.api.openapi import openapi
-from gateway.api.routes import OPEN_PATHS, router
-from gateway.api.services import running_services
-from gateway.http.api_keys import Keys
-from gateway.http.middleware import Endpoint, Front
+from gateway.api import routes
+from gateway.api.exception_handlers import exception_handlers
+from gateway.api.openapi import openapi_document
+from gateway.api.schemas import Limits
+from gateway.api.services import Services
+from gateway.http.admission import Admission
+from gateway.http.api_keys import ApiKeys
+from gateway.http.bodies import BodyReader
+from gateway.http.middleware import RequestMiddleware
+from gateway.inference.batching import Batcher
+from gateway.inference.pipeline import InferencePipeline
+from gateway.models.catalogue import Catalogue
+from gateway.models.readiness import Readiness
+from gateway.models.version_reader import VersionReader
 from gateway.settings import Settings, read_keys
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
+from gateway.triton.channel import Tls, open_channel
+from gateway.triton.client import Triton
 
-_CLIENT_HEADERS = ("authorization", "content-type", "x-request-id", "traceparent")
-_OBJECTS_BEFORE_COLLECTION = 50_000
-_ANSWER_HEADERS = ("x-request-id", "server-timing", "retry-after")
+_CLIENT_HEADERS: Final = ("authorization", "content-type", "x-request-id", "traceparent")
+_ANSWER_HEADERS: Final = ("x-request-id", "server-timing", "retry-after")
+_OBJECTS_BEFORE_COLLECTION: Final = 50_000
+_ROUTES: Final = (*routes.router.routes, *pages.router.routes)
+_CALL_SECONDS: Final = 60.0
+"""The deadline of a call, on top of the request timeout: it hardly ever passes, see `gateway.triton.replica`."""
+_GRACE_SECONDS: Final = 1.0
+"""For calls that nobody waits for any more when the gateway stops."""
 
 
-def make_app(settings: Settings) -> ASGIApp:
+def make_app(settings: Settings) -> FastAPI:
     """The gateway as an ASGI application.
 
     Raises:
@@ -38,51 +57,64 @@ def make_app(settings: Settings) -> ASGIApp:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running_services(settings, metrics, tracing) as services:
             app.state.services = services
-            # What is there now stays for good. Looking through it again, a full collection
-            # would hold up every request for tens of milliseconds.
-            gc.collect()
-            gc.freeze()
-            # A request leaves hardly any cycles behind, so looking for them 70 times less often
-            # costs no memory and saves some hundredths of each request's time.
-            gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
+            _collect_seldom()
             yield
         tracing.close()
 
-    described = FastAPI(title="Russian emotions", version=_version(), lifespan=lifespan, openapi_url=None)
-    described.include_router(router)
-    endpoints: dict[tuple[str, str], Endpoint] = {
-        (method, route.path): route.endpoint
-        for route in router.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods or ()
-    }
-    shown = pages.endpoints(partial(openapi, described, settings, OPEN_PATHS))
-    endpoints |= shown
-    front = Front(
-        endpoints,
-        open_paths=OPEN_PATHS,
-        parameters_ignored=frozenset({*shown, *(("GET", path) for path in OPEN_PATHS)}),
-        keys=Keys(read_keys(settings)),
+    methods = _methods()
+    api_keys = read_keys(settings)
+    app = FastAPI(
+        title="Russian emotions",
+        version=_version(),
+        routes=[*_ROUTES],
+        lifespan=lifespan,
+        exception_handlers=exception_handlers(methods),
+        # Its own pages and document are in `pages`; its own telemetry would hold the client's words.
+        openapi_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+        redirect_slashes=False,
+    )
+    document = partial(openapi_document, app, _limits(settings), routes.OPEN_PATHS, needs_key=bool(api_keys))
+    app.openapi = document  # type: ignore[method-assign]
+    app.add_middleware(
+        RequestMiddleware,
+        paths=methods.keys(),
+        open_paths=routes.OPEN_PATHS,
+        api_keys=ApiKeys(api_keys),
         metrics=metrics,
         tracing=tracing,
-        timeout=settings.request_timeout,
         log_requests=settings.log_requests,
-        lifespan=described,
     )
+    if settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=_CLIENT_HEADERS,
+            expose_headers=_ANSWER_HEADERS,
+        )
+    return app
 
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = described
-        await front(scope, receive, send)
 
-    if not settings.allowed_origins:
-        return application
-    return CORSMiddleware(
-        application,
-        allow_origins=settings.allowed_origins,
-        allow_methods=("GET", "POST"),
-        allow_headers=_CLIENT_HEADERS,
-        expose_headers=_ANSWER_HEADERS,
-    )
+def _methods() -> dict[str, list[str]]:
+    """The methods of every path."""
+    methods: dict[str, set[str]] = {}
+    for route in _ROUTES:
+        if isinstance(route, APIRoute):
+            methods.setdefault(route.path, set()).update(route.methods or ())
+    # The middleware answers HEAD wherever GET is.
+    return {path: sorted(found | {"HEAD"} if "GET" in found else found) for path, found in methods.items()}
+
+
+def _collect_seldom() -> None:
+    """Spare requests the collector's work."""
+    # What is there now stays for good. Looking through it again, a full collection would hold up every
+    # request for tens of milliseconds.
+    gc.collect()
+    gc.freeze()
+    # A request leaves hardly any cycles behind, so looking for them 70 times less often costs no memory
+    # and saves some hundredths of each request's time.
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
 
 
 def _version() -> str:
@@ -90,3 +122,63 @@ def _version() -> str:
         return version("ru-emotions-triton")
     except PackageNotFoundError:
         return "0"
+
+
+@contextlib.asynccontextmanager
+async def running_services(settings: Settings, metrics: Metrics, tracing: Tracing) -> AsyncIterator[Services]:
+    """Connect to Triton and watch it; a Triton that isn't there yet is waited for."""
+    triton = Triton(
+        settings.triton_address,
+        partial(open_channel, configured=settings.triton_address, tls=_tls(settings)),
+        call_seconds=settings.request_timeout + _CALL_SECONDS,
+    )
+    catalogue = Catalogue(triton, VersionReader(settings.model_repository), metrics)
+    readiness = Readiness(triton, catalogue, settings.default_model, settings.refresh_interval, metrics)
+    batcher = Batcher(triton, settings.triton_calls, metrics, tracing)
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="tokenize") as threads:
+        watching = [asyncio.create_task(watch) for watch in (triton.follow(), readiness.watch())]
+        try:
+            yield Services(
+                limits=_limits(settings),
+                default_model=settings.default_model,
+                catalogue=catalogue,
+                readiness=readiness,
+                pipeline=InferencePipeline(batcher, catalogue, threads, metrics, settings.default_model),
+                admission=_admission(settings, metrics),
+                bodies=BodyReader(settings.max_body_bytes),
+                metrics=metrics,
+            )
+        finally:
+            for task in watching:
+                task.cancel()
+            await asyncio.wait(watching)
+            await readiness.close()
+            await catalogue.close()
+            await batcher.close(_GRACE_SECONDS)
+            await triton.close(_GRACE_SECONDS)
+
+
+def _limits(settings: Settings) -> Limits:
+    """What one request may have, as `GET /v1/models` and the OpenAPI document tell it."""
+    return Limits(
+        max_texts=settings.max_texts,
+        max_characters=settings.max_characters,
+        max_body_bytes=settings.max_body_bytes,
+        max_in_flight=settings.max_in_flight,
+        request_timeout_seconds=settings.request_timeout,
+    )
+
+
+def _tls(settings: Settings) -> Tls | None:
+    if not settings.triton_tls:
+        return None
+    return Tls(settings.triton_tls_ca, settings.triton_tls_certificate, settings.triton_tls_key)
+
+
+def _admission(settings: Settings, metrics: Metrics) -> Admission:
+    return Admission(
+        settings.max_in_flight // settings.workers,
+        settings.max_texts_in_flight // settings.workers,
+        settings.key_share if len(read_keys(settings)) > 1 else 1.0,
+        metrics,
+    )

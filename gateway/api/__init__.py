@@ -1,4 +1,8 @@
-"""The endpoints, the JSON they take and answer, and the OpenAPI document.
+"""The endpoints, and what they take and answer.
 
-May import: every other room but `pages`.
+`routes` are the endpoints (`raw_route` says how FastAPI serves them, `services` what they work with). Bodies are
+`schemas` for `/v1/emotions` and `protocols` for the other two; `parsing` checks them, `emotions` and `listing`
+make answers, `exception_handlers` make them of failures. `openapi` describes it all.
+
+May import: `errors`, `telemetry`, `http`, `models`, `inference`.
 """

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from contract.labels import EMOTIONS, LABELS
 from gateway.api.schemas import EmotionsRequest
-from gateway.inference.pipeline import Reading
+from gateway.inference.pipeline import InferenceResult
 from gateway.models.tokenization import Tokens
 from gateway.models.versions import DEFAULT_PROFILE
 
@@ -14,10 +14,10 @@ _DECIMALS: Final = 6
 what a client reads and what was decided agree."""
 
 
-def to_emotions(request: EmotionsRequest, reading: Reading) -> dict[str, Any]:
+def emotions_response(request: EmotionsRequest, result: InferenceResult) -> dict[str, Any]:
     """The answer to `POST /v1/emotions`, an `EmotionsResponse` as JSON: checking our own numbers would cost more
     than finding them."""
-    version = reading.version
+    version = result.version
     if request.threshold is not None:
         profile, thresholds = None, dict.fromkeys(EMOTIONS, request.threshold)
     else:
@@ -28,8 +28,7 @@ def to_emotions(request: EmotionsRequest, reading: Reading) -> dict[str, Any]:
         "version": version.version,
         "profile": profile,
         "results": [
-            to_result(row, thresholds, tokens)
-            for row, tokens in zip(reading.probabilities, reading.tokens, strict=True)
+            to_result(row, thresholds, tokens) for row, tokens in zip(result.probabilities, result.tokens, strict=True)
         ],
     }
 

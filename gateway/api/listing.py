@@ -9,11 +9,11 @@ from gateway.api.schemas import (
     UnusableVersion,
     VersionDescription,
 )
-from gateway.models.catalogue import Served
+from gateway.models.catalogue import ServedModels
 from gateway.models.versions import Version
 
 
-def list_models(served: Served, limits: Limits, default_model: str) -> ModelsResponse:
+def list_models(served: ServedModels, limits: Limits, default_model: str) -> ModelsResponse:
     """Every model and version, with the figures from their cards."""
     default = served.model_name(default_model)
     return ModelsResponse(

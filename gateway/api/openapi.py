@@ -11,9 +11,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from gateway.api.protocols import ClassificationRequest, PredictRequest, Score
-from gateway.api.schemas import EmotionsRequest, EmotionsResponse, Health, ModelsResponse
+from gateway.api.schemas import EmotionsRequest, EmotionsResponse, Health, Limits, ModelsResponse
 from gateway.errors.problems import MEDIA_TYPE, ProblemDetails
-from gateway.settings import Settings
 
 _REFERENCE: Final = "#/components/schemas/{model}"
 
@@ -186,16 +185,23 @@ PAGE: Final[dict[str, Any]] = {
 _REQUESTS: Final = (EmotionsRequest, PredictRequest, ClassificationRequest)
 
 
-def _set_limits(form: dict[str, Any], settings: Settings) -> None:
+def _set_limits(form: dict[str, Any], limits: Limits) -> None:
     if form["type"] == "string":
-        form["maxLength"] = settings.max_characters
+        form["maxLength"] = limits.max_characters
         return
-    form["maxItems"] = min(settings.max_texts, form.get("maxItems", settings.max_texts))
-    _set_limits(form["items"], settings)
+    form["maxItems"] = min(limits.max_texts, form.get("maxItems", limits.max_texts))
+    _set_limits(form["items"], limits)
 
 
-def openapi(app: FastAPI, settings: Settings, open_paths: Iterable[str]) -> dict[str, Any]:
-    """The document, with the limits as they are set."""
+def openapi_document(app: FastAPI, limits: Limits, open_paths: Iterable[str], *, needs_key: bool) -> dict[str, Any]:
+    """The document, made once, with the limits as they are set.
+
+    Args:
+        app: whose endpoints it describes.
+        limits: of one request.
+        open_paths: that need no key.
+        needs_key: whether the others do.
+    """
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title,
@@ -216,15 +222,15 @@ def openapi(app: FastAPI, settings: Settings, open_paths: Iterable[str]) -> dict
             for name, kind in (("text", "string"), ("texts", "array"))
         ]
         one, many = (request["properties"][name]["anyOf"][0] for name in ("text", "texts"))
-        one["maxLength"] = many["items"]["maxLength"] = settings.max_characters
-        many["maxItems"] = settings.max_texts
+        one["maxLength"] = many["items"]["maxLength"] = limits.max_characters
+        many["maxItems"] = limits.max_texts
         predict, classification = (definitions["$defs"][kind.__name__] for kind in _REQUESTS[1:])
         for form in (*predict["properties"]["inputs"]["oneOf"], *classification["properties"]["inputs"]["oneOf"]):
-            _set_limits(form, settings)
+            _set_limits(form, limits)
         document["paths"]["/"]["get"] = PAGE
         components = document["components"]
         components["schemas"].update(definitions["$defs"])
-        if settings.api_keys or settings.api_keys_file:
+        if needs_key:
             components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
             document["security"] = [{"key": []}]
             for path in open_paths:

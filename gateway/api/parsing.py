@@ -24,7 +24,7 @@ _LONGEST_SEGMENT: Final = 100
 
 _GZIP: Final = b"\x1f\x8b"
 
-_PLAIN: Final = {
+_MESSAGES: Final = {
     "missing": "is needed",
     "extra_forbidden": "is no field of this request",
     "string_type": "must be a string",
@@ -78,8 +78,8 @@ def parse_request(kind: type[AnyRequest], body: bytes, limits: Limits) -> tuple[
 
 
 def _in_words(entry: ErrorDetails) -> str:
-    plain = _PLAIN.get(entry["type"])
-    return plain.format(**entry.get("ctx", {})) if plain else entry["msg"].removeprefix("Value error, ")
+    message = _MESSAGES.get(entry["type"])
+    return message.format(**entry.get("ctx", {})) if message else entry["msg"].removeprefix("Value error, ")
 
 
 def _check_limits(query: Query, limits: Limits) -> None:

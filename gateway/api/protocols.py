@@ -23,7 +23,7 @@ _SMALLEST: Final = 1e-7
 """Sigmoids in FP32 reach 0 and 1, whose logits JSON can't hold."""
 
 
-def _kind(value: Any) -> str | None:
+def _input_kind(value: Any) -> str | None:
     if isinstance(value, str):
         return TEXT
     if isinstance(value, list):
@@ -32,7 +32,7 @@ def _kind(value: Any) -> str | None:
 
 
 _BY_KIND: Final = Discriminator(
-    _kind, custom_error_type="inputs", custom_error_message="must be a string or a list of strings"
+    _input_kind, custom_error_type="inputs", custom_error_message="must be a string or a list of strings"
 )
 _Text = Annotated[str, Tag(TEXT)]
 _Texts = Annotated[list[str], Field(min_length=1), Tag(TEXTS)]
@@ -73,7 +73,7 @@ class PredictRequest(_Strict):
         return Query(texts, "#/inputs/{}/0" if nested else "#/inputs/{}", truncate=truncate)
 
 
-def _whole(value: Any) -> Any:
+def _to_whole_number(value: Any) -> Any:
     # To JSON, 3.0 is a whole number like 3.
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -81,7 +81,7 @@ def _whole(value: Any) -> Any:
 class Parameters(_Strict):
     """What the Inference API's task lets a client choose."""
 
-    top_k: Annotated[int | None, BeforeValidator(_whole)] = Field(
+    top_k: Annotated[int | None, BeforeValidator(_to_whole_number)] = Field(
         default=None, ge=1, description="labels to answer, of the six; all if left out"
     )
     function_to_apply: Literal["sigmoid", "softmax", "none"] | None = Field(

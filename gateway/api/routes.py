@@ -1,67 +1,66 @@
 """The endpoints: each takes its request in, hands it on, and writes the answer."""
 
 import json
-from typing import Any
+import urllib.parse
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
 from gateway.api import openapi
-from gateway.api.emotions import to_emotions
+from gateway.api.emotions import emotions_response
 from gateway.api.listing import list_models
 from gateway.api.parsing import AnyRequest, parse_request
 from gateway.api.protocols import ClassificationRequest, PredictRequest, classification_scores, predict_scores
-from gateway.api.schemas import EmotionsRequest, Health, ModelsResponse
-from gateway.api.services import Services
+from gateway.api.raw_route import RawRoute
+from gateway.api.schemas import EmotionsRequest, Health
+from gateway.api.services import get_services
 from gateway.errors import problems
-from gateway.errors.triton_errors import TritonError, to_problem
 from gateway.http.admission import cost
-from gateway.http.bodies import CrowdedOutError, Patience, refuse_content_encoding
-from gateway.http.middleware import EXCHANGE
-from gateway.inference.pipeline import Reading
+from gateway.http.bodies import refuse_content_encoding
+from gateway.http.deadline import BodyEvictedError, RequestDeadline
+from gateway.http.request_state import request_state
+from gateway.inference.pipeline import InferenceResult
 from gateway.inference.query import Query
 from gateway.telemetry import metrics
-from gateway.telemetry.request_record import Exchange
 
-router = APIRouter()
+router = APIRouter(route_class=RawRoute)
 
-OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
+OPEN_PATHS: Final = frozenset({"/health/live", "/health/ready"})
 """What needs no key: orchestrators have none."""
+_MOST_NAMED: Final = 10
+"""Unknown parameters of one request that are named."""
 
 
 @router.post("/v1/emotions", **openapi.EMOTIONS)
 async def emotions(request: Request) -> Response:
     """Emotions of one text or many."""
-    asked, reading = await _read(request, EmotionsRequest)
-    return _json(to_json(to_emotions(asked, reading)))
+    parsed, result = await _infer(request, EmotionsRequest)
+    return _json(to_json(emotions_response(parsed, result)))
 
 
 @router.post("/predict", **openapi.PREDICT)
 async def predict(request: Request) -> Response:
     """text-embeddings-inference's protocol."""
-    asked, reading = await _read(request, PredictRequest)
-    return _json(_dump(predict_scores(asked, reading.probabilities)))
+    parsed, result = await _infer(request, PredictRequest)
+    return _json(_dump(predict_scores(parsed, result.probabilities)))
 
 
 @router.post("/", **openapi.CLASSIFICATION)
 async def classification(request: Request) -> Response:
     """The Hugging Face Inference API's text-classification task."""
-    asked, reading = await _read(request, ClassificationRequest)
-    return _json(_dump(classification_scores(asked, reading.probabilities)))
+    parsed, result = await _infer(request, ClassificationRequest)
+    return _json(_dump(classification_scores(parsed, result.probabilities)))
 
 
 @router.get("/v1/models", **openapi.MODELS)
 async def models(request: Request) -> Response:
     """What is served."""
-    services = _services(request)
+    _refuse_parameters(request)
+    services = get_services(request)
     if not services.catalogue.served.models:
-        try:
-            await services.catalogue.look()
-        except TritonError as error:
-            raise to_problem(error, services.settings.request_timeout) from None
-    served, default_model = services.catalogue.served, services.settings.default_model
-    listed: ModelsResponse = list_models(served, services.limits, default_model)
-    return _json(listed.model_dump_json())
+        await services.catalogue.refresh()
+    return _json(list_models(services.catalogue.served, services.limits, services.default_model).model_dump_json())
 
 
 @router.get("/health/live", **openapi.LIVE)
@@ -73,7 +72,7 @@ async def live(_: Request) -> Response:
 @router.get("/health/ready", **openapi.READY)
 async def ready(request: Request) -> Response:
     """Requests can be answered."""
-    missing = await _services(request).readiness.what_is_missing()
+    missing = await get_services(request).readiness.reason_not_ready()
     if missing is not None:
         raise problems.unavailable(missing)
     return _json(Health(status="ok").model_dump_json())
@@ -82,32 +81,42 @@ async def ready(request: Request) -> Response:
 @router.get("/metrics", **openapi.METRICS)
 async def figures(request: Request) -> Response:
     """Figures for Prometheus."""
-    return Response(_services(request).metrics.text(), media_type=metrics.CONTENT_TYPE)
+    _refuse_parameters(request)
+    return Response(get_services(request).metrics.text(), media_type=metrics.CONTENT_TYPE)
 
 
-async def _read(request: Request, kind: type[AnyRequest]) -> tuple[AnyRequest, Reading]:
-    services = _services(request)
-    timeout = services.settings.request_timeout
-    exchange: Exchange = request.scope[EXCHANGE]
+async def _infer(request: Request, kind: type[AnyRequest]) -> tuple[AnyRequest, InferenceResult]:
+    """Receive and check a request for probabilities, and have them computed, within its deadline."""
+    _refuse_parameters(request)
     refuse_content_encoding(request.scope)
-    services.admission.check(exchange.key)
+    services, state = get_services(request), request_state(request.scope)
+    services.admission.check(state.record.key)
+    timeout = services.limits.request_timeout_seconds
     query: Query | None = None
     try:
-        with Patience(request, timeout) as patience:
-            body = await services.receiving.body(request, patience)
-            asked, query = parse_request(kind, body, services.limits)
-            with services.admission.place(cost(query.texts), exchange.key):
-                return asked, await services.inference.read(query, patience.deadline, exchange)
+        with RequestDeadline(state.connection, timeout) as deadline:
+            body = await services.bodies.read(request, deadline)
+            parsed, query = parse_request(kind, body, services.limits)
+            with services.admission.slot(cost(query.texts), state.record.key):
+                return parsed, await services.pipeline.infer(query, deadline.at, state.record)
     except TimeoutError:
         late = problems.body_too_slow(timeout) if query is None else problems.deadline_passed(timeout)
         raise late from None
-    except CrowdedOutError:
-        raise problems.body_crowded_out() from None
+    except BodyEvictedError:
+        raise problems.body_evicted() from None
 
 
-def _services(request: Request) -> Services:
-    services: Services = request.app.state.services
-    return services
+def _refuse_parameters(request: Request) -> None:
+    """An unknown parameter in the address is refused, as an unknown field is.
+
+    Raises:
+        Problem: 422, there is something after the question mark.
+    """
+    query_string: bytes = request.scope["query_string"]
+    if query_string:
+        given = urllib.parse.parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, errors="replace")
+        names = dict.fromkeys(name for name, _ in given)
+        raise problems.unknown_parameters([*names][:_MOST_NAMED] or [""])
 
 
 def _json(body: str | bytes) -> Response:

@@ -13,7 +13,7 @@ SECURITY_HEADERS: Final = (
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
 )
-UNLESS_SET: Final = (
+DEFAULT_HEADERS: Final = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
 )
@@ -121,7 +121,7 @@ def body_too_slow(timeout: float) -> Problem:
     return Problem(HTTPStatus.REQUEST_TIMEOUT, f"The body did not arrive whole within {timeout:g} s.")
 
 
-def body_crowded_out() -> Problem:
+def body_evicted() -> Problem:
     """408: others' bodies needed the memory, and this one had been coming longest."""
     return Problem(
         HTTPStatus.REQUEST_TIMEOUT,

@@ -8,14 +8,14 @@ from typing import Final
 from gateway.errors import problems
 from gateway.telemetry.metrics import Metrics
 
-CHARACTERS: Final = 2000
+CHARACTERS_PER_TEXT: Final = 2000
 """As dear as another text: to tokenize them takes a millisecond."""
-_AS_MUCH_AGAIN: Final = 2
+_HEADROOM: Final = 2
 
 
 def cost(texts: Sequence[str]) -> int:
     """What a request costs, in texts."""
-    return len(texts) + sum(map(len, texts)) // CHARACTERS
+    return len(texts) + sum(map(len, texts)) // CHARACTERS_PER_TEXT
 
 
 class Admission:
@@ -40,7 +40,7 @@ class Admission:
         self._texts_of: Counter[int] = Counter()
 
     def check(self, key: int | None) -> None:
-        """Whether there is any place at all: asked before a body is read.
+        """Whether there is any slot at all: asked before a body is read.
 
         Args:
             key: the number of the client's key, if it has one.
@@ -59,8 +59,8 @@ class Admission:
             )
 
     @contextlib.contextmanager
-    def place(self, texts: int, key: int | None) -> Iterator[None]:
-        """A place for one request, for as long as the context lasts.
+    def slot(self, texts: int, key: int | None) -> Iterator[None]:
+        """An admission slot for one request, for as long as the context lasts.
 
         A request must leave as much free as it takes. So those that cost much never take everything: one that
         costs little is still let in beside them. While nothing is under way, everything is let in.
@@ -70,10 +70,10 @@ class Admission:
             key: the number of the client's key, if it has one.
 
         Raises:
-            Problem: 429, there is no place; says which limit is reached.
+            Problem: 429, there is no slot; says which limit is reached.
         """
         self.check(key)
-        if self._texts and self._texts + _AS_MUCH_AGAIN * texts > self._most_texts:
+        if self._texts and self._texts + _HEADROOM * texts > self._most_texts:
             raise problems.too_many_requests(
                 f"What is being answered leaves too little room for {_texts(texts)} (max_texts_in_flight): "
                 "send this one again later, or fewer texts at a time."

@@ -1,4 +1,4 @@
-"""Keys: a client shows one, as `Authorization: Bearer …` or, in a browser, as the password of Basic."""
+"""API keys: a client shows one, as `Authorization: Bearer …` or, in a browser, as the password of Basic."""
 
 import base64
 import hashlib
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from gateway.errors import problems
 
 
-class Keys:
+class ApiKeys:
     """The keys that are let in; without any, everybody is."""
 
     def __init__(self, keys: Iterable[str]) -> None:

@@ -19,13 +19,13 @@ _SHARE: Final = 20
 _SAID_SECONDS: Final = 10.0
 
 
-class Connection(Protocol):
+class EvictableConnection(Protocol):
     """What is asked of a connection."""
 
-    def waited(self) -> float | None:
+    def seconds_waiting(self) -> float | None:
         """Seconds for which it has waited for its client; None while its request is being answered."""
 
-    def give_way(self) -> None:
+    def evict(self) -> None:
         """Close."""
 
 
@@ -39,7 +39,7 @@ def raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-class Connections:
+class ConnectionLimit:
     """Those of one process."""
 
     def __init__(self) -> None:
@@ -48,25 +48,25 @@ class Connections:
         # that come before those that gave way for them are gone.
         few = self._descriptors != resource.RLIM_INFINITY
         self._most = max(min(_MOST, self._descriptors * 3 // 4), _FEWEST) if few else _MOST
-        self._open: set[Connection] = set()
+        self._open: set[EvictableConnection] = set()
         self._said = -_SAID_SECONDS
 
-    def add(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+    def add(self, connection: EvictableConnection, loop: asyncio.AbstractEventLoop) -> None:
         """One more; others may have to give way."""
         self._open.add(connection)
         if len(self._open) > self._most:
-            self._make_room(loop)
+            self._evict_some(loop)
 
-    def discard(self, connection: Connection) -> None:
+    def discard(self, connection: EvictableConnection) -> None:
         """One is gone."""
         self._open.discard(connection)
 
-    def _make_room(self, loop: asyncio.AbstractEventLoop) -> None:
-        found = [(waited, each) for each in self._open if (waited := each.waited()) is not None]
+    def _evict_some(self, loop: asyncio.AbstractEventLoop) -> None:
+        found = [(waited, each) for each in self._open if (waited := each.seconds_waiting()) is not None]
         found.sort(key=lambda pair: pair[0], reverse=True)
         for _, connection in found[: max(self._most // _SHARE, 1)]:
             self._open.discard(connection)
-            connection.give_way()
+            connection.evict()
         if loop.time() - self._said >= _SAID_SECONDS:
             self._said = loop.time()
             logger.warning(
@@ -78,6 +78,6 @@ class Connections:
 
 
 @cache
-def of_this_process() -> Connections:
+def process_connections() -> ConnectionLimit:
     """All connections of this process, whose limit is looked up at the first of them."""
-    return Connections()
+    return ConnectionLimit()

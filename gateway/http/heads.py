@@ -1,20 +1,28 @@
-"""Heads of requests that can't be taken as they are: offers to change the protocol, and what is no HTTP."""
+"""Heads of requests: one header, offers to change the protocol, and what is no HTTP."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
+
+from starlette.types import Scope
 
 from gateway.errors.problems import Problem
 
 MOST_HEAD_BYTES: Final = 65_536
 MOST_TRAILER_BYTES: Final = 8_192
 
-_OFFER: Final = frozenset({b"upgrade", b"http2-settings"})
+_UPGRADE_HEADERS: Final = frozenset({b"upgrade", b"http2-settings"})
 _HTTP_2: Final = "PRI"
 _TLS_HANDSHAKE: Final = 0x16
 
 
-def without_offer(method: bytes, url: bytes, version: str, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first header of a name, given in lower case."""
+    # Not Starlette's own look-up: there a header that is missing, as most are, costs an exception.
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+def without_upgrade(method: bytes, url: bytes, version: str, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     """The head of a request less its offer to go on in another protocol.
 
     A server may ignore such an offer and answer as if it had not been made (RFC 9110, 7.8); Java's HttpClient
@@ -28,10 +36,10 @@ def without_offer(method: bytes, url: bytes, version: str, headers: Sequence[tup
     """
     lines = [b"%s %s HTTP/%s" % (method, url, version.encode())]
     for name, value in headers:
-        if name in _OFFER:
+        if name in _UPGRADE_HEADERS:
             continue
         if name == b"connection":
-            kept = [option for part in value.split(b",") if (option := part.strip()).lower() not in _OFFER]
+            kept = [option for part in value.split(b",") if (option := part.strip()).lower() not in _UPGRADE_HEADERS]
             value = b", ".join(kept)
         lines.append(b"%s: %s" % (name, value))
     return b"\r\n".join((*lines, b"", b""))
@@ -45,12 +53,12 @@ def malformed(reason: str, data: bytes) -> Problem:
         data: in which it stopped.
     """
     if data[:1] == bytes([_TLS_HANDSHAKE]):
-        said = "This port speaks HTTP without TLS: ask http://, or a proxy in front that has TLS"
+        detail = "This port speaks HTTP without TLS: ask http://, or a proxy in front that has TLS"
     elif _HTTP_2 in reason:
-        said = "HTTP/2 is not spoken here: use HTTP/1.1"
+        detail = "HTTP/2 is not spoken here: use HTTP/1.1"
     else:
-        said = f"This is not a well-formed HTTP/1.1 request: {reason[:1].lower()}{reason[1:].rstrip('.')}"
-    return Problem(HTTPStatus.BAD_REQUEST, f"{said}.")
+        detail = f"This is not a well-formed HTTP/1.1 request: {reason[:1].lower()}{reason[1:].rstrip('.')}"
+    return Problem(HTTPStatus.BAD_REQUEST, f"{detail}.")
 
 
 def head_too_large() -> Problem:
@@ -79,6 +87,6 @@ def framing_too_large() -> Problem:
     )
 
 
-def no_tunnel() -> Problem:
+def connect_refused() -> Problem:
     """405: CONNECT is a proxy's."""
     return Problem(HTTPStatus.METHOD_NOT_ALLOWED, "CONNECT is for proxies, which this is not.", headers={"allow": ""})

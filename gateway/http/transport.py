@@ -10,7 +10,7 @@ MOST_LINGER_BYTES: Final = 16 * 1024 * 1024
 """What it may send meanwhile; all of it is thrown away."""
 
 
-class Transport(asyncio.Transport):
+class CoalescingTransport(asyncio.Transport):
     """Sends what is written in one turn of the event loop together.
 
     uvicorn writes an answer's head and its body apart: two system calls here and two for the client, on
@@ -31,15 +31,15 @@ class Transport(asyncio.Transport):
         self._transport = transport
         self._is_unread = is_unread
         self._loop = loop
-        self._waiting: list[bytes] = []
-        self._drained = 0
+        self._unsent: list[bytes] = []
+        self._discarded = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def write(self, data: bytes) -> None:  # type: ignore[override]
         """See asyncio."""
-        if not self._waiting:
+        if not self._unsent:
             self._loop.call_soon(self.flush)
-        self._waiting.append(data)
+        self._unsent.append(data)
 
     def close(self) -> None:
         """Send what is written, and end; slowly, if the client is still sending."""
@@ -63,13 +63,13 @@ class Transport(asyncio.Transport):
         self._transport.resume_reading()
         self._transport.write_eof()
 
-    def drained(self, size: int) -> None:
+    def discarded(self, size: int) -> None:
         """So many bytes came after the answer, and were thrown away."""
-        self._drained += size
-        if self._drained > MOST_LINGER_BYTES:
+        self._discarded += size
+        if self._discarded > MOST_LINGER_BYTES:
             self.abort()
 
-    def lost(self) -> None:
+    def connection_lost(self) -> None:
         """The connection is gone; nothing is kept that keeps what made it."""
         if self._timer is not None:
             self._timer.cancel()
@@ -103,6 +103,6 @@ class Transport(asyncio.Transport):
     def flush(self) -> None:
         """Send what is written now, not at the end of this turn."""
         # To a client that is gone already nothing can be sent.
-        if self._waiting and not self._transport.is_closing():
-            self._transport.write(b"".join(self._waiting))
-        self._waiting.clear()
+        if self._unsent and not self._transport.is_closing():
+            self._transport.write(b"".join(self._unsent))
+        self._unsent.clear()

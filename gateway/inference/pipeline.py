@@ -17,19 +17,19 @@ from gateway.models.catalogue import Catalogue
 from gateway.models.tokenization import TokenizerError, Tokens
 from gateway.models.versions import Version
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.request_record import Exchange
+from gateway.telemetry.request_record import RequestRecord
 
 logger = logging.getLogger("gateway")
 
 _INLINE_CHARACTERS: Final = 500
 """Tokenizing these takes 0.3 ms, little more than handing them to a thread and back."""
 
-_PART_CHARACTERS: Final = 20_000
+_CHUNK_CHARACTERS: Final = 20_000
 """Tokenizing these takes 10 ms: after as long a thread takes the next request's texts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class InferenceResult:
     """What a version made of a query's texts, in their order."""
 
     version: Version
@@ -38,7 +38,7 @@ class Reading:
     """Six finite numbers for each text, in the order of the labels."""
 
 
-class Inference:
+class InferencePipeline:
     """Answers queries; holds nothing of one between calls."""
 
     def __init__(
@@ -50,13 +50,13 @@ class Inference:
         self._metrics = metrics
         self._default_model = default_model
 
-    async def read(self, query: Query, deadline: float, exchange: Exchange) -> Reading:
+    async def infer(self, query: Query, deadline: float, record: RequestRecord) -> InferenceResult:
         """Probabilities of every text.
 
         Args:
             query: its texts within the limits.
             deadline: on the event loop's clock.
-            exchange: told what is learnt.
+            record: told what is learnt.
 
         Raises:
             Problem: 404, no such model or version; 422, no such profile, or a text is too
@@ -66,21 +66,23 @@ class Inference:
         model, by_default = query.model or self._default_model, query.model is None
         version = await self._catalogue.find(model, query.version, by_default=by_default)
         try:
-            return await self._read_with(version, query, deadline, exchange)
+            return await self._infer_with(version, query, deadline, record)
         except TritonError as error:
             if not error.may_be_unloaded:
                 raise
-            await self._catalogue.look(max_age=0)
+            await self._catalogue.refresh(max_age=0)
             now = self._catalogue.served.find(model, query.version, by_default=by_default)
             # Asking again is safe, since an answer changes nothing, but only another
             # version can answer better: a full queue would get fuller.
             if now.version == version.version:
                 raise
-        return await self._read_with(now, query, deadline, exchange)
+        return await self._infer_with(now, query, deadline, record)
 
-    async def _read_with(self, version: Version, query: Query, deadline: float, exchange: Exchange) -> Reading:
+    async def _infer_with(
+        self, version: Version, query: Query, deadline: float, record: RequestRecord
+    ) -> InferenceResult:
         _check_profile(version, query)
-        exchange.version = name = version.model, version.version
+        record.version = name = version.model, version.version
         began = time.perf_counter()
         try:
             tokens = await self._tokenize(version, query.texts)
@@ -89,41 +91,41 @@ class Inference:
             raise problems.unavailable(
                 f"The tokenizer of {version.model} version {version.version} can't read one of these texts."
             ) from None
-        exchange.tokenization = time.perf_counter() - began
-        exchange.texts = len(tokens)
+        record.tokenization_seconds = time.perf_counter() - began
+        record.texts = len(tokens)
         lengths = [len(row.ids) for row in tokens]
-        exchange.tokens = sum(lengths)
-        self._metrics.tokenized(name, lengths, sum(row.truncated for row in tokens), exchange.tokenization)
+        record.tokens = sum(lengths)
+        self._metrics.tokenized(name, lengths, sum(row.truncated for row in tokens), record.tokenization_seconds)
         if not query.truncate:
             _refuse_too_long(tokens, version.card.max_length, query)
         began = time.perf_counter()
-        probabilities = await self._batcher.probabilities(version, [row.ids for row in tokens], deadline, exchange.span)
-        exchange.triton = time.perf_counter() - began
+        probabilities = await self._batcher.infer(version, [row.ids for row in tokens], deadline, record.span)
+        record.triton_seconds = time.perf_counter() - began
         self._metrics.predicted(name, probabilities)
-        return Reading(version, tokens, probabilities)
+        return InferenceResult(version, tokens, probabilities)
 
     async def _tokenize(self, version: Version, texts: list[str]) -> list[Tokens]:
         if sum(map(len, texts)) <= _INLINE_CHARACTERS:
             return version.tokenizer(texts)
         loop = asyncio.get_running_loop()
         tokens: list[Tokens] = []
-        for part in _parts(texts):
-            tokens += await loop.run_in_executor(self._threads, version.tokenizer, part)
+        for chunk in _chunks(texts):
+            tokens += await loop.run_in_executor(self._threads, version.tokenizer, chunk)
         return tokens
 
 
-def _parts(texts: list[str]) -> Iterator[list[str]]:
-    """Texts in their order, in parts of which none holds a thread for long."""
-    part: list[str] = []
+def _chunks(texts: list[str]) -> Iterator[list[str]]:
+    """Texts in their order, in chunks of which none holds a thread for long."""
+    chunk: list[str] = []
     size = 0
     for text in texts:
-        part.append(text)
+        chunk.append(text)
         size += len(text)
-        if size >= _PART_CHARACTERS:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
+        if size >= _CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 def _check_profile(version: Version, query: Query) -> None:

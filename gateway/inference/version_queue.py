@@ -4,123 +4,168 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.telemetry.tracing import Span
 from gateway.triton.replica import Replica
 
 Row = Sequence[int]
-Answer = list[list[float]]
-Part = tuple["Waiting", int, int]
-"""Who waits, and the first and the last but one of that request's rows."""
+"""Token ids of one text."""
+Probabilities = list[list[float]]
+"""Six for each row."""
 
 _CALLS_REMEMBERED: Final = 4
-_FEW_ROWS: Final = 4
+_FIRST_ROWS: Final = 4
 """Of every request that waits, in the next call."""
 _MANY_TOKENS: Final = 2048
 """In one call: 16 rows of 128 need two cores for a quarter of the time that 64 do, and no longer apiece."""
 
 
 @dataclass(eq=False, slots=True)
-class Waiting:
+class PendingRequest:
     """The rows of one request, on their way."""
 
     rows: Sequence[Row]
     deadline: float
     span: Span | None
-    answer: asyncio.Future[Answer]
-    found: list[list[float]] = field(default_factory=list)
+    answer: asyncio.Future[Probabilities]
+    answered: Probabilities = field(init=False)
+    """What has been answered so far, in its place."""
+    unanswered: int = field(init=False)
+    """Rows."""
     sent: int = 0
-    missing: int = 0
-    tasks: list[asyncio.Task[Answer]] = field(default_factory=list)
-    """The calls that carry its rows."""
+    """Rows that a call carries or has carried; the others follow them."""
+    calls: list[asyncio.Task[Probabilities]] = field(default_factory=list)
+    """That carry its rows."""
+
+    def __post_init__(self) -> None:
+        self.answered = [[]] * len(self.rows)
+        self.unanswered = len(self.rows)
+
+
+class RowRange(NamedTuple):
+    """Rows of one request, from `start` to before `stop`."""
+
+    request: PendingRequest
+    start: int
+    stop: int
 
 
 @dataclass(eq=False, slots=True)
-class Call:
-    """One call to Triton: who waits for it, and where it is."""
+class TritonCall:
+    """One call to Triton: whose rows it carries, and where it is."""
 
-    parts: list[Part]
+    ranges: list[RowRange]
     replica: Replica
-    again: bool
+    is_retry: bool
     """Whether it asks once more, for one request alone, what was answered with numbers that are no probabilities."""
-    timer: asyncio.TimerHandle | None = None
-    slow: bool = False
+    slow_timer: asyncio.TimerHandle | None = None
+    is_slow: bool = False
+
+    @property
+    def row_count(self) -> int:
+        """Rows that it carries."""
+        return sum(rows.stop - rows.start for rows in self.ranges)
 
 
-class Line:
-    """What waits for one model version, and the calls under way."""
+class VersionQueue:
+    """The requests that wait for one model version, and the calls under way."""
 
     def __init__(self) -> None:
-        self.queue: deque[Waiting] = deque()
-        self.again: deque[Part] = deque()
-        self.tasks: set[asyncio.Task[Answer]] = set()
-        self.load: Counter[Replica] = Counter()
+        self.pending: deque[PendingRequest] = deque()
+        self.retries: deque[RowRange] = deque()
+        self.tasks: set[asyncio.Task[Probabilities]] = set()
+        """The calls under way."""
+        self.calls_on: Counter[Replica] = Counter()
         """Calls under way on each Triton, slow ones included."""
-        self.slow = 0
-        self.gathering = False
-        self.timer: asyncio.TimerHandle | None = None
-        self.sizes: deque[int] = deque(maxlen=_CALLS_REMEMBERED)
+        self.slow_calls = 0
+        self.flush_scheduled = False
+        self.delay_timer: asyncio.TimerHandle | None = None
+        self.call_sizes: deque[int] = deque(maxlen=_CALLS_REMEMBERED)
+        """Rows of the last calls."""
 
     @property
     def calls(self) -> int:
         """Calls under way, but for slow ones, which keep nobody from asking another Triton."""
-        return len(self.tasks) - self.slow
+        return len(self.tasks) - self.slow_calls
 
-    def stop_timer(self) -> None:
-        """Wait for company no longer."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+    def stop_delay(self) -> None:
+        """Wait for more rows no longer."""
+        if self.delay_timer is not None:
+            self.delay_timer.cancel()
+            self.delay_timer = None
 
-    def rows_waiting(self) -> int:
+    def pending_rows(self) -> int:
         """Rows that no call carries yet."""
-        return sum(len(waiting.rows) - waiting.sent for waiting in self.queue)
+        return sum(len(request.rows) - request.sent for request in self.pending)
 
-    def usual_rows(self) -> float:
+    def mean_call_rows(self) -> float:
         """Rows of a call, the mean of the last few."""
-        return sum(self.sizes) / len(self.sizes) if self.sizes else 0.0
+        return sum(self.call_sizes) / len(self.call_sizes) if self.call_sizes else 0.0
 
     def is_empty(self) -> bool:
         """Whether nobody waits for a call; who does not any more is forgotten."""
-        self.queue = deque(waiting for waiting in self.queue if not waiting.answer.done())
-        while self.again and self.again[0][0].answer.done():
-            self.again.popleft()
-        return not self.queue and not self.again
+        self.pending = deque(request for request in self.pending if not request.answer.done())
+        while self.retries and self.retries[0].request.answer.done():
+            self.retries.popleft()
+        return not self.pending and not self.retries
 
-    def take(self, most: int) -> tuple[list[Part], bool]:
-        """What the next call carries, of a line that is not empty, and whether it is for what is asked again.
+    def take(self, max_rows: int) -> tuple[list[RowRange], bool]:
+        """What the next call carries, of a queue that is not empty, and whether it is a retry.
 
-        What is asked again goes first, and alone. Of the others' rows `most` at most go: a few of every request,
-        then what is left in the order of arrival. Were it the order of arrival alone, a request of one row would wait
-        behind all of one of hundreds; and if all advanced alike, those of hundreds would all be late. Of long rows
-        fewer than `most` go along, for whoever comes next waits for the calls under way.
+        Retries go first, and alone. Of the others' rows `max_rows` at most go: a few of every request, then what is
+        left in the order of arrival. Were it the order of arrival alone, a request of one row would wait behind all
+        of one of hundreds; and if all advanced alike, those of hundreds would all be late. Of long rows fewer than
+        `max_rows` go along, for whoever comes next waits for the calls under way.
         """
-        if self.again:
-            return [self.again.popleft()], True
-        taken: dict[Waiting, int] = {}
-        few = min(_FEW_ROWS, max(most // max(len(self.queue), 1), 1))
+        if self.retries:
+            return [self.retries.popleft()], True
+        free = max_rows
+        taken: dict[PendingRequest, int] = {}
+        first = min(_FIRST_ROWS, max(free // max(len(self.pending), 1), 1))
         tokens = 0
-        for waiting in self.queue:
-            if not most:
+        for request in self.pending:
+            if not free:
                 break
-            rows = min(len(waiting.rows) - waiting.sent, few, most)
-            tokens += sum(map(len, waiting.rows[waiting.sent : waiting.sent + rows]))
-            taken[waiting] = rows
-            most -= rows
-        for waiting in taken:
-            while most and tokens < _MANY_TOKENS and (row := waiting.sent + taken[waiting]) < len(waiting.rows):
-                tokens += len(waiting.rows[row])
-                taken[waiting] += 1
-                most -= 1
-        parts: list[Part] = []
-        for waiting, rows in taken.items():
-            parts.append((waiting, waiting.sent, waiting.sent + rows))
-            waiting.sent += rows
-        self.queue = deque(waiting for waiting in self.queue if waiting.sent < len(waiting.rows))
-        return parts, False
+            rows = min(len(request.rows) - request.sent, first, free)
+            tokens += sum(map(len, request.rows[request.sent : request.sent + rows]))
+            taken[request] = rows
+            free -= rows
+        for request in taken:
+            while free and tokens < _MANY_TOKENS and (row := request.sent + taken[request]) < len(request.rows):
+                tokens += len(request.rows[row])
+                taken[request] += 1
+                free -= 1
+        ranges: list[RowRange] = []
+        for request, rows in taken.items():
+            ranges.append(RowRange(request, request.sent, request.sent + rows))
+            request.sent += rows
+        self.pending = deque(request for request in self.pending if request.sent < len(request.rows))
+        return ranges, False
 
-    def take_back(self, waiting: Waiting) -> None:
+    def withdraw(self, request: PendingRequest) -> None:
         """The rows of a request that no call carries yet are not wanted any more."""
-        if waiting in self.queue:
-            self.queue.remove(waiting)
+        if request in self.pending:
+            self.pending.remove(request)
+
+    def call_sent(self, call: TritonCall, slow_timer: asyncio.TimerHandle) -> None:
+        """A call is under way on its Triton."""
+        self.calls_on[call.replica] += 1
+        call.slow_timer = slow_timer
+
+    def call_is_slow(self, call: TritonCall) -> None:
+        """A call should have ended long ago."""
+        call.is_slow = True
+        self.slow_calls += 1
+        call.replica.slow.add(call)
+
+    def call_left(self, call: TritonCall) -> None:
+        """A call is under way on its Triton no more."""
+        self.calls_on[call.replica] -= 1
+        if not self.calls_on[call.replica]:
+            del self.calls_on[call.replica]
+        if call.slow_timer is not None:
+            call.slow_timer.cancel()
+        self.slow_calls -= call.is_slow
+        call.is_slow = False
+        call.replica.slow.discard(call)

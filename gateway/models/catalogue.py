@@ -1,7 +1,7 @@
 """Which models and versions are served: asked from Triton, again and again.
 
 Triton says what answers, the version directories say how to feed it, and are checked first. A
-version that Triton has loaded since is found by the next look, which comes once an interval, and
+version that Triton has loaded since is found by the next refresh, which comes once an interval, and
 at once when a request needs it. What is wrong with one version costs that version alone.
 """
 
@@ -24,15 +24,15 @@ from gateway.triton.replica import ModelVersion
 logger = logging.getLogger("gateway")
 
 MODEL_PREFIX: Final = "emotion_"
-LOOK_TIMEOUT: Final = 5.0
+REFRESH_TIMEOUT: Final = 5.0
 """Seconds. Triton answers nothing about its repository while it loads a model."""
-FRESH: Final = 0.1
-"""Seconds a look is taken to be recent, so that a flood of requests for a model that does
+MAX_AGE: Final = 0.1
+"""Seconds for which a refresh is recent enough, so that a flood of requests for a model that does
 not exist is no flood of calls to Triton."""
 
 
 @dataclass(frozen=True)
-class Unusable:
+class UnusableVersion:
     """A version that Triton serves and the gateway can't use."""
 
     served: ModelVersion
@@ -41,12 +41,12 @@ class Unusable:
 
 
 @dataclass(frozen=True)
-class Served:
-    """What one look found. Replaced as a whole, never changed."""
+class ServedModels:
+    """What one refresh found. Replaced as a whole, never changed."""
 
     models: Mapping[str, tuple[Version, ...]] = field(default_factory=dict)
     """Usable versions by model, newest first."""
-    unusable: tuple[Unusable, ...] = ()
+    unusable: tuple[UnusableVersion, ...] = ()
     down: frozenset[str] = frozenset()
     """Models of Triton's repository of which no version answers at the moment."""
 
@@ -86,20 +86,20 @@ class Served:
 
 
 class Catalogue:
-    """The current `Served`, and how it is kept current."""
+    """The current `ServedModels`, and how it is kept current."""
 
     def __init__(self, triton: Triton, reader: VersionReader, metrics: Metrics) -> None:
         self._triton = triton
         self._reader = reader
         self._metrics = metrics
-        self._look_under_way: asyncio.Task[None] | None = None
-        self._begun_at = float("-inf")
-        """When the last look that succeeded was begun, on the event loop's clock."""
-        self.served = Served()
-        """What the last look that succeeded found."""
+        self._refresh_under_way: asyncio.Task[None] | None = None
+        self._refreshed_at = float("-inf")
+        """When the last refresh that succeeded was begun, on the event loop's clock."""
+        self.served = ServedModels()
+        """What the last refresh that succeeded found."""
 
     async def find(self, model: str, version: str | None, *, by_default: bool = False) -> Version:
-        """The version asked for, with a new look at Triton if it isn't known; see `Served.find`.
+        """The version asked for, asking Triton anew if it isn't known; see `ServedModels.find`.
 
         Raises:
             Problem: 404, Triton serves no such thing; 503, not at the moment.
@@ -108,51 +108,51 @@ class Catalogue:
         try:
             return self.served.find(model, version, by_default=by_default)
         except problems.Problem:
-            await self.look()
+            await self.refresh()
             return self.served.find(model, version, by_default=by_default)
 
-    async def look(self, max_age: float = FRESH) -> None:
-        """Ask Triton what it serves; callers at the same time share one look.
+    async def refresh(self, max_age: float = MAX_AGE) -> None:
+        """Ask Triton what it serves; callers at the same time share one refresh.
 
         Args:
-            max_age: seconds; a look begun no longer ago is enough. 0 begins a new one.
+            max_age: seconds; a refresh begun no longer ago is enough. 0 begins a new one.
 
         Raises:
             TritonError: Triton is not there or does not answer; what is known stays.
         """
         begun_by = asyncio.get_running_loop().time() - max_age
-        while self._begun_at < begun_by:
-            if self._look_under_way is None or self._look_under_way.done():
-                self._look_under_way = asyncio.create_task(self._look())
+        while self._refreshed_at < begun_by:
+            if self._refresh_under_way is None or self._refresh_under_way.done():
+                self._refresh_under_way = asyncio.create_task(self._refresh())
                 # Whoever waits gets the exception; nobody has to.
-                self._look_under_way.add_done_callback(lambda task: task.cancelled() or task.exception())
-            await asyncio.shield(self._look_under_way)
+                self._refresh_under_way.add_done_callback(lambda task: task.cancelled() or task.exception())
+            await asyncio.shield(self._refresh_under_way)
 
     async def close(self) -> None:
-        """End a look under way."""
-        if self._look_under_way is not None:
-            self._look_under_way.cancel()
-            await asyncio.wait([self._look_under_way])
+        """End a refresh under way."""
+        if self._refresh_under_way is not None:
+            self._refresh_under_way.cancel()
+            await asyncio.wait([self._refresh_under_way])
 
-    async def _look(self) -> None:
+    async def _refresh(self) -> None:
         begun_at = asyncio.get_running_loop().time()
         try:
-            found = await self._ask()
+            found = await self._query_triton()
         except TritonError as error:
             if not error.may_be_unloaded:
                 raise
             # A version may have gone between the list and the question about it.
-            found = await self._ask()
+            found = await self._query_triton()
         self._report(found)
         self.served = found
-        self._begun_at = begun_at
+        self._refreshed_at = begun_at
 
-    async def _ask(self) -> Served:
-        index = await self._triton.index(LOOK_TIMEOUT)
+    async def _query_triton(self) -> ServedModels:
+        index = await self._triton.index(REFRESH_TIMEOUT)
         found = await asyncio.gather(*map(self._read, index.ready))
         others = await self._reader.not_served(index.ready)
         damaged = [
-            Unusable(row, damage.kind, str(damage))
+            UnusableVersion(row, damage.kind, str(damage))
             for row, damage in zip(others, await asyncio.gather(*map(self._reader.damage, others)), strict=True)
             if damage is not None
         ]
@@ -161,27 +161,27 @@ class Catalogue:
         for version in found:
             if isinstance(version, Version):
                 usable.setdefault(version.model, []).append(version)
-        return Served(
+        return ServedModels(
             models={
                 model: tuple(sorted(versions, key=_number, reverse=True)) for model, versions in sorted(usable.items())
             },
-            unusable=(*(version for version in found if isinstance(version, Unusable)), *damaged),
+            unusable=(*(version for version in found if isinstance(version, UnusableVersion)), *damaged),
             down=index.down,
         )
 
-    async def _read(self, row: ModelVersion) -> Version | Unusable:
+    async def _read(self, row: ModelVersion) -> Version | UnusableVersion:
         try:
-            limits = await self._triton.model_limits(row, LOOK_TIMEOUT)
+            limits = await self._triton.model_limits(row, REFRESH_TIMEOUT)
             return await self._reader.read(row, limits)
         except UnusableVersionError as error:
-            return Unusable(row, error.kind, str(error))
+            return UnusableVersion(row, error.kind, str(error))
         except TritonError as error:
             if error.may_be_unloaded or error.code == grpc.StatusCode.DEADLINE_EXCEEDED:
                 # That is Triton's state, and no version's.
                 raise
-            return Unusable(row, "configuration", "Triton does not tell its configuration")
+            return UnusableVersion(row, "configuration", "Triton does not tell its configuration")
 
-    def _report(self, found: Served) -> None:
+    def _report(self, found: ServedModels) -> None:
         for entry in found.unusable:
             if entry not in self.served.unusable:
                 model, version = entry.served.model, entry.served.version

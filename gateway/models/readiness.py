@@ -15,7 +15,7 @@ from gateway.triton.client import Triton
 logger = logging.getLogger("gateway")
 
 _CHECK_TIMEOUT: Final = 1.0
-"""Seconds; shorter than the patience of the usual health check."""
+"""Seconds; shorter than the time limit of the usual health check."""
 
 
 class Readiness:
@@ -36,26 +36,26 @@ class Readiness:
         self._ready: bool | None = None
         self._check: asyncio.Task[str | None] | None = None
 
-    async def what_is_missing(self) -> str | None:
+    async def reason_not_ready(self) -> str | None:
         """One sentence on why requests can't be answered, or None if they can.
 
         Takes a second at most; callers at the same time share one check. A change since the last
         call, whoever made it, is logged.
         """
         if self._check is None or self._check.done():
-            self._check = asyncio.create_task(self._checked())
+            self._check = asyncio.create_task(self._check_and_report())
         return await asyncio.shield(self._check)
 
-    async def _checked(self) -> str | None:
-        missing = await self._ask()
-        if self._ready is None or self._ready != (missing is None):
-            if missing is None:
+    async def _check_and_report(self) -> str | None:
+        reason = await self._find_reason()
+        if self._ready is None or self._ready != (reason is None):
+            if reason is None:
                 logger.info("Triton at %s is ready", self._triton.address)
             else:
-                logger.warning("not ready: %s", missing)
-        self._ready = missing is None
+                logger.warning("not ready: %s", reason)
+        self._ready = reason is None
         self._metrics.ready(ready=self._ready)
-        return missing
+        return reason
 
     async def close(self) -> None:
         """End a check under way."""
@@ -67,26 +67,28 @@ class Readiness:
         """Keep the catalogue current, and log each change of readiness; never ends."""
         while True:
             try:
-                await self.what_is_missing()
-                await self._catalogue.look()
+                await self.reason_not_ready()
+                await self._catalogue.refresh()
             except TritonError as error:
                 logger.debug("Triton can't be asked what it serves: %s", error)
             except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
                 raise
             except BaseException as error:
-                # The gateway must outlive whatever this look met, a panic of a library included.
+                # The gateway must outlive whatever this refresh met, a panic of a library included.
                 stack = "".join(traceback.format_tb(error.__traceback__))
-                logger.error("looking at what Triton serves failed: %r", error, extra={log.REQUEST: {"stack": stack}})
+                logger.error(
+                    "looking at what Triton serves failed: %r", error, extra={log.REQUEST_FIELDS: {"stack": stack}}
+                )
             await asyncio.sleep(self._interval)
 
-    async def _ask(self) -> str | None:
+    async def _find_reason(self) -> str | None:
         try:
             async with asyncio.timeout(_CHECK_TIMEOUT):
                 version = await self._catalogue.find(self._default_model, None, by_default=True)
                 if await self._triton.is_ready(version.served, _CHECK_TIMEOUT):
                     return None
-                # Unloaded since the last look: another version answers then, as for a request.
-                await self._catalogue.look(max_age=0)
+                # Unloaded since the last refresh: another version answers then, as for a request.
+                await self._catalogue.refresh(max_age=0)
                 version = self._catalogue.served.find(self._default_model, None, by_default=True)
                 if await self._triton.is_ready(version.served, _CHECK_TIMEOUT):
                     return None

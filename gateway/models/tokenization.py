@@ -42,12 +42,12 @@ class TextTokenizer:
             self._tokenizer = Tokenizer.from_buffer(read_file(path, MOST_BYTES[TOKENIZER]))
             self._tokenizer.no_padding()
             self._tokenizer.enable_truncation(max_length)
-            self.special: int = self._tokenizer.num_special_tokens_to_add(False)
+            self.special_tokens: int = self._tokenizer.num_special_tokens_to_add(False)
             """Tokens that every text gets beside its own."""
         except OSError as error:
             raise TokenizerError(f"{path} can't be read ({error.strerror}): publish it again") from error
         except BaseException as error:
-            raise _told(error, f"{path} can't be read ({error}): publish it again") from error
+            raise _as_tokenizer_error(error, f"{path} can't be read ({error}): publish it again") from error
         self._max_length = max_length
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
@@ -64,14 +64,14 @@ class TextTokenizer:
             encodings = self._tokenizer.encode_batch_fast(list(texts))
         except BaseException as error:
             # Not the library's words: they may hold the client's.
-            raise _told(error, f"the tokenizer ended with {type(error).__name__}") from None
+            raise _as_tokenizer_error(error, f"the tokenizer ended with {type(error).__name__}") from None
         return [self._tokens(encoding) for encoding in encodings]
 
-    def size(self) -> int:
+    def vocabulary_size(self) -> int:
         """How many ids it may give: the highest and one."""
         return max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
-    def has(self, token_id: int) -> bool:
+    def has_id(self, token_id: int) -> bool:
         """Whether an id is a token's."""
         return self._tokenizer.id_to_token(token_id) is not None
 
@@ -80,11 +80,11 @@ class TextTokenizer:
         if len(ids) < self._max_length:
             return Tokens(ids, truncated=False, total=len(ids))
         rest = encoding.overflowing
-        total = len(ids) + sum(len(part.ids) - self.special for part in rest)
+        total = len(ids) + sum(len(part.ids) - self.special_tokens for part in rest)
         return Tokens(ids, truncated=bool(rest), total=total)
 
 
-def _told(error: BaseException, sentence: str) -> BaseException:
+def _as_tokenizer_error(error: BaseException, sentence: str) -> BaseException:
     """A failure of the library, whose panics are no `Exception`; what ends a process or a task stays what it is."""
     if type(error).__name__ == "PanicException" or isinstance(error, Exception):
         return TokenizerError(sentence)

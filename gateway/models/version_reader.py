@@ -1,7 +1,7 @@
 """Keeps what is known of each served version: checked in a thread of its own, and again when its files change.
 
-A version that can't be used is looked at again with growing pauses, and at once when a file changes.
-One that could be used stays until two looks, a second apart, find it damaged: whoever takes a version
+A version that can't be used is checked again with a growing backoff, and at once when a file changes.
+One that could be used stays until two checks, a second apart, find it damaged: whoever takes a version
 away or copies over one does it file by file, and Triton serves it until its next poll.
 """
 
@@ -15,23 +15,24 @@ from typing import Final
 from contract.version_directory import GPU_GRAPH, INPUT_IDS, PROBABILITIES
 from gateway.models.versions import (
     Contents,
-    Stamp,
+    Fingerprint,
     UnusableVersionError,
     Version,
-    check_limits,
+    check_configuration,
+    fingerprint,
     read_contents,
-    stamp,
-    without_surprises,
+    read_guarded,
 )
 from gateway.triton.client import ModelLimits
 from gateway.triton.replica import ModelVersion
 from gateway.triton.threads import in_thread
 
-_PATIENCE: Final = 5.0
-"""Seconds until a check that goes on is waited for no longer; the next look sees what it found."""
-_DOUBT_SECONDS: Final = 1.0
-_FIRST_PAUSE: Final = 1.0
-_LONGEST_PAUSE: Final = 60.0
+_CHECK_WAIT_SECONDS: Final = 5.0
+"""Seconds until a check that goes on is waited for no longer; the next refresh sees what it found."""
+_SUSPECT_SECONDS: Final = 1.0
+"""For which a version that could be used stays when it is found damaged."""
+_FIRST_BACKOFF: Final = 1.0
+_LONGEST_BACKOFF: Final = 60.0
 
 _ANY: Final = ModelLimits(1, (INPUT_IDS,), (PROBABILITIES,), GPU_GRAPH)
 """What a version that can be used would have."""
@@ -39,31 +40,31 @@ _MOST_NOT_SERVED: Final = 4
 """Of one model: each that is whole keeps a tokenizer in memory."""
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,17}")
 
-Wrong = tuple[str, str]
+Fault = tuple[str, str]
 """Of an `UnusableVersionError`: kind and sentence."""
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What one look at a directory found."""
+class _CheckResult:
+    """What one check of a directory found."""
 
-    stamp: Stamp | None
+    fingerprint: Fingerprint | None
     contents: Contents | None = None
-    wrong: Wrong | None = None
+    fault: Fault | None = None
 
 
 @dataclass
-class _Known:
+class _Entry:
     """One version, as far as it is known."""
 
-    stamp: Stamp | None = None
+    fingerprint: Fingerprint | None = None
     contents: Contents | None = None
-    wrong: Wrong | None = None
-    doubted_at: float | None = None
+    fault: Fault | None = None
+    suspect_since: float | None = None
     """When a version that could be used was first found damaged."""
-    pause: float = _FIRST_PAUSE
-    again_at: float = 0.0
-    look: asyncio.Future[_Look] | None = None
+    backoff: float = _FIRST_BACKOFF
+    retry_at: float = 0.0
+    check: asyncio.Future[_CheckResult] | None = None
     """Under way."""
 
 
@@ -73,7 +74,7 @@ class VersionReader:
     def __init__(self, repository: Path) -> None:
         self._repository = repository
         self._listing: asyncio.Future[list[ModelVersion]] | None = None
-        self._known: dict[ModelVersion, _Known] = {}
+        self._entries: dict[ModelVersion, _Entry] = {}
 
     async def read(self, served: ModelVersion, limits: ModelLimits) -> Version:
         """The version, from memory if its directory has not changed.
@@ -81,22 +82,22 @@ class VersionReader:
         Raises:
             UnusableVersionError: the directory or the configuration is not what the gateway needs.
         """
-        check_limits(limits)
-        known = self._known.setdefault(served, _Known())
-        patience = 0.0
-        if known.look is None:
+        check_configuration(limits)
+        entry = self._entries.setdefault(served, _Entry())
+        wait_seconds = 0.0
+        if entry.check is None:
             directory = self._repository / served.model / served.version
-            due = asyncio.get_running_loop().time() >= known.again_at
-            last = None if known.doubted_at is not None or (known.wrong and due) else known.stamp
-            known.look = in_thread(lambda: _look(directory, limits.graph, last))
-            patience = _PATIENCE
-        await asyncio.wait({known.look}, timeout=patience)
-        if known.look.done():
-            look, known.look = known.look, None
-            self._learn(known, look.result())
-        if known.contents is not None:
-            return Version(served, known.contents.card, known.contents.tokenizer, limits.max_batch_size)
-        raise UnusableVersionError(*(known.wrong or ("check", "it is still being checked")))
+            due = asyncio.get_running_loop().time() >= entry.retry_at
+            last = None if entry.suspect_since is not None or (entry.fault and due) else entry.fingerprint
+            entry.check = in_thread(lambda: _check(directory, limits.graph, last))
+            wait_seconds = _CHECK_WAIT_SECONDS
+        await asyncio.wait({entry.check}, timeout=wait_seconds)
+        if entry.check.done():
+            check, entry.check = entry.check, None
+            self._update(entry, check.result())
+        if entry.contents is not None:
+            return Version(served, entry.contents.card, entry.contents.tokenizer, limits.max_batch_size)
+        raise UnusableVersionError(*(entry.fault or ("check", "it is still being checked")))
 
     async def not_served(self, ready: Collection[ModelVersion]) -> list[ModelVersion]:
         """Versions in the repository that Triton should serve and does not, the newest few of each model.
@@ -106,7 +107,7 @@ class VersionReader:
         if self._listing is None:
             repository = self._repository
             self._listing = in_thread(lambda: _newer(repository, ready))
-        await asyncio.wait({self._listing}, timeout=_PATIENCE)
+        await asyncio.wait({self._listing}, timeout=_CHECK_WAIT_SECONDS)
         if not self._listing.done():
             return []
         listing, self._listing = self._listing, None
@@ -122,23 +123,25 @@ class VersionReader:
 
     def keep_only(self, served: Collection[ModelVersion]) -> None:
         """Forget the versions that are no longer served; a tokenizer takes tens of MB."""
-        self._known = {row: known for row, known in self._known.items() if row in served or known.look is not None}
+        self._entries = {row: entry for row, entry in self._entries.items() if row in served or entry.check is not None}
 
-    def _learn(self, known: _Known, look: _Look) -> None:
+    def _update(self, entry: _Entry, result: _CheckResult) -> None:
         now = asyncio.get_running_loop().time()
-        if look.contents is not None:
-            known.stamp, known.contents, known.wrong = look.stamp, look.contents, None
-            known.doubted_at, known.pause = None, _FIRST_PAUSE
-        elif look.wrong is None:
+        if result.contents is not None:
+            entry.fingerprint, entry.contents, entry.fault = result.fingerprint, result.contents, None
+            entry.suspect_since, entry.backoff = None, _FIRST_BACKOFF
+        elif result.fault is None:
             # As it was.
-            known.doubted_at = None
-        elif known.contents is None or (look.stamp and known.doubted_at and now - known.doubted_at >= _DOUBT_SECONDS):
-            known.stamp, known.contents, known.wrong = look.stamp, None, look.wrong
-            known.doubted_at, known.again_at = None, now + known.pause
-            known.pause = min(2 * known.pause, _LONGEST_PAUSE)
-        elif look.stamp and known.doubted_at is None:
+            entry.suspect_since = None
+        elif entry.contents is None or (
+            result.fingerprint and entry.suspect_since and now - entry.suspect_since >= _SUSPECT_SECONDS
+        ):
+            entry.fingerprint, entry.contents, entry.fault = result.fingerprint, None, result.fault
+            entry.suspect_since, entry.retry_at = None, now + entry.backoff
+            entry.backoff = min(2 * entry.backoff, _LONGEST_BACKOFF)
+        elif result.fingerprint and entry.suspect_since is None:
             # Not if the whole directory is gone: what has been read of it is still right.
-            known.doubted_at = now
+            entry.suspect_since = now
 
 
 def _newer(repository: Path, served: Collection[ModelVersion]) -> list[ModelVersion]:
@@ -158,13 +161,13 @@ def _newer(repository: Path, served: Collection[ModelVersion]) -> list[ModelVers
     return found
 
 
-def _look(directory: Path, graph: str, last: Stamp | None) -> _Look:
-    seen = stamp(directory)
+def _check(directory: Path, graph: str, last: Fingerprint | None) -> _CheckResult:
+    seen = fingerprint(directory)
     if seen is None:
-        return _Look(None, wrong=("file", f"{directory} can't be seen: is it there, and readable?"))
+        return _CheckResult(None, fault=("file", f"{directory} can't be seen: is it there, and readable?"))
     if seen == last:
-        return _Look(seen)
+        return _CheckResult(seen)
     try:
-        return _Look(seen, contents=without_surprises(lambda: read_contents(directory, graph)))
+        return _CheckResult(seen, contents=read_guarded(lambda: read_contents(directory, graph)))
     except UnusableVersionError as error:
-        return _Look(seen, wrong=(error.kind, str(error)))
+        return _CheckResult(seen, fault=(error.kind, str(error)))

@@ -19,7 +19,7 @@ from contract.version_directory import (
     gpu_damage,
     read_card,
 )
-from gateway.models import tokenizer_trial
+from gateway.models import tokenizer_sandbox
 from gateway.models.tokenization import TextTokenizer, TokenizerError
 from gateway.triton.client import ModelLimits
 from gateway.triton.replica import ModelVersion
@@ -28,7 +28,7 @@ DEFAULT_PROFILE: Final = "balanced"
 _FILES: Final = (CARD, TOKENIZER, CPU_GRAPH, GPU_GRAPH, GPU_RECORD)
 _KINDS: Final = {TOKENIZER: "tokenizer", CPU_GRAPH: "graph", GPU_GRAPH: "graph"}
 
-Stamp = tuple[tuple[int, ...], ...]
+Fingerprint = tuple[tuple[int, ...], ...]
 """Changes when a file of a version directory changes, comes, goes, or may be read by others."""
 
 
@@ -72,7 +72,7 @@ class Version:
         return self.served.version
 
 
-def check_limits(limits: ModelLimits) -> None:
+def check_configuration(limits: ModelLimits) -> None:
     """Whether a version takes what the gateway sends.
 
     Raises:
@@ -86,13 +86,13 @@ def check_limits(limits: ModelLimits) -> None:
         raise UnusableVersionError("configuration", "its configuration has no max_batch_size, so no rows")
 
 
-def stamp(directory: Path) -> Stamp | None:
+def fingerprint(directory: Path) -> Fingerprint | None:
     """What the files of a version directory look like now; None if the directory can't be seen at all."""
     try:
         directory.stat()
     except OSError:
         return None
-    return tuple(_seen(directory / name) for name in _FILES)
+    return tuple(_file_fingerprint(directory / name) for name in _FILES)
 
 
 def read_contents(directory: Path, graph: str) -> Contents:
@@ -116,14 +116,14 @@ def read_contents(directory: Path, graph: str) -> Contents:
         raise UnusableVersionError("card", f"{directory / CARD} has no profile {DEFAULT_PROFILE}")
     if not isinstance(vocabulary, int):
         raise UnusableVersionError("card", f"{directory / CARD} does not say the graph's vocabulary")
-    if other := [name for name in ("pad_id", "unk_id", "max_length") if not _fits(card, name)]:
+    if other := [name for name in ("pad_id", "unk_id", "max_length") if not _matches_architecture(card, name)]:
         raise UnusableVersionError(
             "card", f"{directory / CARD} says another {other[0]} than its own architecture of the graph"
         )
     found = cpu_damage(directory, card) + (gpu_damage(directory, card) if graph == GPU_GRAPH else [])
     if found:
         raise UnusableVersionError(_KINDS.get(found[0].file, "file"), "; ".join(each.sentence for each in found))
-    if sentence := tokenizer_trial.fault(directory / TOKENIZER, card, vocabulary):
+    if sentence := tokenizer_sandbox.find_fault(directory / TOKENIZER, card, vocabulary):
         raise UnusableVersionError("tokenizer", sentence)
     try:
         return Contents(card, TextTokenizer(directory / TOKENIZER, card.max_length))
@@ -131,12 +131,12 @@ def read_contents(directory: Path, graph: str) -> Contents:
         raise UnusableVersionError("tokenizer", str(error)) from error
 
 
-def _fits(card: Card, name: str) -> bool:
+def _matches_architecture(card: Card, name: str) -> bool:
     of_card, of_graph = getattr(card, name), card.architecture.get(name)
     return bool(of_graph is None or of_card == of_graph or (name == "max_length" and of_card < of_graph))
 
 
-def without_surprises(read: Callable[[], Contents]) -> Contents:
+def read_guarded(read: Callable[[], Contents]) -> Contents:
     """The same, where whatever else goes wrong is the version's too.
 
     Raises:
@@ -151,7 +151,7 @@ def without_surprises(read: Callable[[], Contents]) -> Contents:
         raise UnusableVersionError("check", f"checking it ended with {type(error).__name__}: {error}") from error
 
 
-def _seen(path: Path) -> tuple[int, ...]:
+def _file_fingerprint(path: Path) -> tuple[int, ...]:
     try:
         found = path.stat()
     except OSError as error:

@@ -2,17 +2,16 @@
 
 Everything comes from this process; no page loads anything from elsewhere, and none runs a
 script or takes a style that is written inside it.
+
+May import: nothing of the gateway.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
-from starlette.requests import Request
-from starlette.responses import Response
-
-from gateway.http.middleware import Endpoint
+from fastapi import APIRouter, Request, Response
 
 _POLICY: Final = "; ".join(
     (
@@ -47,20 +46,16 @@ _FILES: Final = {
 }
 
 
-def endpoints(document: Callable[[], dict[str, Any]]) -> dict[tuple[str, str], Endpoint]:
-    """The pages by method and path; `document` makes the OpenAPI document, once."""
-    made: dict[tuple[str, str], Endpoint] = {
-        ("GET", path): _file(path, package, name) for path, (package, name) in _FILES.items()
-    }
-
-    async def openapi(_: Request) -> Response:
-        return Response(json.dumps(document(), ensure_ascii=False), media_type="application/json")
-
-    made["GET", "/openapi.json"] = openapi
-    return made
+router = APIRouter(include_in_schema=False)
 
 
-def _file(path: str, package: str, name: str) -> Endpoint:
+@router.get("/openapi.json")
+async def openapi(request: Request) -> Response:
+    """The OpenAPI document."""
+    return Response(json.dumps(request.app.openapi(), ensure_ascii=False), media_type="application/json")
+
+
+def _file(path: str, package: str, name: str) -> Callable[[], Awaitable[Response]]:
     body = files(package).joinpath(name).read_bytes()
     headers = {
         "content-security-policy": _DOCS_POLICY if path == "/docs" else _POLICY,
@@ -68,7 +63,11 @@ def _file(path: str, package: str, name: str) -> Endpoint:
         "cache-control": "no-cache",
     }
 
-    async def endpoint(_: Request) -> Response:
+    async def endpoint() -> Response:
         return Response(body, headers=headers, media_type=_KINDS[name.rpartition(".")[2]])
 
     return endpoint
+
+
+for _path, (_package, _name) in _FILES.items():
+    router.add_api_route(_path, _file(_path, _package, _name), methods=["GET"])

@@ -1,4 +1,4 @@
-"""What is told of requests: their records, metrics, traces and the log.
+"""What is told of requests: `request_record` gathers it, `metrics`, `tracing` and `log` pass it on.
 
 May import: nothing of the gateway.
 """

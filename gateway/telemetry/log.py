@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Final, Literal
 
-REQUEST: Final = "request"
+REQUEST_FIELDS: Final = "request"
 """Name of the attribute, given as `extra`, that holds what is known of a request."""
 
 
@@ -19,7 +19,7 @@ class _JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **getattr(record, REQUEST, {}),
+            **getattr(record, REQUEST_FIELDS, {}),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -29,7 +29,7 @@ class _JsonFormatter(logging.Formatter):
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
-        known = getattr(record, REQUEST, None)
+        known = getattr(record, REQUEST_FIELDS, None)
         return f"{line} ({', '.join(f'{key} {value}' for key, value in known.items())})" if known else line
 
 

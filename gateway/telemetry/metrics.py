@@ -15,7 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from contract.labels import EMOTIONS
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
+MULTIPROCESS_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Directory in which prometheus_client's processes meet; read by it when it is imported."""
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _ROWS: Final = (1, 2, 4, 8, 16, 32, 64)
@@ -84,7 +84,7 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livemax",
         )
-        self._no_probabilities = Counter(
+        self._refused = Counter(
             "emotion_answers_refused",
             "Answers of Triton with numbers that are no probabilities; each is asked for once more",
             _VERSION,
@@ -97,13 +97,13 @@ class Metrics:
 
     def request(self, endpoint: str, version: tuple[str, str], status: int, seconds: float) -> None:
         """One request answered; `version` is model and version, empty if it came to none."""
-        self._counted(self._requests, endpoint, *version, str(status)).inc()
-        self._of(self._seconds, "seconds", endpoint).observe(seconds)
+        self._counter(self._requests, endpoint, *version, str(status)).inc()
+        self._histogram(self._seconds, "seconds", endpoint).observe(seconds)
 
     def tokenized(self, version: tuple[str, str], tokens: list[int], truncated: int, seconds: float) -> None:
         """The texts of one request, by their tokens."""
-        self._of(self._tokenization, "tokenization", *version).observe(seconds)
-        observe = self._of(self._tokens, "tokens", *version).observe
+        self._histogram(self._tokenization, "tokenization", *version).observe(seconds)
+        observe = self._histogram(self._tokens, "tokens", *version).observe
         for count in tokens:
             observe(count)
         if truncated:
@@ -111,12 +111,12 @@ class Metrics:
 
     def triton_call(self, model: str, version: str, rows: int, seconds: float) -> None:
         """One call to Triton that was answered."""
-        self._of(self._triton, "triton", model, version).observe(seconds)
-        self._of(self._rows, "rows", model, version).observe(rows)
+        self._histogram(self._triton, "triton", model, version).observe(seconds)
+        self._histogram(self._rows, "rows", model, version).observe(rows)
 
-    def no_probabilities(self, model: str, version: str) -> None:
+    def answer_refused(self, model: str, version: str) -> None:
         """Triton answered numbers that are not finite, or not between 0 and 1."""
-        self._no_probabilities.labels(model, version).inc()
+        self._refused.labels(model, version).inc()
 
     def unusable(self, left_out: Iterable[tuple[str, str, str]]) -> None:
         """Which versions are left out now, by model, version and reason."""
@@ -130,7 +130,7 @@ class Metrics:
     def predicted(self, version: tuple[str, str], probabilities: list[list[float]]) -> None:
         """What a request's texts came to."""
         for row in probabilities:
-            self._counted(self._predicted, *version, EMOTIONS[row.index(max(row))]).inc()
+            self._counter(self._predicted, *version, EMOTIONS[row.index(max(row))]).inc()
 
     def in_flight(self, number: int) -> None:
         """Requests being answered now."""
@@ -142,20 +142,20 @@ class Metrics:
 
     def text(self) -> bytes:
         """All figures of all workers, in Prometheus's text format."""
-        if MULTIPROCESS not in os.environ:
+        if MULTIPROCESS_DIRECTORY not in os.environ:
             return generate_latest(self._registry)
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
 
-    def _of(self, histogram: Histogram, name: str, *labels: str) -> Histogram:
+    def _histogram(self, histogram: Histogram, name: str, *labels: str) -> Histogram:
         key = (name, *labels)
         found = self._histograms.get(key)
         if found is None:
             found = self._histograms[key] = histogram.labels(*labels)
         return found
 
-    def _counted(self, counter: Counter, *labels: str) -> Counter:
+    def _counter(self, counter: Counter, *labels: str) -> Counter:
         found = self._counters.get(labels)
         if found is None:
             found = self._counters[labels] = counter.labels(*labels)
@@ -164,9 +164,9 @@ class Metrics:
 
 def _forget_dead_workers() -> None:
     """What a worker was doing when it died, it does no more; what it has counted stays."""
-    if MULTIPROCESS not in os.environ:
+    if MULTIPROCESS_DIRECTORY not in os.environ:
         return
-    for file in Path(os.environ[MULTIPROCESS]).glob("gauge_live*_*.db"):
+    for file in Path(os.environ[MULTIPROCESS_DIRECTORY]).glob("gauge_live*_*.db"):
         worker = int(file.stem.rpartition("_")[2])
         if not Path("/proc", str(worker)).exists():
             mark_process_dead(worker)  # type: ignore[no-untyped-call]

@@ -12,45 +12,51 @@ _ID: Final = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
 
 
 @dataclass(slots=True)
-class Exchange:
+class RequestRecord:
     """What log, metrics, traces and the Server-Timing header tell of a request."""
 
     endpoint: str
-    """The path, if there is such an endpoint."""
+    """The path, if there is such an endpoint; else empty."""
     method: str
     id: str
     span: Span | None = None
     key: int | None = None
     """The number of the client's key, where keys are needed."""
-    began: float = field(default_factory=time.perf_counter)
+    started: float = field(default_factory=time.perf_counter)
     version: tuple[str, str] = ("", "")
     """Model and version, once it has come to one."""
     texts: int = 0
     tokens: int = 0
-    tokenization: float | None = None
-    """Seconds."""
-    triton: float | None = None
-    """Seconds, waiting for a call included."""
+    tokenization_seconds: float | None = None
+    triton_seconds: float | None = None
+    """Waiting for a call included."""
 
     @property
     def seconds(self) -> float:
         """Since it began."""
-        return time.perf_counter() - self.began
+        return time.perf_counter() - self.started
 
     def server_timing(self) -> str:
         """The Server-Timing header: milliseconds of each stage."""
         total = f"total;dur={self.seconds * 1e3:.2f}"
-        if self.tokenization is None:
+        if self.tokenization_seconds is None:
             return total
-        tokenization = f"tokenization;dur={self.tokenization * 1e3:.2f}, "
-        return tokenization + (total if self.triton is None else f"triton;dur={self.triton * 1e3:.2f}, {total}")
+        tokenization = f"tokenization;dur={self.tokenization_seconds * 1e3:.2f}, "
+        if self.triton_seconds is None:
+            return tokenization + total
+        return f"{tokenization}triton;dur={self.triton_seconds * 1e3:.2f}, {total}"
 
-    def known(self) -> dict[str, str | int]:
-        """What is known, for a log line or a span; no text."""
+    def model_fields(self) -> dict[str, str | int]:
+        """Model, version, texts and tokens, as far as they are known, for a log line or a span; no text."""
         model, version = self.version
         if not model:
             return {}
         return {"model": model, "version": version, "texts": self.texts, "tokens": self.tokens}
+
+    def log_fields(self) -> dict[str, str | int | float]:
+        """Which request it is, for a log line."""
+        # A path that is no endpoint is the client's own words.
+        return {"request_id": self.id, "method": self.method, "path": self.endpoint or "(unknown)"}
 
 
 def request_id(given: str | None) -> str:

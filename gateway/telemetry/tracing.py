@@ -8,10 +8,11 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from fastapi import Request
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from starlette.requests import Request
+from starlette.types import Scope
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -38,17 +39,17 @@ class Tracing:
         self._provider = None if endpoint is None else _provider(endpoint)
         self._tracer: Tracer | None = None if self._provider is None else self._provider.get_tracer("gateway")
 
-    def request(self, received: Request, endpoint: str) -> Span | None:
+    def start_request(self, scope: Scope, endpoint: str) -> Span | None:
         """A request's span, a child of its client's if that sent a traceparent; None when off.
 
         `endpoint` is its path, or empty where there is none such.
         """
         if self._tracer is None:
             return None
-        name = f"{received.method} {endpoint}".rstrip()
-        return self._tracer.start_span(name, context=_CONTEXT.extract(received.headers), kind=SpanKind.SERVER)
+        name = f"{scope['method']} {endpoint}".rstrip()
+        return self._tracer.start_span(name, context=_CONTEXT.extract(Request(scope).headers), kind=SpanKind.SERVER)
 
-    def answered(self, span: Span, status: int, attributes: Mapping[str, str | int]) -> None:
+    def end_request(self, span: Span, status: int, attributes: Mapping[str, str | int]) -> None:
         """End a request's span."""
         span.set_attribute("http.response.status_code", status)
         span.set_attributes(dict(attributes))

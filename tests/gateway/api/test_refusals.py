@@ -151,6 +151,8 @@ def test_no_such_model_or_version(client: httpx.Client, fields: dict[str, str], 
 def test_unknown_routes_and_methods(client: httpx.Client) -> None:
     check(client.get("/nothing"), 404)
     check(client.post("/v1/emotions/", json={"text": "a"}), 404)
+    check(client.post("/v1/emotions%0A", json={"text": "a"}), 404)
+    check(client.get("/redoc"), 404)
     refused = client.get("/v1/emotions")
     check(refused, 405)
     assert refused.headers["allow"] == "POST"

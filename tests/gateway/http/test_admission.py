@@ -28,7 +28,7 @@ def metrics() -> Metrics:
 
 
 def refusal(admission: Admission, texts: int, key: int | None = None) -> str:
-    with pytest.raises(Problem) as refused, admission.place(texts, key):
+    with pytest.raises(Problem) as refused, admission.slot(texts, key):
         pass
     assert refused.value.status == 429
     assert refused.value.headers["retry-after"] == "1"
@@ -45,9 +45,9 @@ def test_what_a_request_costs(texts: list[str], texts_worth: int) -> None:
 
 def test_as_many_requests_as_may_be(metrics: Metrics) -> None:
     admission = Admission(2, 100, 1.0, metrics)
-    with admission.place(1, None), admission.place(1, None):
+    with admission.slot(1, None), admission.slot(1, None):
         assert "max_in_flight" in refusal(admission, 1)
-    with admission.place(1, None):
+    with admission.slot(1, None):
         assert admission.in_flight == 1
     assert admission.in_flight == 0
 
@@ -56,18 +56,18 @@ def test_what_costs_much_leaves_room_for_what_costs_little(metrics: Metrics) -> 
     admission = Admission(100, 100, 1.0, metrics)
     with ExitStack() as stack:
         for _ in range(2):
-            stack.enter_context(admission.place(30, None))
+            stack.enter_context(admission.slot(30, None))
         assert "max_texts_in_flight" in refusal(admission, 30)
         for _ in range(20):
-            stack.enter_context(admission.place(1, None))
+            stack.enter_context(admission.slot(1, None))
     assert admission.in_flight == 0
 
 
 def test_what_costs_more_than_all_is_let_in_alone(metrics: Metrics) -> None:
     admission = Admission(100, 10, 0.5, metrics)
-    with admission.place(50, 0):
+    with admission.slot(50, 0):
         refusal(admission, 1, 1)
-    with admission.place(1, None):
+    with admission.slot(1, None):
         refusal(admission, 50)
 
 
@@ -75,13 +75,13 @@ def test_a_key_has_its_share(metrics: Metrics) -> None:
     admission = Admission(8, 100, 0.5, metrics)
     with ExitStack() as stack:
         for _ in range(4):
-            stack.enter_context(admission.place(1, 0))
+            stack.enter_context(admission.slot(1, 0))
         assert "key_share" in refusal(admission, 1, 0)
         for _ in range(4):
-            stack.enter_context(admission.place(1, 1))
-    with admission.place(30, 0):
+            stack.enter_context(admission.slot(1, 1))
+    with admission.slot(30, 0):
         assert "key_share" in refusal(admission, 30, 0)
-        with admission.place(30, 1):
+        with admission.slot(30, 1):
             pass
 
 

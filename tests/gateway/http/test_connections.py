@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gateway.http.connections import Connections
+from gateway.http.connections import ConnectionLimit
 from tests.gateway.support.gateway_process import SECRET, GatewayProcess, running_gateway
 from tests.gateway.support.limited import dripping, limit_descriptors
 from tests.gateway.support.raw_socket import connected, post, problem
@@ -110,14 +110,14 @@ def test_who_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
         def __init__(self, name: str, waited: float | None) -> None:
             self.name, self._waited = name, waited
 
-        def waited(self) -> float | None:
+        def seconds_waiting(self) -> float | None:
             return self._waited
 
-        def give_way(self) -> None:
+        def evict(self) -> None:
             gone.append(self.name)
 
     loop = asyncio.new_event_loop()
-    connections = Connections()
+    connections = ConnectionLimit()
     try:
         for number in range(27):
             connections.add(One(f"answered {number}", None), loop)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.requests import Request
+from fastapi import FastAPI, Request
 from starlette.responses import Response
 from starlette.testclient import TestClient
-from starlette.types import Receive, Scope, Send
 
-from gateway.http.api_keys import Keys
-from gateway.http.middleware import Front
+from gateway.api.raw_route import RawRoute
+from gateway.http.api_keys import ApiKeys
+from gateway.http.middleware import RequestMiddleware
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
 from tests.gateway.support.gateway_process import SECRET, GatewayProcess, running_gateway
@@ -125,21 +125,17 @@ def test_a_bug_is_logged_without_the_clients_words(caplog: pytest.LogCaptureFixt
     async def broken(request: Request) -> Response:
         raise ValueError(f"unexpected: {await request.body()!r}")
 
-    async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-        raise NotImplementedError
-
-    front = Front(
-        {("POST", "/broken"): broken},
+    app = FastAPI(routes=[RawRoute("/broken", broken, methods=["POST"], response_model=None)])
+    app.add_middleware(
+        RequestMiddleware,
+        paths={"/broken"},
         open_paths=frozenset(),
-        parameters_ignored=frozenset(),
-        keys=Keys([]),
+        api_keys=ApiKeys([]),
         metrics=Metrics(),
         tracing=Tracing(None),
-        timeout=1,
         log_requests=False,
-        lifespan=lifespan,
     )
-    answer = TestClient(front).post("/broken", content=SECRET)
+    answer = TestClient(app).post("/broken", content=SECRET)
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
     first = caplog.records[0]

@@ -221,7 +221,7 @@ async def batcher_for(fake: FakeTriton, calls: int) -> AsyncIterator[Batcher]:
 
 async def ask_batcher(batcher: Batcher, version: Version, rows: int) -> int:
     deadline = asyncio.get_running_loop().time() + SECONDS
-    return len(await batcher.probabilities(version, [ROW] * rows, deadline))
+    return len(await batcher.infer(version, [ROW] * rows, deadline))
 
 
 def test_those_that_arrive_at_once_share_a_call(fake: FakeTriton, repository: Path) -> None:
@@ -246,7 +246,7 @@ def test_few_rows_wait_for_company_while_a_larger_call_is_under_way(
     expected: list[int],
 ) -> None:
     gate = Gate(fake)
-    monkeypatch.setattr(batching, "_COMPANY_SECONDS", company_seconds)
+    monkeypatch.setattr(batching, "_QUEUE_DELAY_SECONDS", company_seconds)
 
     async def ask_behind_a_full_call() -> None:
         async with batcher_for(fake, calls=3) as batcher:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.inference.pipeline import _parts
-from gateway.inference.version_queue import Line, Waiting
+from gateway.inference.pipeline import _chunks
+from gateway.inference.version_queue import PendingRequest, VersionQueue
 
 
 @pytest.fixture
@@ -17,47 +17,47 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     made.close()
 
 
-def waiting(loop: asyncio.AbstractEventLoop, line: Line, *rows: int) -> list[Waiting]:
-    found = [Waiting([[number]] * number, 0.0, None, loop.create_future()) for number in rows]
-    line.queue.extend(found)
+def pending(loop: asyncio.AbstractEventLoop, queue: VersionQueue, *rows: int) -> list[PendingRequest]:
+    found = [PendingRequest([[number]] * number, 0.0, None, loop.create_future()) for number in rows]
+    queue.pending.extend(found)
     return found
 
 
-def taken(line: Line, most: int) -> dict[int, tuple[int, int]]:
+def taken(queue: VersionQueue, most: int) -> dict[int, tuple[int, int]]:
     """Of each request, by its number of rows: the first row and the last but one."""
-    return {len(part.rows): (start, stop) for part, start, stop in line.take(most)[0]}
+    return {len(part.rows): (start, stop) for part, start, stop in queue.take(most)[0]}
 
 
 def test_what_fits_goes_as_it_came(loop: asyncio.AbstractEventLoop) -> None:
-    line = Line()
-    waiting(loop, line, 1, 2, 3)
-    assert taken(line, 64) == {1: (0, 1), 2: (0, 2), 3: (0, 3)}
-    assert not line.queue
+    queue = VersionQueue()
+    pending(loop, queue, 1, 2, 3)
+    assert taken(queue, 64) == {1: (0, 1), 2: (0, 2), 3: (0, 3)}
+    assert not queue.pending
 
 
 def test_few_rows_do_not_wait_behind_many(loop: asyncio.AbstractEventLoop) -> None:
-    line = Line()
-    waiting(loop, line, 256, 200, 1, 3)
-    assert taken(line, 64) == {256: (0, 56), 200: (0, 4), 1: (0, 1), 3: (0, 3)}
+    queue = VersionQueue()
+    pending(loop, queue, 256, 200, 1, 3)
+    assert taken(queue, 64) == {256: (0, 56), 200: (0, 4), 1: (0, 1), 3: (0, 3)}
     # Many at once do not all become late together: the first goes ahead.
-    assert taken(line, 64) == {256: (56, 116), 200: (4, 8)}
-    assert line.rows_waiting() == 140 + 192
+    assert taken(queue, 64) == {256: (56, 116), 200: (4, 8)}
+    assert queue.pending_rows() == 140 + 192
 
 
 def test_more_requests_than_rows(loop: asyncio.AbstractEventLoop) -> None:
-    line = Line()
-    waiting(loop, line, *range(10, 22))
-    assert taken(line, 8) == dict.fromkeys(range(10, 18), (0, 1))
+    queue = VersionQueue()
+    pending(loop, queue, *range(10, 22))
+    assert taken(queue, 8) == dict.fromkeys(range(10, 18), (0, 1))
 
 
 def test_every_row_goes_once(loop: asyncio.AbstractEventLoop) -> None:
-    line = Line()
+    queue = VersionQueue()
     rows = [256, 1, 2, 100, 5, 64, 7]
-    found = waiting(loop, line, *rows)
-    sent: dict[Waiting, list[int]] = {each: [] for each in found}
+    found = pending(loop, queue, *rows)
+    sent: dict[PendingRequest, list[int]] = {each: [] for each in found}
     calls = 0
-    while line.queue:
-        parts, _ = line.take(16)
+    while queue.pending:
+        parts, _ = queue.take(16)
         assert 0 < sum(stop - start for _, start, stop in parts) <= 16
         for part, start, stop in parts:
             sent[part] += range(start, stop)
@@ -67,26 +67,26 @@ def test_every_row_goes_once(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def test_long_rows_go_in_smaller_calls(loop: asyncio.AbstractEventLoop) -> None:
-    line = Line()
-    long, short = (Waiting([[7] * length] * 64, 0.0, None, loop.create_future()) for length in (128, 10))
-    line.queue.append(long)
-    assert [stop - start for _, start, stop in line.take(64)[0]] == [16]
-    line.queue = deque([short])
-    assert [stop - start for _, start, stop in line.take(64)[0]] == [64]
+    queue = VersionQueue()
+    long, short = (PendingRequest([[7] * length] * 64, 0.0, None, loop.create_future()) for length in (128, 10))
+    queue.pending.append(long)
+    assert [stop - start for _, start, stop in queue.take(64)[0]] == [16]
+    queue.pending = deque([short])
+    assert [stop - start for _, start, stop in queue.take(64)[0]] == [64]
 
 
 def test_what_nobody_waits_for_is_left_out(loop: asyncio.AbstractEventLoop) -> None:
-    line = Line()
-    gone, _ = waiting(loop, line, 5, 3)
+    queue = VersionQueue()
+    gone, _ = pending(loop, queue, 5, 3)
     gone.answer.cancel()
-    assert not line.is_empty()
-    assert taken(line, 8) == {3: (0, 3)}
-    assert line.is_empty()
+    assert not queue.is_empty()
+    assert taken(queue, 8) == {3: (0, 3)}
+    assert queue.is_empty()
 
 
-def test_long_texts_are_tokenized_in_parts() -> None:
+def test_long_texts_are_tokenized_in_chunks() -> None:
     texts = ["a" * 10_000] * 5 + ["b"] * 30_000
-    parts = list(_parts(texts))
+    parts = list(_chunks(texts))
     assert [text for part in parts for text in part] == texts
     assert [len(part) for part in parts] == [2, 2, 10_001, 20_000]
-    assert list(_parts([])) == []
+    assert list(_chunks([])) == []

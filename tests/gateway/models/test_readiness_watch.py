@@ -32,7 +32,7 @@ def test_the_watch_goes_on(repository: Path, monkeypatch: pytest.MonkeyPatch, fa
             raise failure("as a library does")
 
         with monkeypatch.context() as patched:
-            patched.setattr(catalogue, "look", fail)
+            patched.setattr(catalogue, "refresh", fail)
             task = asyncio.create_task(readiness.watch())
             async with asyncio.timeout(20):
                 await failed.wait()
