@@ -56,8 +56,8 @@ def first_complaint(checkout: Path, programs: Path, target: str) -> str:
 @pytest.mark.parametrize("target", TARGETS)
 def test_without_any_python(checkout: Path, programs: Path, target: str) -> None:
     assert first_complaint(checkout, programs, target) == (
-        "error: no python3 here. On Debian 12 and 13 and Ubuntu 24.04, as root: apt install python3-venv libpython3-dev."
-        " Then run this again. Elsewhere: install Python 3.11, 3.12 or 3.13 and name it (PYTHON=python3.13)."
+        "error: no python3 here. On Debian 12 and 13 and Ubuntu 24.04, as root: apt install python3-venv libpython3-dev"
+        ". Then run this again. Elsewhere: install Python 3.11, 3.12 or 3.13 and name it (PYTHON=python3.13)."
     )
 
 
