@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from server.onnxruntime_backend.configuration import ConfigurationError, read_configuration
+from server.onnxruntime_backend.configuration import ConfigurationError, SessionConfiguration
 from server.onnxruntime_backend.session import open_session
 
 GRAPH: Final = "model.gpu.onnx"
@@ -41,9 +41,8 @@ def check(graph: Path, kind: str = "GPU") -> float:
         GpuCheckError: says what is wrong and what to do.
     """
     sample = _sample(graph)
-    configuration = read_configuration({"name": "check", "max_batch_size": 64, "default_model_filename": graph.name})
     try:
-        session = open_session(configuration, graph.parent, kind, 0)
+        session = open_session(SessionConfiguration(graph.name), graph.parent, kind, 0)
     except ConfigurationError as error:
         raise GpuCheckError(str(error)) from error
     expected = np.array(sample["probabilities"])

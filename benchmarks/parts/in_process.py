@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from server.onnxruntime_backend.configuration import read_configuration
+from server.onnxruntime_backend.configuration import SessionConfiguration
 from server.onnxruntime_backend.session import open_session
 
 
@@ -19,8 +19,7 @@ def main() -> None:
     version, graph, device, seconds, file = sys.argv[1:6]
     with open(file, encoding="ascii") as rows_file:
         rows = [np.array(row, dtype=np.int64) for row in json.load(rows_file)]
-    configuration = read_configuration({"name": "in_process", "max_batch_size": 64, "default_model_filename": graph})
-    session = open_session(configuration, Path(version), f"{device.upper()}", 0)
+    session = open_session(SessionConfiguration(graph), Path(version), f"{device.upper()}", 0)
     rates = {}
     for batch in map(int, sys.argv[6:]):
         feeds = [

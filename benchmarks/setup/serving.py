@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 from benchmarks.command import ROOT, BenchmarkError
-from server.launching.readiness import ask, is_ready
+from server.launching.readiness import http_get, is_ready
 
 Device = Literal["cpu", "gpu"]
 HOST: Final = "127.0.0.1"
@@ -104,4 +104,4 @@ def running_triton(repository: Path, environment: Path, device: Device = "cpu") 
 
 def answers(port: int, path: str) -> Callable[[], bool]:
     """Whether `GET path` is answered with 200, as a question to ask again."""
-    return lambda: ask(HOST, port, "GET", path) is not None
+    return lambda: http_get(HOST, port, path) is not None

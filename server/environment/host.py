@@ -1,4 +1,4 @@
-"""What this machine must have: the platform, glibc, a shared libpython and, if asked, a GPU.
+"""What this machine must have: the platform, glibc, a whole Python with a shared library and, if asked, a GPU.
 
 Plain functions: what they inspect is an argument, with the real thing as its default.
 """
@@ -8,10 +8,13 @@ import os
 import platform
 import re
 import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 from typing import Final
 
-from server.errors import MissingGpuError, MissingLibpythonError, WrongPlatformError
+from server import pythons
+from server.errors import IncompletePythonError, MissingGpuError, MissingLibpythonError, WrongPlatformError
 
 MINIMUM_GLIBC: Final = (2, 35)
 IN_A_CONTAINER: Final = "run Triton in its container instead: docker compose up"
@@ -53,6 +56,40 @@ def running_libc() -> str:
         return os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (AttributeError, OSError, ValueError):
         return ""
+
+
+def check_python(*, shared_library: bool = True) -> None:
+    """Check that this Python can make environments, and that Triton's Python backend can link it.
+
+    Args:
+        shared_library: whether Triton is to run with it.
+
+    Raises:
+        IncompletePythonError: a part is missing, as on a bare Debian or Ubuntu; names the packages.
+    """
+    lacks, packages, pyenv = [], [], ""
+    if pythons.lacks_ensurepip():
+        lacks.append("can't make environments (no ensurepip)")
+        packages.append(pythons.venv_package())
+    if shared_library and not has_shared_library():
+        lacks.append("has no shared library, which Triton's Python backend links")
+        packages.append(pythons.libpython_package())
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        pyenv = f"With pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install --force {version}."
+    if lacks:
+        raise IncompletePythonError(pythons.incomplete(" and ".join(lacks), packages, pyenv))
+
+
+def has_shared_library() -> bool:
+    """Whether this Python's shared library lies where it was installed, or is known to the loader."""
+    library = f"{pythons.libpython_package()}.so.1.0"
+    places = (sysconfig.get_config_var("LIBDIR") or "", f"{sys.base_prefix}/lib")
+    if any(Path(place, library).is_file() for place in places):
+        return True
+    # Tried in a process that loads nothing else of ours.
+    program = f"import ctypes; ctypes.CDLL({library!r})"
+    tried = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)  # noqa: S603
+    return tried.returncode == 0
 
 
 def check_libraries(program: Path, library_path: str, python_version: str) -> None:

@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from server.environment.host import missing_libpython
+from server.environment.host import check_python, missing_libpython
 from server.environment.triton_environment import TritonEnvironment, read_environment
 from server.errors import MissingLibpythonError, TritonEnvironmentError
 
 STAMP: Final = "triton-environment.sha256"
 _ROOM: Final = Path(__file__).resolve().parents[1]
-_VENV_PACKAGE: Final = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
 
 
 def requirements_file(*, gpu: bool) -> Path:
@@ -40,8 +39,8 @@ def install(directory: Path, *, gpu: bool = False) -> bool:
         False if there was nothing to do.
 
     Raises:
-        TritonEnvironmentError: `venv` is missing, pip failed, or something else is there.
-        MissingLibpythonError: this Python has no shared library.
+        IncompletePythonError: this Python can make no environment, or has no shared library.
+        TritonEnvironmentError: pip failed, or something else is there.
     """
     requirements = requirements_file(gpu=gpu)
     stamp = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
@@ -53,6 +52,7 @@ def install(directory: Path, *, gpu: bool = False) -> bool:
                 f"{directory} is there and is not an environment: move it away, or choose "
                 f"another place with --environment."
             )
+        check_python()
         shutil.rmtree(directory, ignore_errors=True)
         try:
             _build(directory, requirements)
@@ -65,23 +65,13 @@ def install(directory: Path, *, gpu: bool = False) -> bool:
 
 def _build(directory: Path, requirements: Path) -> None:
     try:
-        import ensurepip  # noqa: F401 - Debian splits it off, and venv then fails without a word
-    except ImportError:
-        raise TritonEnvironmentError(
-            f"this Python has no ensurepip, so it can't make an environment: on Debian and "
-            f"Ubuntu apt install {_VENV_PACKAGE}, then run this again."
-        ) from None
-    try:
         # Not a copy: the Python of uv finds its libraries from where it lies.
         venv.create(directory, with_pip=True, symlinks=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise TritonEnvironmentError(
-            f"can't make an environment in {directory} ({error}): on Debian and Ubuntu apt "
-            f"install {_VENV_PACKAGE}; otherwise see whether the disk is full or read-only."
+            f"can't make an environment in {directory} ({error}): see whether the disk is full or read-only."
         ) from None
     environment = read_environment(directory)
-    if environment.libpython is None and not _loader_finds(f"libpython{environment.python_version}.so.1.0"):
-        raise MissingLibpythonError(missing_libpython(environment.python_version))
     pip = [str(directory / "bin/python"), "-m", "pip"]
     options = ["--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary=:all:"]
     done = subprocess.run(  # noqa: S603 - our own command
@@ -95,13 +85,6 @@ def _build(directory: Path, requirements: Path) -> None:
             f"the network and the package index answer, then run this again."
         )
     _link_libpython(environment)
-
-
-def _loader_finds(library: str) -> bool:
-    """Whether the loader knows a library by itself; tried in a process that loads nothing else of ours."""
-    program = f"import ctypes; ctypes.CDLL({library!r})"
-    tried = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)  # noqa: S603
-    return tried.returncode == 0
 
 
 def _link_libpython(environment: TritonEnvironment) -> None:

@@ -18,10 +18,10 @@ from server.errors import StartError
 from server.launching import tritonserver
 from server.launching.allocator import ADVICE, C_LIBRARY, allocator_of
 from server.launching.backend_directory import backend_directory
-from server.launching.log import LogPump, explain, failed_models
+from server.launching.log import LogForwarder, explain, failed_models
 from server.launching.ports import check_ports
-from server.launching.readiness import TritonQuestions, VersionState
-from server.launching.stubs import LOOK_SECONDS, DeadStubWatch
+from server.launching.readiness import TritonClient, VersionState
+from server.launching.stubs import POLL_SECONDS, DeadStubWatch
 from server.launching.tritonserver import ServerOptions
 from server.messages import not_loaded, report
 from server.processes.child import AWAITED_SIGNALS, Child, describe, exit_status, next_signal
@@ -39,8 +39,8 @@ class _Run:
     """One tritonserver, and what is known of it."""
 
     process: Child
-    log: LogPump
-    questions: TritonQuestions
+    log: LogForwarder
+    client: TritonClient
     view: RepositoryView
     options: ServerOptions
     began: float
@@ -94,15 +94,15 @@ def _serve(command: list[str], variables: dict[str, str], options: ServerOptions
     process = Child(command, variables, subprocess.PIPE)
     try:
         assert process.stdout is not None  # noqa: S101 - Popen was asked for a pipe
-        log = LogPump(process.stdout, view.directory, options.model_repository)
+        log = LogForwarder(process.stdout, view.directory, options.model_repository)
         log.start()
-        with TritonQuestions(options.host, options.grpc_port) as questions:
-            return _attend(_Run(process, log, questions, view, options, began))
+        with TritonClient(options.host, options.grpc_port) as client:
+            return _supervise(_Run(process, log, client, view, options, began))
     finally:
         process.end()
 
 
-def _attend(run: _Run) -> int | None:
+def _supervise(run: _Run) -> int | None:
     rows = _wait_for_answer(run)
     if rows is None:
         return _stop(run)
@@ -139,7 +139,7 @@ def _wait_for_answer(run: _Run) -> list[VersionState] | None:
             return []
         if received is not None:
             return None
-        rows = run.questions.index()
+        rows = run.client.index()
         if rows is not None and run.log.has_seen(_LISTENING):
             return rows
         if time.monotonic() - run.began > run.options.start_timeout:
@@ -153,24 +153,24 @@ def _wait_for_answer(run: _Run) -> list[VersionState] | None:
 def _watch(run: _Run) -> int:
     """Until it ends or is to stop; with --poll-seconds the view follows the repository."""
     stubs = DeadStubWatch(run.process.pid)
-    stubs.forgive()
+    stubs.ignore_dead()
     poll = run.options.poll_seconds
     updated = time.monotonic()
     settled = True
     while True:
         # While it loads it is looked at more often: what fails is to be out of its sight before it tries again.
-        received = next_signal((min(poll, LOOK_SECONDS) if poll else LOOK_SECONDS) if settled else _LOADING_SECONDS)
+        received = next_signal((min(poll, POLL_SECONDS) if poll else POLL_SECONDS) if settled else _LOADING_SECONDS)
         if run.process.poll() is not None:
             run.process.kill_group()
             run.log.join(timeout=_KILL_GRACE_SECONDS)
             return _report_end(run.process.returncode)
         if received is not None:
             return _stop(run)
-        rows = run.questions.index() or []
+        rows = run.client.index() or []
         if _leave_out_what_failed(run, rows):
-            stubs.forgive()
+            stubs.ignore_dead()
         settled = bool(rows) and all(row.is_settled for row in rows)
-        if settled and (dead := stubs.look()):
+        if settled and (dead := stubs.find_dead()):
             _report_dead_stub(*dead)
             return _stop(run) or 1
         if poll and time.monotonic() - updated >= poll:
@@ -232,6 +232,6 @@ def _say_ready(run: _Run, rows: list[VersionState]) -> None:
     print(
         f"tritonserver is ready on {options.device} after {time.monotonic() - run.began:.1f} s: {models}; "
         f"gRPC {options.host}:{options.grpc_port}, HTTP {http}, metrics {metrics}; "
-        f"Triton {run.questions.version()}; memory from {allocator}{advice}",
+        f"Triton {run.client.version()}; memory from {allocator}{advice}",
         flush=True,
     )

@@ -27,7 +27,7 @@ _STATUS: Final = re.compile(r"^(?:Internal|Invalid argument|Unavailable|Not foun
 _NOISE: Final = ("CudaDriverHelper", "DCGM", "NVML", "Exit timeout expired")
 
 
-class LogPump(threading.Thread):
+class LogForwarder(threading.Thread):
     """Copies a process's output to stderr, and keeps the last lines of it."""
 
     def __init__(self, source: IO[bytes], shown: Path, real: Path) -> None:

@@ -43,8 +43,8 @@ class VersionState:
         return self.state not in ("LOADING", "UNLOADING")
 
 
-class TritonQuestions:
-    """Questions to one Triton; a context manager that closes the connection."""
+class TritonClient:
+    """Asks one Triton; a context manager that closes the connection."""
 
     def __init__(self, host: str, port: int) -> None:
         """Connects at the first question.
@@ -69,7 +69,7 @@ class TritonQuestions:
         self._channel = grpc.insecure_channel(_address(host, port), options=_OPTIONS)
         self._stub: Any = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
 
-    def __enter__(self) -> "TritonQuestions":
+    def __enter__(self) -> "TritonClient":
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
@@ -93,15 +93,15 @@ class TritonQuestions:
 
 def is_ready(host: str, grpc_port: int) -> bool:
     """Whether a Triton has done with its start and serves something."""
-    with TritonQuestions(host, grpc_port) as triton:
+    with TritonClient(host, grpc_port) as triton:
         return any(row.is_ready for row in triton.index() or [])
 
 
-def ask(host: str, port: int, method: str, path: str) -> bytes | None:
+def http_get(host: str, port: int, path: str) -> bytes | None:
     """The body of a 200 answer over HTTP; None for any other answer, or none within 2 seconds."""
     connection = http.client.HTTPConnection(_WILDCARDS.get(host, host), port, timeout=_SECONDS)
     try:
-        connection.request(method, path)
+        connection.request("GET", path)
         response = connection.getresponse()
         body = response.read()
         return body if response.status == http.HTTPStatus.OK else None

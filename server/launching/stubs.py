@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-LOOK_SECONDS: Final = 2.0
+POLL_SECONDS: Final = 2.0
 _PARENT, _EXIT_CODE = 1, 49  # fields of /proc/<pid>/stat after the name (proc(5): 4 and 52)
 
 
@@ -22,18 +22,18 @@ class DeadStubWatch:
         self._parent = parent
         self._proc = proc
         self._seen: dict[int, int] = {}
-        self._forgiven: set[int] = set()
+        self._ignored: set[int] = set()
 
-    def look(self) -> tuple[int, int] | None:
+    def find_dead(self) -> tuple[int, int] | None:
         """Pid and return code (negative: the signal) of a dead stub, None if all live."""
         zombies = dict(_zombies(self._parent, self._proc))
-        self._forgiven &= zombies.keys()
-        before, self._seen = self._seen, {pid: code for pid, code in zombies.items() if pid not in self._forgiven}
+        self._ignored &= zombies.keys()
+        before, self._seen = self._seen, {pid: code for pid, code in zombies.items() if pid not in self._ignored}
         return next(((pid, code) for pid, code in self._seen.items() if pid in before), None)
 
-    def forgive(self) -> None:
+    def ignore_dead(self) -> None:
         """Leave out those that are dead now: their versions could not be loaded, and serve nobody."""
-        self._forgiven.update(pid for pid, _ in _zombies(self._parent, self._proc))
+        self._ignored.update(pid for pid, _ in _zombies(self._parent, self._proc))
         self._seen = {}
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 # What a parent waits for, with `sigtimedwait`: nothing happens in signal handlers.
 AWAITED_SIGNALS: Final = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_GUARD: Final = Path(__file__).with_name("guard.py")
+_PARENT_DEATH: Final = Path(__file__).with_name("parent_death.py")
 
 
 class Child(subprocess.Popen[bytes]):
@@ -38,7 +38,7 @@ class Child(subprocess.Popen[bytes]):
         try:
             # A step between, and not a preexec_fn, which is safe only in a parent without threads.
             super().__init__(
-                [sys.executable, "-I", "-S", str(_GUARD), str(read_end), str(int(death_signal)), *command],
+                [sys.executable, "-I", "-S", str(_PARENT_DEATH), str(read_end), str(int(death_signal)), *command],
                 env=environment_variables,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,

@@ -103,24 +103,18 @@ class RepositoryView:
 
     def _update_model(self, model: Path) -> None:
         shown = self.directory / model.name
-        entries = [path for path in model.iterdir() if path.name[0] != "." and self._is_known(model, path)]
-        if special := next(filter(None, (_special_file(path) for path in entries if not _is_version(path.name))), None):
-            self._note(model.name, "", f"{special} is no regular file: remove it")
-            shutil.rmtree(shown, ignore_errors=True)
-            return
-        # Triton gives up a whole model in which an entry leads nowhere. It should, if that is a configuration:
-        # without one it would load the model anew.
-        others = [path for path in entries if not _is_version(path.name) and path.suffix != ".pbtxt"]
-        lost = [path for path in others if not path.exists()]
-        if lost:
-            self._note(model.name, "", f"{lost[0]} leads nowhere: remove it")
-        else:
+        entries = [path for path in model.iterdir() if path.name[0] != "." and not self._is_left_out(model, path)]
+        faults = {path: fault for path in entries if (fault := _fault(path))}
+        for path, fault in faults.items():
+            self._note(model.name, path.name if _is_numbered(path) else "", fault)
+        of_the_model = [path for path in faults if not _is_numbered(path)]
+        if not of_the_model:
             self._left_out.pop((model.name, ""), None)
-        versions = {path.name for path in entries if _is_version(path.name) and self._is_wanted(model, path)}
-        if not versions:
+        wanted = {path.name for path in entries if path not in faults}
+        # Of a model's own files only one that leads nowhere can be left out alone: who opens another may wait for ever.
+        if any(path.exists() for path in of_the_model) or not any(map(_is_version, wanted)):
             shutil.rmtree(shown, ignore_errors=True)
             return
-        wanted = versions | {path.name for path in entries if not _is_version(path.name) and path not in lost}
         shown.mkdir(exist_ok=True)
         present = set(os.listdir(shown))
         for name in present - wanted:
@@ -128,25 +122,10 @@ class RepositoryView:
         for name in wanted - present:
             (shown / name).symlink_to(model / name)
 
-    def _is_known(self, model: Path, path: Path) -> bool:
-        """Whether a name is a version's or no number; what is neither, Triton may take for a version or die of."""
-        if _is_version(path.name) or not _NUMBER_TO_TRITON.match(path.name) or not path.is_dir():
-            return True
-        if (model.name, path.name) not in self._left_out:
-            self._note(model.name, path.name, f"{path} has no version's name: rename it to a whole number")
-        return False
-
-    def _is_wanted(self, model: Path, version: Path) -> bool:
-        known = self._left_out.get((model.name, version.name))
-        if known and self._clock() < known.again_at and _state(model, version) == known.state:
-            return False
-        if not version.exists():
-            self._note(model.name, version.name, f"{version} leads nowhere: remove it")
-            return False
-        if special := _special_file(version):
-            self._note(model.name, version.name, f"{special} is no regular file: remove it")
-            return False
-        return True
+    def _is_left_out(self, model: Path, path: Path) -> bool:
+        """Whether an entry was left out, has not changed since, and is not to be tried again yet."""
+        known = self._left_out.get((model.name, path.name))
+        return known is not None and self._clock() < known.again_at and _state(model, path) == known.state
 
     def _note(self, model: str, version: str, reason: str) -> None:
         path = self._repository / model / version
@@ -166,6 +145,23 @@ class RepositoryView:
 
 def _is_version(name: str) -> bool:
     return _VERSION.fullmatch(name) is not None
+
+
+def _is_numbered(path: Path) -> bool:
+    """Whether an entry is a version, or a directory that Triton may take for one or die of."""
+    return _is_version(path.name) or (_NUMBER_TO_TRITON.match(path.name) is not None and path.is_dir())
+
+
+def _fault(path: Path) -> str | None:
+    """Why Triton must not be shown an entry of a model's directory; None if it may see it."""
+    if _is_numbered(path) and not _is_version(path.name):
+        return f"{path} has no version's name: rename it to a whole number"
+    # Triton gives up a whole model in which an entry leads nowhere. It should, if that is a configuration: without one
+    # it would load the model anew.
+    if not path.exists() and path.suffix != ".pbtxt":
+        return f"{path} leads nowhere: remove it"
+    special = _special_file(path)
+    return f"{special} is no regular file: remove it" if special else None
 
 
 def _files(path: Path) -> Iterator[Path]:

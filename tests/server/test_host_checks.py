@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from server import pythons
-from server.environment.host import check_gpu, check_libraries, check_platform, running_libc
+from server.environment import host
+from server.environment.host import check_gpu, check_libraries, check_platform, check_python, running_libc
 from server.environment.triton_environment import TritonEnvironment, read_environment
 from server.errors import (
+    IncompletePythonError,
     MissingGpuError,
     MissingLibpythonError,
     PortInUseError,
@@ -87,6 +89,66 @@ def test_a_python_that_serves_is_let_in(version: str) -> None:
 def test_which_pythons_serve(version: tuple[int, ...], serves: bool) -> None:
     assert pythons.serves(version) is serves
     assert f"this is Python {version[0]}.{version[1]}. Install one" in pythons.refusal("this", version)
+
+
+@pytest.mark.parametrize(
+    ("ensurepip", "shared_library", "said"),
+    [
+        (
+            False,
+            False,
+            "{} can't make environments (no ensurepip) and has no shared library, which Triton's Python backend links."
+            " On Debian and Ubuntu, as root: apt install python{}-venv libpython{}. With pyenv: ",
+        ),
+        (
+            False,
+            True,
+            "{} can't make environments (no ensurepip). On Debian and Ubuntu, as root: apt install python{}-venv."
+            " Then run this again.",
+        ),
+        (
+            True,
+            False,
+            "{} has no shared library, which Triton's Python backend links. On Debian and Ubuntu, as root: apt install"
+            " libpython{}. With pyenv: ",
+        ),
+    ],
+)
+def test_a_bare_python_is_told_which_packages_to_install(
+    monkeypatch: pytest.MonkeyPatch, ensurepip: bool, shared_library: bool, said: str
+) -> None:
+    if not ensurepip:
+        monkeypatch.setitem(sys.modules, "ensurepip", None)
+    monkeypatch.setattr(host, "has_shared_library", lambda: shared_library)
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    with pytest.raises(IncompletePythonError) as error:
+        check_python()
+    assert str(error.value).startswith(said.format(sys.executable, version, version))
+    assert str(error.value).endswith(". Then run this again.")
+
+
+def test_training_needs_no_shared_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "has_shared_library", lambda: False)
+    check_python(shared_library=False)
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    with pytest.raises(IncompletePythonError, match="no ensurepip"):
+        check_python(shared_library=False)
+
+
+def test_this_python_is_whole() -> None:
+    check_python()
+
+
+@pytest.mark.parametrize("hidden", ["ensurepip", "ctypes"])
+def test_a_python_without_a_part_of_itself_is_told_the_packages(tmp_path: Path, hidden: str) -> None:
+    """As on Debian without python3-venv, and with python3-minimal alone."""
+    (tmp_path / f"{hidden}.py").write_text(f"raise ModuleNotFoundError(name={hidden!r})")
+    command = [sys.executable, "-m", "server", "check", "--host-only"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert f"apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1, ended.stderr
 
 
 def test_the_launcher_needs_no_package() -> None:

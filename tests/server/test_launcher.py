@@ -132,13 +132,13 @@ def test_a_dead_child_is_found_at_the_second_look() -> None:
     with subprocess.Popen([sys.executable, "-c", "import os; os._exit(3)"]) as child:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         watch = DeadStubWatch(os.getpid())
-        assert watch.look() is None  # its parent may be about to wait for it
-        assert watch.look() == (child.pid, 3)
-        watch.forgive()
-        assert watch.look() is None
-        assert watch.look() is None
+        assert watch.find_dead() is None  # its parent may be about to wait for it
+        assert watch.find_dead() == (child.pid, 3)
+        watch.ignore_dead()
+        assert watch.find_dead() is None
+        assert watch.find_dead() is None
         child.wait()
-        assert watch.look() is None
+        assert watch.find_dead() is None
 
 
 def test_a_stop_during_the_start(repository: Path) -> None:

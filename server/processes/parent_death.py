@@ -1,6 +1,6 @@
 """A program's last step before it becomes another: it arranges to be signalled when its parent is gone.
 
-    python guard.py <pipe> <signal> <command> …
+    python parent_death.py <pipe> <signal> <command> …
 
 The pipe can be written to only by the parent, which never does: its end is the parent's. The kernel
 then signals this whole process group, which `PR_SET_PDEATHSIG` would not: stubs of a killed tritonserver
