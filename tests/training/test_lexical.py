@@ -10,9 +10,9 @@ from contract.labels import EMOTIONS
 from tests.training.training_rows import WORDS, keyword_rows, write_lines
 from training.common import parallel as chunks
 from training.data.rows.examples import Example, targets
-from training.scratch.teachers.lexical import Labelled, other_labels, train_lexical
+from training.scratch.teachers.lexical import LabelledTexts, auxiliary_labels, train_lexical
 
-NO_OTHERS = Labelled([], np.zeros((0, 0), dtype=np.float32))
+NO_OTHERS = LabelledTexts([], np.zeros((0, 0), dtype=np.float32))
 
 
 def examples(each: int) -> list[Example]:
@@ -39,7 +39,7 @@ def test_words_of_an_emotion_speak_for_it_and_rare_ones_are_not_drowned() -> Non
 def test_other_data_sets_labels_help_with_words_that_cedr_lacks() -> None:
     # The first rows have three words of each emotion; asked is for the other two, which the other data set has.
     train, rows = examples(1), examples(60)
-    others = Labelled([row.text for row in rows], targets(rows))
+    others = LabelledTexts([row.text for row in rows], targets(rows))
     texts = [word for words in WORDS.values() for word in words[3:]]
     truth = targets([Example("", frozenset({EMOTIONS.index(emotion)}), "cedr") for emotion in WORDS for _ in range(2)])
     alone = roc_auc_score(truth, train_lexical(train, []).logits(texts))
@@ -73,8 +73,8 @@ def test_labels_too_rare_and_held_out_texts_are_left_out(tmp_path: Path) -> None
     ]
     write_lines(tmp_path, "ru_go_emotions", "validation", lines)
     held_out = [rows[5]["text"].upper(), rows[11]["text"] + "!"]
-    found = other_labels("ru_go_emotions", held_out, tmp_path)
+    found = auxiliary_labels("ru_go_emotions", held_out, tmp_path)
     assert set(found.texts) == {row["text"] for row in rows} - {rows[5]["text"], rows[11]["text"]}
     # Neutral alone has rows enough: 40 less the two that are held out.
-    assert found.answers.shape == (238, 1)
-    assert found.answers.sum() == 38
+    assert found.labels.shape == (238, 1)
+    assert found.labels.sum() == 38

@@ -11,9 +11,10 @@ from tokenizers import Tokenizer
 
 from training.common.command import TrainingError
 from training.encoder.tokenizer import train_unigram, train_wordpiece
-from training.scratch import pretrain as pretraining
-from training.scratch.pretrain import STATE, Architecture, Shape, all_passages, pretrain
-from training.scratch.pretraining.corpus import BLOCK, IGNORED, WordPieces, mask_whole_words, pack, read_passages
+from training.scratch.pretraining import pretraining
+from training.scratch.pretraining.corpus import BLOCK, all_passages, pack, read_passages
+from training.scratch.pretraining.masking import IGNORED, WordPieces, mask_whole_words
+from training.scratch.pretraining.pretraining import STATE, Architecture, PretrainingRecipe, pretrain
 
 PASSAGES = ["Как же я рад тебя видеть!", "Мне страшно, мой ёжик убежал :(", "Она промолчала и ушла прочь."] * 200
 CPU = torch.device("cpu")
@@ -52,11 +53,11 @@ def test_an_interrupted_run_ends_as_it_would_have(
 ) -> None:
     tokenizer = tokenizer_of(architecture)
     blocks = torch.from_numpy(pack(tokenizer, PASSAGES))
-    shape = Shape(architecture, 200, 1, 32, 4, 48, steps=7, batch_size=4, lr=1e-3, seed=3)
+    recipe = PretrainingRecipe(architecture, 200, 1, 32, 4, 48, steps=7, batch_size=4, lr=1e-3, seed=3)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     for directory in (whole, broken):
         directory.mkdir()
-    expected = pretrain(shape, tokenizer, blocks, whole, save_every=100).state_dict()
+    expected = pretrain(recipe, tokenizer, blocks, whole, save_every=100).state_dict()
     save = pretraining._save_state
 
     def interrupted(*arguments: Any) -> None:
@@ -66,11 +67,11 @@ def test_an_interrupted_run_ends_as_it_would_have(
     with monkeypatch.context() as patch:
         patch.setattr(pretraining, "_save_state", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            pretrain(shape, tokenizer, blocks, broken, save_every=3)
+            pretrain(recipe, tokenizer, blocks, broken, save_every=3)
     assert [path.name for path in broken.iterdir()] == [STATE]
-    resumed = pretrain(shape, tokenizer, blocks, broken, save_every=100).state_dict()
+    resumed = pretrain(recipe, tokenizer, blocks, broken, save_every=100).state_dict()
     assert all(torch.equal(resumed[name], tensor) for name, tensor in expected.items())
-    other = pretrain(dataclasses.replace(shape, seed=4), tokenizer, blocks, whole, save_every=100).state_dict()
+    other = pretrain(dataclasses.replace(recipe, seed=4), tokenizer, blocks, whole, save_every=100).state_dict()
     assert not all(torch.equal(other[name], tensor) for name, tensor in expected.items())
 
 

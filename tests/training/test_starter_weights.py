@@ -25,11 +25,12 @@ from training.encoder.classifier import load_classifier
 from training.encoder.tokenizer import load_tokenizer, train_wordpiece
 from training.runs import resumable
 from training.runs.directory import read_cross_validated
-from training.scratch.fitting.fit import TokenTable, epoch_batches, logits_of
-from training.scratch.multitask import AUXILIARY, first_outputs, gather_tasks, masked_loss
-from training.scratch.teach import Pool, Teachers, TeachingRecipe, choose
+from training.scratch.fast_training.prediction import predict_logits
+from training.scratch.fast_training.token_table import TokenTable, epoch_batches
+from training.scratch.teachers.ensemble import Ensemble, EnsembleRecipe, sample_emotional
+from training.scratch.teachers.multitask import AUXILIARY, first_outputs, gather_tasks, masked_loss
 from training.scratch.teachers.soft_targets import SoftTargets
-from training.scratch.teachers.transfer import Variant, sentences, variants
+from training.scratch.teachers.unlabelled_texts import UnlabelledTexts, Variant, make_variants, sample_sentences
 
 CPU = torch.device("cpu")
 
@@ -113,7 +114,7 @@ def test_every_head_has_its_rows_and_no_held_out_text_is_among_them(data_dir: Pa
     assert len(unseen) == len(held_out_fold(0, data_dir))
     known = {
         name: {
-            text: answers[columns] for text, answers in zip(tasks.texts, tasks.answers, strict=True)
+            text: answers[columns] for text, answers in zip(tasks.texts, tasks.targets, strict=True)
             if not np.isnan(answers[columns]).any()
         }
         for name, columns in tasks.heads.items()
@@ -134,7 +135,7 @@ def test_a_head_without_an_answer_costs_nothing(data_dir: Path) -> None:
     tasks, _ = gather_tasks(0, AUXILIARY, 1, data_dir)
     logits = torch.zeros(len(tasks.texts), 44, requires_grad=True)
     masked_loss(tasks, 0.5, CPU)(logits, torch.arange(len(tasks.texts))).backward()
-    unknown = np.isnan(tasks.answers)
+    unknown = np.isnan(tasks.targets)
     assert (logits.grad.numpy()[unknown] == 0).all()
     assert (logits.grad.numpy()[~unknown] != 0).all()
 
@@ -166,8 +167,8 @@ def test_an_epoch_holds_every_row_and_all_batches_have_one_size() -> None:
 def test_the_order_of_answers_is_that_of_the_texts(base: Path) -> None:
     tokenizer, model = load_tokenizer(str(base)), load_classifier(str(base))
     texts = [row["text"] for row in keyword_rows(8)]
-    together = logits_of(model, TokenTable.of(texts, tokenizer, 0, CPU), batch_size=5)
-    alone = np.concatenate([logits_of(model, TokenTable.of([text], tokenizer, 0, CPU)) for text in texts])
+    together = predict_logits(model, TokenTable.of(texts, tokenizer, 0, CPU), batch_size=5)
+    alone = np.concatenate([predict_logits(model, TokenTable.of([text], tokenizer, 0, CPU)) for text in texts])
     assert np.abs(together - alone).max() < 1e-5
     assert together.std(axis=0).min() > 1e-3
 
@@ -195,11 +196,13 @@ def test_teachers_answer_for_no_held_out_text(data_dir: Path, taught: Path) -> N
 
 def test_variants_of_held_out_rows_are_left_out(data_dir: Path, teacher: Path) -> None:
     cedr = [example.text for example in load_source("cedr", "train", data_dir)]
-    pool = Pool(["Простая фраза без чувств."], [], [Variant(index, f"вариант {index}") for index in range(len(cedr))])
-    recipe = TeachingRecipe((str(teacher),), 0.0, 10, 10, 1, 0.3, 0)
+    unlabelled = UnlabelledTexts(
+        ["Простая фраза без чувств."], [], [Variant(index, f"вариант {index}") for index in range(len(cedr))]
+    )
+    recipe = EnsembleRecipe((str(teacher),), 0.0, 10, 10, 1, 0.3, 0)
     run = data_dir / "variants"
     run.mkdir()
-    Teachers(recipe, pool, run, data_dir, CPU).teach_fold(2)
+    Ensemble(recipe, unlabelled, run, data_dir, CPU).label_fold(2)
     held_out = {example.text for example in held_out_fold(2, data_dir)}
     made = {text for text in SoftTargets.load(run, 2).texts if text.startswith("вариант")}
     assert made == {f"вариант {index}" for index, text in enumerate(cedr) if text not in held_out}
@@ -276,7 +279,7 @@ def test_what_is_missing_is_named(data_dir: Path, base: Path, tmp_path: Path) ->
 
 def test_variants_keep_their_row_and_change_its_words(base: Path) -> None:
     texts = [row["text"] for row in keyword_rows(2)]
-    made = variants(base, texts, each=3, share=0.5, device=CPU, seed=0)
+    made = make_variants(base, texts, each=3, share=0.5, device=CPU, seed=0)
     assert {variant.origin for variant in made} == set(range(len(texts)))
     kept = 0
     for variant in made:
@@ -288,19 +291,19 @@ def test_variants_keep_their_row_and_change_its_words(base: Path) -> None:
         assert "#" not in variant.text
     share = kept / sum(len(variant.text.split()) for variant in made)
     assert 0.35 < share < 0.65
-    assert made == variants(base, texts, each=3, share=0.5, device=CPU, seed=0)
+    assert made == make_variants(base, texts, each=3, share=0.5, device=CPU, seed=0)
 
 
 def test_sentences_are_different_and_neither_short_nor_long(data_dir: Path) -> None:
-    found = sentences(data_dir / "texts", 1000, 0)
+    found = sample_sentences(data_dir / "texts", 1000, 0)
     assert len(found) == len(set(found)) == 120
     assert all(12 <= len(sentence) <= 280 for sentence in found)
-    assert sentences(data_dir / "texts", 7, 0) == found[:7]
+    assert sample_sentences(data_dir / "texts", 7, 0) == found[:7]
 
 
 def test_texts_with_an_emotion_are_chosen_more_often() -> None:
     probabilities = np.zeros((1000, 6), dtype=np.float32)
     probabilities[:100, 3] = 0.9
-    chosen = choose([str(index) for index in range(1000)], probabilities, 100, 0)
+    chosen = sample_emotional([str(index) for index in range(1000)], probabilities, 100, 0)
     assert len(set(chosen)) == 100
     assert sum(int(text) < 100 for text in chosen) > 50

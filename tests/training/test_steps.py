@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from training.scratch.fitting.steps import MovingAverage, ScheduledAdamW, fast_steps
+from training.scratch.fast_training.gpu_graphs import captured_steps
+from training.scratch.fast_training.optimizer import MovingAverage, ScheduledAdamW
 
 CPU = torch.device("cpu")
 RATES = [0.5, 1.0, 0.25, 0.75, 0.1]
@@ -82,10 +83,10 @@ def plain(step: Any, *_: Any) -> Any:
 
 
 def test_on_a_cpu_steps_run_as_they_are() -> None:
-    torch.testing.assert_close(train(CPU, fast_steps), train(CPU, plain), atol=0, rtol=0)
+    torch.testing.assert_close(train(CPU, captured_steps), train(CPU, plain), atol=0, rtol=0)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="captures CUDA graphs: needs a GPU")
 def test_captured_steps_do_what_plain_ones_do() -> None:
     gpu = torch.device("cuda")
-    torch.testing.assert_close(train(gpu, fast_steps), train(gpu, plain), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(train(gpu, captured_steps), train(gpu, plain), atol=1e-6, rtol=1e-5)

@@ -11,9 +11,10 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForMaskedLM
 
-from training.scratch.fitting.steps import ScheduledAdamW, fast_steps, half_precision
-from training.scratch.pretrain import MASKED_SHARE, MaskedLoss
-from training.scratch.pretraining.corpus import BLOCK, WordPieces, mask_whole_words, pack
+from training.scratch.fast_training.gpu_graphs import captured_steps, half_precision
+from training.scratch.fast_training.optimizer import ScheduledAdamW
+from training.scratch.pretraining.corpus import BLOCK, pack
+from training.scratch.pretraining.masking import MASKED_SHARE, MaskedLoss, WordPieces, mask_whole_words
 
 _BATCH: Final = 64
 _RATE: Final = 5e-4
@@ -51,7 +52,7 @@ def adapted_weights(
         optimizer.step()
 
     random = np.random.default_rng(seed)
-    with fast_steps(step, batch, device) as fast_step:
+    with captured_steps(step, batch, device) as fast_step:
         for _ in range(steps):
             fast_step(torch.from_numpy(random.choice(len(blocks), batch, replace=False)).to(device), BLOCK)
     weights: dict[str, torch.Tensor] = model.state_dict()

@@ -16,10 +16,12 @@ from tqdm import tqdm
 from transformers import AutoModelForMaskedLM
 
 from training.data.cleaning.texts import key
-from training.data.rows.loading import available_splits, load_rows
+from training.data.rows.loading import available_splits, load_rows, load_source
 from training.encoder.classifier import MAX_LENGTH
 from training.encoder.tokenizer import load_tokenizer
-from training.scratch.pretraining.corpus import IGNORED, WordPieces, mask_whole_words, read_passages
+from training.scratch.pretraining.corpus import read_passages
+from training.scratch.pretraining.masking import IGNORED, WordPieces, mask_whole_words
+from training.scratch.teachers.multitask import AUXILIARY
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+")
 _SHORTEST: Final = 12
@@ -34,7 +36,51 @@ class Variant:
     text: str
 
 
-def sentences(texts: Path, limit: int, seed: int) -> list[str]:
+@dataclass(frozen=True)
+class UnlabelledTexts:
+    """Texts without labels, the same for all folds; a variant's origin is a row of CEDR train."""
+
+    sentences: list[str]
+    datasets: list[str]
+    variants: list[Variant]
+
+
+def gather_unlabelled_texts(
+    texts: Path,
+    sentences: int,
+    language_model: Path | None,
+    variants: int,
+    variant_share: float,
+    data_dir: Path | None,
+    device: torch.device,
+    seed: int,
+) -> UnlabelledTexts:
+    """The texts for all folds.
+
+    Args:
+        texts: a directory of plain text.
+        sentences: how many to take of it.
+        language_model: a checkpoint of `training.scratch.pretrain` that makes variants; none are made when None.
+        variants: of each row of CEDR train.
+        variant_share: share of a row's words that are drawn anew, 0 to 1.
+        data_dir: directory of `<data set>/<split>.jsonl`; the hub when None.
+        device: where the language model runs.
+        seed: of the draws.
+    """
+    made: list[Variant] = []
+    if language_model is not None:
+        cedr = [example.text for example in load_source("cedr", "train", data_dir)]
+        made = make_variants(language_model, cedr, variants, variant_share, device, seed)
+    sampled = sample_sentences(texts, sentences, seed)
+    unlabelled = UnlabelledTexts(sampled, dataset_texts(AUXILIARY, data_dir), made)
+    print(
+        f"{len(sampled):,} sentences, {len(unlabelled.datasets):,} texts of data sets, {len(made):,} variants",
+        flush=True,
+    )
+    return unlabelled
+
+
+def sample_sentences(texts: Path, limit: int, seed: int) -> list[str]:
     """A random sample of the different sentences of plain texts, as long as CEDR's texts are."""
     found: dict[str, None] = {}
     for passage in read_passages(texts):
@@ -56,7 +102,7 @@ def dataset_texts(names: Sequence[str], data_dir: Path | None) -> list[str]:
 
 
 @torch.no_grad()
-def variants(
+def make_variants(
     checkpoint: Path, texts: Sequence[str], each: int, share: float, device: torch.device, seed: int
 ) -> list[Variant]:
     """Variants of texts: a share of the words hidden, and drawn anew by a masked language model.
