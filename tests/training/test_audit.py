@@ -12,7 +12,13 @@ from contract.labels import EMOTIONS
 from tests.training.small_run import read_json, train_classifier, write_cedr, write_run
 from tests.training.test_training_commands import fails, succeeds
 from training.audit.comparison import compare
-from training.audit.label_evidence import Witness, labels_of, larger_witness, out_of_fold_witness, over_fitted_witness
+from training.audit.label_evidence import (
+    LabelEvidence,
+    labels_of,
+    larger_model_evidence,
+    out_of_fold_evidence,
+    over_fitted_evidence,
+)
 from training.audit.suspects import find_suspects, suspects_csv
 from training.common.command import TrainingError
 from training.data.rows.corrections import Correction, read_corrections
@@ -100,12 +106,12 @@ def test_planted_mistakes_are_found_corrected_and_the_change_shown(
 def test_who_may_judge_which_rows(run: Path, data_dir: Path) -> None:
     examples, fold = cedr_by_fold(data_dir)
     dev = fold == 0
-    over_fitted = over_fitted_witness(run, data_dir)
+    over_fitted = over_fitted_evidence(run, data_dir)
     assert np.array_equal(np.isnan(over_fitted.quality), dev)
-    assert not over_fitted.doubts[dev].any()
-    assert not np.isnan(out_of_fold_witness(run, data_dir).probabilities).any()
-    assert not np.isnan(larger_witness(run, data_dir).quality).any()
-    for row in np.flatnonzero(over_fitted.doubts):
+    assert not over_fitted.issues[dev].any()
+    assert not np.isnan(out_of_fold_evidence(run, data_dir).probabilities).any()
+    assert not np.isnan(larger_model_evidence(run, data_dir).quality).any()
+    for row in np.flatnonzero(over_fitted.issues):
         assert labels_of(over_fitted.probabilities[row]) != examples[row].labels
 
 
@@ -113,10 +119,10 @@ def test_validation_errors_of_a_run_that_is_not_cross_validated(run: Path, data_
     alone = tmp_path / "alone"
     shutil.copytree(run, alone, ignore=shutil.ignore_patterns("metrics.json"))
     _, fold = cedr_by_fold(data_dir)
-    witness = larger_witness(alone, data_dir)
-    assert np.array_equal(np.isnan(witness.quality), fold != 0)
+    source = larger_model_evidence(alone, data_dir)
+    assert np.array_equal(np.isnan(source.quality), fold != 0)
     with pytest.raises(TrainingError, match=r"has no metrics\.json: train it with --cross-validate"):
-        out_of_fold_witness(alone, data_dir)
+        out_of_fold_evidence(alone, data_dir)
 
 
 @pytest.mark.parametrize(
@@ -136,18 +142,18 @@ def test_ranking_by_agreement_and_then_by_score() -> None:
     examples = [Example(f"{number}", frozenset({JOY}), "cedr") for number in range(4)]
     nothing = np.full(6, np.nan)
     sad, angry = np.array([0.1, 0.3, 0.6, 0, 0, 0]), np.array([0.1, 0.2, 0.1, 0, 0, 0.8])
-    first = Witness("out-of-fold", np.array([sad, sad, sad, sad], np.float32), np.array([0.4, 0.1, 0.2, 0.9]),
+    first = LabelEvidence("out-of-fold", np.array([sad, sad, sad, sad], np.float32), np.array([0.4, 0.1, 0.2, 0.9]),
                     np.array([True, True, True, False]))  # fmt: skip
-    second = Witness("over-fitted", np.array([angry, angry, nothing, nothing], np.float32),
+    second = LabelEvidence("over-fitted", np.array([angry, angry, nothing, nothing], np.float32),
                      np.array([0.2, 0.3, np.nan, np.nan]), np.array([True, False, False, False]))  # fmt: skip
     suspects = find_suspects(examples, [first, second])
     assert [suspect.text for suspect in suspects] == ["0", "1", "2"]
     assert suspects[0].doubted_by == ("out-of-fold", "over-fitted")
     assert suspects[0].quality == pytest.approx(0.3)
     assert suspects[0].suggested == {SADNESS}, "the first of the models that doubt it"
-    assert suspects[0].opinions["over-fitted"].given == pytest.approx(0.2)
-    assert suspects[0].opinions["over-fitted"].suggested == pytest.approx(0.1)
-    assert set(suspects[2].opinions) == {"out-of-fold"}
+    assert suspects[0].probabilities["over-fitted"].given == pytest.approx(0.2)
+    assert suspects[0].probabilities["over-fitted"].suggested == pytest.approx(0.1)
+    assert set(suspects[2].probabilities) == {"out-of-fold"}
     lines = list(csv.reader(io.StringIO(suspects_csv(suspects, ["out-of-fold", "over-fitted"]).decode("utf-8-sig"))))
     assert lines[0][-2:] == ["over-fitted: given", "over-fitted: suggested"]
     assert lines[1][:7] == ["1", "0", "joy", "sadness", "", "out-of-fold over-fitted", "0.3"]

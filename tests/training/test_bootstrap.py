@@ -9,7 +9,7 @@ from sklearn.calibration import calibration_curve
 
 from contract.labels import EMOTIONS
 from training.common.command import TrainingError
-from training.measuring.bootstrap import draw, intervals, paired_intervals, resampled
+from training.measuring.bootstrap import draw_resamples, figures_of_resamples, intervals, paired_intervals
 from training.measuring.metrics import DECISION, RANKING, calibration_bins, evaluate, evaluate_decisions
 
 
@@ -37,15 +37,15 @@ def by_scikit_learn(truth: np.ndarray, probability: np.ndarray, given: np.ndarra
 def test_resamples_are_scikit_learns_figures_on_the_drawn_rows(decimals: int) -> None:
     truth, probabilities = predictions(300, decimals=decimals)
     given = probabilities >= 0.5
-    weights = next(draw(300))[:5]
+    weights = next(draw_resamples(300))[:5]
     assert weights.sum(axis=1).tolist() == [300] * 5
-    values = resampled(truth, given, probabilities, weights)
+    values = figures_of_resamples(truth, given, probabilities, weights)
     for number, counts in enumerate(weights.astype(int)):
         rows = np.repeat(np.arange(300), counts)
         for index in range(6):
             expected = by_scikit_learn(truth[rows, index], probabilities[rows, index], given[rows, index])
             assert values[number, index] == pytest.approx(expected, abs=1e-6)
-    alone = resampled(truth, given, None, weights)
+    alone = figures_of_resamples(truth, given, None, weights)
     assert np.array_equal(alone, values[:, :, len(RANKING) :])
 
 

@@ -13,7 +13,7 @@ from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, TOKENIZER, re
 from tests.triton_process import ROOT
 from training.encoder.tokenizer import load_tokenizer
 from training.export.gate import checks as gate
-from training.export.gpu_weights import SAMPLE_LENGTHS, make_gpu_graph
+from training.export.gpu_graph_files import SAMPLE_LENGTHS, make_gpu_graph
 from training.export.graphs import gpu as gpu_graph
 from training.export.graphs.portable import portable
 from training.export.graphs.runtime import run, session
@@ -71,7 +71,7 @@ def test_its_graph_loads_in_every_triton_it_must(directory: Path) -> None:
 def test_its_answers_to_bad_rows_are_those_to_their_cleaned_form(directory: Path) -> None:
     shape = Shape(**read_card(directory).architecture)  # type: ignore[arg-type]
     rows = [[2, *range(100, 100 + length), 3] for length in range(1, 20)]
-    gate.check_hostile("int8", session(directory / CPU_GRAPH), rows, shape, 5e-3)
+    gate.check_malformed_rows("int8", session(directory / CPU_GRAPH), rows, shape, 5e-3)
 
 
 @every_version
@@ -102,4 +102,4 @@ def test_gpu_weights_come_from_the_committed_ones(directory: Path, tmp_path: Pat
     answers = np.array(sample.probabilities)
     assert np.abs(answers - run(session(directory / CPU_GRAPH), sample.rows)).mean() < 0.02
     assert (answers.std(axis=0) > 0.001).all(), "answers all alike would let a wrong GPU pass"
-    gate.check_hostile("fp16", session(portable(onnx.load(graph))), sample.rows, shape, 1e-2)
+    gate.check_malformed_rows("fp16", session(portable(onnx.load(graph))), sample.rows, shape, 1e-2)

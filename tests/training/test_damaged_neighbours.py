@@ -16,9 +16,9 @@ from tests.training.version_directories import MODEL, make_repository, write_ver
 from tests.triton_process import ROOT, free_ports
 from training.common.command import TrainingError
 from training.export.integrity import damage
-from training.publishing.commands import tell_whether_served
 from training.publishing.listing import print_model
 from training.publishing.quarantine import quarantine_damaged, quarantine_version
+from training.publishing.serving import report_serving
 from training.publishing.triton_rules import chosen_versions, counted_versions, next_number, obstacles
 from training.publishing.versions import roll_back, versions_of
 
@@ -320,7 +320,7 @@ def test_damage_that_came_while_a_version_was_made_is_told(tmp_path: Path) -> No
     new = roll_back(repository, MODEL, "1")
     (repository / MODEL / "2" / CPU_GRAPH).unlink()
     with pytest.raises(TrainingError, match=r"does not serve emotion_test 3: .*2/model.cpu.onnx is missing"):
-        tell_whether_served(MODEL, new, None, 0)
+        report_serving(MODEL, new, None, 0)
 
 
 def test_an_address_that_was_named_must_answer(tmp_path: Path) -> None:

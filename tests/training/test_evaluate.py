@@ -22,8 +22,9 @@ from training.data.rows.examples import targets
 from training.data.rows.loading import load_source
 from training.data.splits.folds import held_out_fold
 from training.evaluate import evaluation as evaluation
-from training.evaluate.evaluation import evaluate_and_write, evaluate_model
-from training.evaluate.predictions import checked_card, checkpoint_answers, version_answers
+from training.evaluate.evaluation import evaluate_model
+from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
+from training.evaluate.results import evaluate_and_write
 from training.measuring.baseline import baseline_out_of_fold
 from training.measuring.figures import card_metrics, measure, tuned_across_folds, tuned_without_dev
 from training.measuring.out_of_fold import OutOfFold, out_of_fold_examples
@@ -52,7 +53,7 @@ def mean_auc(truth: np.ndarray, probabilities: np.ndarray) -> float:
 def test_a_run_on_dev(run: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     measured = evaluate_and_write(str(run), "dev", data_dir, tmp_path / "out")
     dev = held_out_fold(0, data_dir)
-    truth, probabilities = targets(dev), checkpoint_answers(run, dev)
+    truth, probabilities = targets(dev), predict_checkpoint(run, dev)
     assert measured.examples == dev
     figures = measured.figures
     assert figures["rows"] == len(dev) == 72
@@ -139,7 +140,7 @@ def test_a_run_without_cross_validation_has_no_tuned_figures(run: Path, data_dir
 def test_a_version_is_measured_with_its_cards_thresholds(data_dir: Path, tmp_path: Path) -> None:
     dev = held_out_fold(0, data_dir)
     card = checked_card(COMMITTED)
-    probabilities = version_answers(COMMITTED, card, dev)
+    probabilities = predict_version(COMMITTED, card, dev)
     kept = OutOfFold(targets(dev), probabilities, np.arange(len(dev)) % 5)
     metrics = card_metrics("model.cpu.onnx", targets(dev), probabilities, kept)
     names = ["dev (fold 0 of CEDR train), model.cpu.onnx", "five folds of CEDR train, out of fold, PyTorch"]

@@ -214,12 +214,12 @@ def test_cleaned_says_what_the_design_says() -> None:
 
 
 def hostile_cases() -> list[str]:
-    return list(gate.hostile_rows(classifier("bert").shape))
+    return list(gate.malformed_rows(classifier("bert").shape))
 
 
 @pytest.mark.parametrize("case", hostile_cases())
 def test_hostile_row_gets_its_cleaned_answer_from_pytorch(encoder: Classifier, case: str) -> None:
-    bad = gate.hostile_rows(encoder.shape)[case]
+    bad = gate.malformed_rows(encoder.shape)[case]
     good = encoder.rows[:4]
     sent = [*good[:2], bad, *good[2:], bad]
     clean = gate.cleaned(bad, encoder.shape)
@@ -381,7 +381,7 @@ class TestGateRefuses:
         del last.input[1]
         last.op_type = "Identity"
         with pytest.raises(TrainingError, match="it or a row behind it gets an answer"):
-            gate.check_hostile("CPU graph", session(graph), self.encoder.rows, self.encoder.shape, 1e-5)
+            gate.check_malformed_rows("CPU graph", session(graph), self.encoder.rows, self.encoder.shape, 1e-5)
 
     @pytest.mark.parametrize("damage", [2e-4, -2e-4, np.nan])
     def test_answers_that_are_not_pytorchs(self, damage: float) -> None:
@@ -431,12 +431,14 @@ class TestGateRefuses:
     def test_bad_rows_answered_otherwise(self, damage: dict[str, int]) -> None:
         shape = self.encoder.shape
         good = build_cpu_graph(self.encoder.weights, "fp32")
-        gate.check_hostile("CPU graph", session(good), self.encoder.rows, shape, 1e-5)
+        gate.check_malformed_rows("CPU graph", session(good), self.encoder.rows, shape, 1e-5)
         arrays = dict(self.encoder.weights.arrays)
         arrays["embeddings.position"] = np.pad(arrays["embeddings.position"], ((0, 1), (0, 0)))
         wrong = EncoderWeights(dataclasses.replace(shape, **damage), arrays)
         with pytest.raises(TrainingError, match="CPU graph: bad rows move an answer by"):
-            gate.check_hostile("CPU graph", session(build_cpu_graph(wrong, "fp32")), self.encoder.rows, shape, 1e-5)
+            gate.check_malformed_rows(
+                "CPU graph", session(build_cpu_graph(wrong, "fp32")), self.encoder.rows, shape, 1e-5
+            )
 
     @pytest.mark.parametrize(
         ("bounds", "reason"),

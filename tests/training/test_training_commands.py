@@ -37,7 +37,7 @@ from training.encoder.classifier import TokenRows, collate, encode, predict
 from training.encoder.tokenizer import load_tokenizer, train_wordpiece
 from training.export.checkpoint import export_checkpoint
 from training.export.gate import checks as gate
-from training.export.gpu_weights import make_gpu_graph
+from training.export.gpu_graph_files import make_gpu_graph
 from training.export.graphs.portable import portable
 from training.export.graphs.runtime import run, session
 from training.export.integrity import damage

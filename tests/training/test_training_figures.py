@@ -8,7 +8,13 @@ from sklearn import metrics as sk
 from contract.labels import EMOTIONS
 from training.common.command import TrainingError
 from training.measuring.metrics import evaluate, table
-from training.measuring.thresholds import best_f1, lower_bound, precision_kept, recall_kept, tune_profiles
+from training.measuring.thresholds import (
+    lower_bound,
+    threshold_for_precision,
+    threshold_for_recall,
+    threshold_of_best_f1,
+    tune_profiles,
+)
 
 
 def column(*runs: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -29,44 +35,44 @@ def test_lower_bound_of_nothing() -> None:
 
 def test_best_f1_by_hand() -> None:
     # F1 at each row: 2·1/4, 2·2/5, 2·2/6, 2·3/7, 2·3/8.
-    assert best_f1(np.array([1, 1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.6, 0.1])) == 0.6
+    assert threshold_of_best_f1(np.array([1, 1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.6, 0.1])) == 0.6
     # The same in another order: 2·1/3, 2·1/4, 2·2/5, 2·2/6.
-    assert best_f1(np.array([0, 1, 1, 0]), np.array([0.1, 0.4, 0.9, 0.6])) == 0.4
+    assert threshold_of_best_f1(np.array([0, 1, 1, 0]), np.array([0.1, 0.4, 0.9, 0.6])) == 0.4
 
 
 def test_equal_probabilities_cannot_be_told_apart() -> None:
     # Taking only the first of the two rows at 0.5 would give an F1 of 1.
-    assert best_f1(np.array([1, 1, 0, 0, 0, 0]), np.array([0.9, 0.5, 0.5, 0.5, 0.5, 0.5])) == 0.9
+    assert threshold_of_best_f1(np.array([1, 1, 0, 0, 0, 0]), np.array([0.9, 0.5, 0.5, 0.5, 0.5, 0.5])) == 0.9
     truth = np.array([1] * 20 + [1] + [0] * 10)
     probability = np.array([0.9] * 20 + [0.8] * 11)
-    assert precision_kept(truth, probability) == 0.9
+    assert threshold_for_precision(truth, probability) == 0.9
 
 
 def test_precision_is_kept_with_a_margin() -> None:
     # 15 of 15 has a lower bound of 0.901, 18 of 19 of 0.839: three more hits are not worth it.
     truth, probability = column((15, 1), (1, 0), (3, 1), (20, 0))
-    assert precision_kept(truth, probability) == probability[14]
+    assert threshold_for_precision(truth, probability) == probability[14]
     # 14 of 14 has 0.895: all is right, and still nothing may be promised.
     with pytest.raises(TrainingError, match=r"no threshold reaches a precision of 0\.9: the model is too weak"):
-        precision_kept(*column((14, 1), (20, 0)))
+        threshold_for_precision(*column((14, 1), (20, 0)))
     # Best recall: with enough right rows before and after it, one wrong row is let in.
     truth, probability = column((60, 1), (1, 0), (20, 1), (50, 0))
-    assert precision_kept(truth, probability) == probability[80]
+    assert threshold_for_precision(truth, probability) == probability[80]
 
 
 def test_recall_is_kept_with_a_margin() -> None:
     # 30 of 30 has a lower bound of 0.948, 29 of 30 of 0.8949: the straggler must be found.
     truth, probability = column((29, 1), (5, 0), (1, 1), (20, 0))
-    assert recall_kept(truth, probability) == probability[34]
+    assert threshold_for_recall(truth, probability) == probability[34]
     # 59 of 60 has 0.946: the straggler is left out, for a better precision.
     truth, probability = column((59, 1), (20, 0), (1, 1), (20, 0))
-    kept = recall_kept(truth, probability)
+    kept = threshold_for_recall(truth, probability)
     assert probability[78] < kept
     found = probability >= kept
     assert truth[found].all()
     assert binomtest(int(truth[found].sum()), 60).proportion_ci(0.8, "wilson").low >= 0.9
     with pytest.raises(TrainingError, match="no threshold reaches a recall of"):
-        recall_kept(*column((14, 1), (5, 0)))
+        threshold_for_recall(*column((14, 1), (5, 0)))
 
 
 def separable(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -143,14 +149,14 @@ def test_cards_print_clean_decimals() -> None:
 def test_what_is_promised_holds_for_nine_tunings_in_ten() -> None:
     """Where the true figures are known: scores of two normal distributions, classes as frequent as CEDR's."""
     random = np.random.default_rng(1)
-    for rule, share, distance in ((recall_kept, 0.055, 1.6), (precision_kept, 0.208, 2.45)):
+    for rule, share, distance in ((threshold_for_recall, 0.055, 1.6), (threshold_for_precision, 0.208, 2.45)):
         kept = []
         for _ in range(200):
             truth = (random.random(6000) < share).astype(np.float32)
             threshold = rule(truth, random.normal(0, 1, 6000) + distance * truth)
             found, wrong = norm.sf(threshold - distance), norm.sf(threshold)
             precision = share * found / (share * found + (1 - share) * wrong)
-            kept.append((found if rule is recall_kept else precision) >= 0.9)
+            kept.append((found if rule is threshold_for_recall else precision) >= 0.9)
         assert 0.84 < np.mean(kept) < 0.97
 
 
