@@ -11,7 +11,7 @@ import pytest
 
 from tests.gateway.gateway_process import running_gateway
 from tests.integration.conftest import Serving
-from tests.training.small_run import write_cedr
+from tests.training.support.small_run import write_cedr
 from tests.triton_process import ROOT, free_ports
 from training.common.command import TrainingError
 from training.evaluate.evaluation import evaluate_model

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedKFold
 
-from tests.training.training_rows import write_lines
+from tests.training.support.rows import write_lines
 from training.common.command import TrainingError
 from training.data.rows.corrections import Correction
 from training.data.rows.examples import Example

@@ -27,8 +27,9 @@ from contract.version_directory import (
     read_gpu_record,
     sha256,
 )  # fmt: skip
-from tests.training.training_rows import keyword_rows, write_lines
-from tests.training.version_directories import write_version
+from tests.training.support.rows import keyword_rows, write_lines
+from tests.training.support.version_directories import write_version
+from tests.triton_process import ROOT
 from training.common.command import TrainingError
 from training.data.rows.examples import targets
 from training.data.rows.loading import load_source
@@ -42,8 +43,6 @@ from training.export.graphs.portable import portable
 from training.export.graphs.runtime import run, session
 from training.export.integrity import damage
 from training.publishing.checkpoint import Publication, publish
-
-ROOT = Path(__file__).parents[2]
 
 
 def command(module: str, *arguments: Any) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from contract.labels import EMOTIONS
 from contract.version_directory import TOKENIZER
-from tests.training.training_rows import CEDR_CLASSES, WORDS, write_lines
+from tests.training.support.rows import CEDR_CLASSES, WORDS, write_lines
 from training.data.rows.examples import Example, targets
 from training.data.splits.folds import train_and_held_out
 from training.encoder.classifier import TokenRows, collate, encode

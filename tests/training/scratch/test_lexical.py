@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from contract.labels import EMOTIONS
-from tests.training.training_rows import WORDS, keyword_rows, write_lines
+from tests.training.support.rows import WORDS, keyword_rows, write_lines
 from training.common import parallel as chunks
 from training.data.rows.examples import Example, targets
 from training.scratch.teachers.lexical import LabelledTexts, auxiliary_labels, train_lexical

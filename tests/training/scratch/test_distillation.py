@@ -15,7 +15,7 @@ import torch
 from transformers import BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRobertaForSequenceClassification
 
 from contract.version_directory import TOKENIZER
-from tests.training.training_rows import CEDR_CLASSES, keyword_rows, write_lines
+from tests.training.support.rows import CEDR_CLASSES, keyword_rows, write_lines
 from training.common.command import TrainingError
 from training.data.cleaning.texts import key
 from training.data.rows.loading import load_source

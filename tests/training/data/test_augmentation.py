@@ -13,7 +13,7 @@ from transformers import BertConfig, BertForSequenceClassification, T5Config, T5
 
 from contract.labels import EMOTIONS
 from contract.version_directory import TOKENIZER
-from tests.training.training_rows import CEDR_CLASSES, write_lines
+from tests.training.support.rows import CEDR_CLASSES, write_lines
 from training.common.command import TrainingError
 from training.common.files import json_lines
 from training.data import __main__ as command

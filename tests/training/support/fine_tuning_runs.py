@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from tokenizers.trainers import UnigramTrainer
 from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaForMaskedLM
 
-from tests.training.training_rows import keyword_rows, write_lines
+from tests.training.support.rows import keyword_rows, write_lines
 from training.encoder.tokenizer import train_wordpiece
 
 # One thread in every process: sums in one order, so that equal runs end in equal bytes.

@@ -8,14 +8,14 @@ import torch
 from tokenizers import Tokenizer
 
 from contract.version_directory import CPU_GRAPH, TOKENIZER
-from tests.training.hub_checkpoints import (
+from tests.training.support.hub_checkpoints import (
     BERT_SPECIAL,
     XLM_SPECIAL,
     save_base_model,
     sentencepiece_as_on_the_hub,
     wordpiece_as_on_the_hub,
 )
-from tests.training.training_rows import keyword_rows
+from tests.training.support.rows import keyword_rows
 from training.encoder.classifier import load_classifier
 from training.encoder.tokenizer import load_tokenizer, special_ids, special_tokens_as_text
 from training.export.graphs.cpu import build_cpu_graph

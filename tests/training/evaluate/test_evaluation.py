@@ -13,8 +13,8 @@ from sklearn import metrics as sk
 
 from contract.labels import EMOTIONS
 from contract.version_directory import CARD
-from tests.training.small_run import read_json, write_cedr, write_run
-from tests.training.training_rows import write_lines
+from tests.training.support.rows import write_lines
+from tests.training.support.small_run import read_json, write_cedr, write_run
 from tests.triton_process import ROOT, free_ports
 from training.common.command import TrainingError
 from training.common.output import write_result

@@ -11,7 +11,8 @@ import datasets
 import pytest
 
 from contract.labels import EMOTIONS
-from tests.training.training_rows import write_lines
+from tests.training.support.rows import write_lines
+from tests.triton_process import ROOT
 from training.common.command import TrainingError
 from training.data.rows.combinations import COMBINATIONS
 from training.data.rows.examples import Example, targets
@@ -100,7 +101,7 @@ def test_every_class_that_is_dropped_or_renamed_says_why() -> None:
 
 
 def test_the_documents_show_the_same_table() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
     for name, source in SOURCES.items():
         section = page.partition(f"\n### {name}\n")[2].partition("\n#")[0]
         rows = [line for line in section.splitlines() if line.startswith("|")][2:]

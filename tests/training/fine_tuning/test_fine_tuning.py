@@ -19,7 +19,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers import BertConfig, BertModel
 
 from contract.labels import EMOTIONS
-from tests.training.fine_tuning_runs import ENVIRONMENT, train_command, write_bert, write_rows, write_xlm_roberta
+from tests.training.support.fine_tuning_runs import (
+    ENVIRONMENT,
+    train_command,
+    write_bert,
+    write_rows,
+    write_xlm_roberta,
+)
 from tests.triton_process import ROOT
 from training.common.command import TrainingError
 from training.common.labels import label_names

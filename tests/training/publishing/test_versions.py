@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, TOKENIZER, read_card
-from tests.training.version_directories import MODEL, make_repository, write_version
+from tests.training.support.version_directories import MODEL, make_repository, write_version
 from tests.triton_process import ROOT
 from training.common.command import TrainingError
 from training.common.staging import remove_leftovers, staged
