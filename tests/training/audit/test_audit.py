@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from contract.labels import EMOTIONS
-from tests.training.publishing.test_publish import fails, succeeds
+from tests.training.support.commands import fails, succeeds
 from tests.training.support.small_run import read_json, train_classifier, write_cedr, write_run
 from training.audit.comparison import compare
 from training.audit.label_evidence import (

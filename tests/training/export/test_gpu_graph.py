@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.training.export.test_graphs_and_gate import classifier
+from tests.training.support.random_classifier import classifier
 from training.export.gate import checks as gate
 from training.export.graphs.gpu import build_gpu_graph, fused_operators
 from training.export.graphs.portable import portable

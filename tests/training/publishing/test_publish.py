@@ -27,6 +27,7 @@ from contract.version_directory import (
     read_gpu_record,
     sha256,
 )  # fmt: skip
+from tests.training.support.commands import fails, succeeds
 from tests.training.support.rows import keyword_rows, write_lines
 from tests.training.support.version_directories import write_version
 from tests.triton_process import ROOT
@@ -43,24 +44,6 @@ from training.export.graphs.portable import portable
 from training.export.graphs.runtime import run, session
 from training.export.integrity import damage
 from training.publishing.checkpoint import Publication, publish
-
-
-def command(module: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", module, *map(str, arguments)]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
-
-
-def succeeds(module: str, *arguments: Any) -> str:
-    done = command(module, *arguments)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
-
-
-def fails(module: str, *arguments: Any) -> str:
-    done = command(module, *arguments)
-    assert done.returncode == 1, done.stderr[-3000:]
-    assert "Traceback" not in done.stderr
-    return done.stderr
 
 
 @pytest.fixture(scope="module")
