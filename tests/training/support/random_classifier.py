@@ -4,9 +4,12 @@ import dataclasses
 from typing import Any, Literal
 
 import numpy as np
+import onnx
 import torch
 import transformers
 
+from training.export.graphs.gpu import build_gpu_graph
+from training.export.graphs.portable import portable
 from training.export.graphs.runtime import Probabilities
 from training.export.graphs.weights import EncoderWeights, Shape, from_checkpoint
 
@@ -54,3 +57,7 @@ def classifier(family: Family, **changes: Any) -> Classifier:
     lengths = [1, MAX_LENGTH, *random.integers(2, MAX_LENGTH, 78)]
     rows = [[int(token) for token in random.integers(5, VOCABULARY, length)] for length in lengths]
     return Classifier(model.eval(), from_checkpoint(model, MAX_LENGTH, pad_id, unk_id), rows)
+
+
+def portable_gpu_graph(weights: EncoderWeights, precision: Literal["fp32", "fp16"]) -> onnx.ModelProto:
+    return portable(build_gpu_graph(weights, precision))
