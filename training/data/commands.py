@@ -13,7 +13,7 @@ from training.data.report.statistics import figures_of, load_all
 from training.data.rows.corrections import Correction, read_corrections
 from training.data.rows.examples import Example
 from training.data.rows.synthetic import load_augmented, save_augmented
-from training.data.splits.folds import Split, train_and_held_out
+from training.data.splits.training_rows import Split, train_and_held_out
 
 
 def clean_command(arguments: argparse.Namespace) -> None:

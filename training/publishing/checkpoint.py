@@ -42,11 +42,11 @@ def publish(wanted: Publication) -> Path:
             repository cannot be written. Nothing is left of it then.
     """
     check_can_add(wanted.repository, wanted.model)
-    figures, kept = read_cross_validated(wanted.checkpoint)
+    figures, out_of_fold = read_cross_validated(wanted.checkpoint)
     base_model = wanted.base_model or figures["recipe"].get("base_model")
     if not base_model:
         raise TrainingError(f"{wanted.checkpoint} does not say what it was made from: name it with --base-model")
-    profiles, unreachable = tune_profiles(kept.truth, kept.probabilities, kept.fold)
+    profiles, unreachable = tune_profiles(out_of_fold.truth, out_of_fold.probabilities, out_of_fold.fold)
     missing = [f"There is no profile {name}: {reason}." for name, reason in unreachable.items()]
     for sentence in missing:
         print(sentence, flush=True)
@@ -68,7 +68,10 @@ def publish(wanted: Publication) -> Path:
             pad_id=shape.pad_id,
             unk_id=shape.unk_id,
             profiles=profiles,
-            metrics={**card_metrics(CPU_GRAPH, exported.truth, exported.probabilities, kept), "gate": exported.gate},
+            metrics={
+                **card_metrics(CPU_GRAPH, exported.truth, exported.probabilities, out_of_fold),
+                "gate": exported.gate,
+            },
             training=figures["recipe"],
             tools=tool_versions(),
             files={name: sha256(directory / name) for name in (CPU_GRAPH, TOKENIZER)},

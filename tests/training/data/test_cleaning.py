@@ -6,7 +6,7 @@ import pytest
 from contract.labels import EMOTIONS
 from training.data.cleaning.duplicates import SIMILARITY, NearDuplicates, similarity
 from training.data.cleaning.steps import MAXIMUM_CHARACTERS, Cleaned, clean, steps_as_text
-from training.data.cleaning.texts import key, normalised, spoken
+from training.data.cleaning.texts import comparison_key, folded, normalised
 from training.data.rows.examples import Example
 
 
@@ -37,12 +37,12 @@ def test_normalised(text: str, expected: str) -> None:
 
 
 def test_spoken_keeps_punctuation_and_key_does_not() -> None:
-    assert spoken("ЁЛКИ\u00a0-  палки!!") == "елки - палки!!"
-    assert key("ЁЛКИ\u00a0-  палки!!") == "елки палки"
-    assert key("за\u0301мок… №5, ты_сам ^_^ =)") == "замок no5 ты сам"
-    assert key("мой") != key("мои")
-    assert key("Ура 😀") != key("Ура 😡")
-    assert key("?!") == ""
+    assert folded("ЁЛКИ\u00a0-  палки!!") == "елки - палки!!"
+    assert comparison_key("ЁЛКИ\u00a0-  палки!!") == "елки палки"
+    assert comparison_key("за\u0301мок… №5, ты_сам ^_^ =)") == "замок no5 ты сам"
+    assert comparison_key("мой") != comparison_key("мои")
+    assert comparison_key("Ура 😀") != comparison_key("Ура 😡")
+    assert comparison_key("?!") == ""
 
 
 def test_every_step_touches_what_it_should_and_reports_it() -> None:

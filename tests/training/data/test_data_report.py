@@ -17,7 +17,7 @@ from training.common.command import TrainingError
 from training.data import __main__ as command
 from training.data.report.statistics import co_occurrence, emotions_by_domain, figures_of, load_all, overlaps
 from training.data.rows.sources import SOURCES
-from training.data.splits.folds import train_and_held_out
+from training.data.splits.training_rows import train_and_held_out
 
 
 @pytest.fixture

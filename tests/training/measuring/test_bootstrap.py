@@ -104,6 +104,7 @@ def test_paired_intervals_tell_a_small_difference_from_none() -> None:
     assert high - low < np.ptp(alone) / 3
 
 
+@pytest.mark.drill
 def test_a_thousand_resamples_of_all_of_cedr_take_seconds() -> None:
     truth, probabilities = predictions(7528, decimals=6)
     began = time.process_time()
