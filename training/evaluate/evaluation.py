@@ -95,7 +95,7 @@ def _evaluate_version(directory: Path, rows: str, data_dir: Path | None) -> Eval
 def _evaluate_served(url: str, rows: str, data_dir: Path | None, model: str | None, version: str | None) -> Evaluation:
     examples = _examples(rows, data_dir)
     with ServedModel.at(url, model, version, os.environ.get("GATEWAY_API_KEY")) as served:
-        probabilities = served.answers([example.text for example in examples])
+        probabilities = served.predict([example.text for example in examples])
         tuned = _tuned_by_card(rows, served.card["metrics"], served.card["profiles"], probabilities)
         name = f"{served.model} version {served.version}, served at {url}"
     return _measured(name, rows, examples, probabilities, tuned)
