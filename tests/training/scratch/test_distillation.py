@@ -28,7 +28,7 @@ from training.runs.directory import read_cross_validated
 from training.scratch.fast_training.prediction import predict_logits
 from training.scratch.fast_training.token_table import TokenTable, epoch_batches
 from training.scratch.teachers.ensemble import Ensemble, EnsembleRecipe, sample_emotional
-from training.scratch.teachers.multitask import AUXILIARY, first_outputs, gather_tasks, masked_loss
+from training.scratch.teachers.multitask import first_outputs, gather_tasks, masked_loss
 from training.scratch.teachers.soft_targets import SoftTargets
 from training.scratch.teachers.unlabelled_texts import UnlabelledTexts, Variant, make_variants, sample_sentences
 
@@ -107,7 +107,7 @@ def taught(data_dir: Path, base: Path, teacher: Path) -> Path:
 
 
 def test_every_head_has_its_rows_and_no_held_out_text_is_among_them(data_dir: Path) -> None:
-    tasks, held_out = gather_tasks(0, AUXILIARY, 3, data_dir)
+    tasks, held_out = gather_tasks(0, ("ru_izard_emotions", "ru_go_emotions"), 3, data_dir)
     assert tasks.heads == {"cedr": slice(0, 6), "ru_izard_emotions": slice(6, 16), "ru_go_emotions": slice(16, 44)}
     unseen = {comparison_key(text) for text in held_out}
     assert not unseen & {comparison_key(text) for text in tasks.texts}
@@ -132,7 +132,7 @@ def test_every_head_has_its_rows_and_no_held_out_text_is_among_them(data_dir: Pa
 
 
 def test_a_head_without_an_answer_costs_nothing(data_dir: Path) -> None:
-    tasks, _ = gather_tasks(0, AUXILIARY, 1, data_dir)
+    tasks, _ = gather_tasks(0, ("ru_izard_emotions", "ru_go_emotions"), 1, data_dir)
     logits = torch.zeros(len(tasks.texts), 44, requires_grad=True)
     masked_loss(tasks, 0.5, CPU)(logits, torch.arange(len(tasks.texts))).backward()
     unknown = np.isnan(tasks.targets)
