@@ -32,13 +32,13 @@ class TunedDecisions:
 
     Args:
         tuned_on: which rows.
-        given: bool `[rows, 6]`.
+        decisions: the labels given, bool `[rows, 6]`.
         thresholds: where one set was used for all rows.
         unreachable: why a profile cannot be had.
     """
 
     tuned_on: str
-    given: dict[str, Decisions]
+    decisions: dict[str, Decisions]
     thresholds: dict[str, Thresholds]
     unreachable: dict[str, str]
 
@@ -52,11 +52,11 @@ def measure(truth: Matrix, probabilities: Matrix, tuned: TunedDecisions | None =
     figures = evaluate(truth, probabilities)
     figures["intervals_95"] = intervals(truth, probabilities >= figures["threshold"], probabilities)
     if tuned is not None:
-        given = tuned.given["balanced"]
+        decisions = tuned.decisions["balanced"]
         figures["tuned"] = {
             "tuned_on": tuned.tuned_on,
-            **evaluate_decisions(truth, given),
-            "intervals_95": intervals(truth, given),
+            **evaluate_decisions(truth, decisions),
+            "intervals_95": intervals(truth, decisions),
         }
         figures["profiles"] = {name: _profile(name, truth, tuned) for name in PROFILES}
     return figures
@@ -68,15 +68,15 @@ def _profile(name: str, truth: Matrix, tuned: TunedDecisions) -> dict[str, Any]:
     profile: dict[str, Any] = {"tuned_on": tuned.tuned_on}
     if name in tuned.thresholds:
         profile["thresholds"] = tuned.thresholds[name]
-    costs = tuning.costs(truth, tuned.given[name])
+    costs = tuning.costs(truth, tuned.decisions[name])
     return {**profile, "costs": {emotion: costs[emotion].model_dump() for emotion in EMOTIONS}}
 
 
 def with_thresholds(probabilities: Matrix, thresholds: dict[str, Thresholds], tuned_on: str) -> TunedDecisions:
     """Labels from known thresholds; a profile that is not among them counts as unreachable."""
     missing = {name: "it had no thresholds" for name in PROFILES if name not in thresholds}
-    given = {name: tuning.decide(probabilities, values) for name, values in thresholds.items()}
-    return TunedDecisions(tuned_on, given, thresholds, missing)
+    decisions = {name: tuning.decide(probabilities, values) for name, values in thresholds.items()}
+    return TunedDecisions(tuned_on, decisions, thresholds, missing)
 
 
 def tuned_without_dev(out_of_fold: OutOfFold, probabilities: Matrix) -> TunedDecisions:
@@ -100,7 +100,7 @@ def _tuned_on(truth: Matrix, answers: Matrix, probabilities: Matrix, tuned_on: s
         except PromiseError as error:
             tuned.unreachable[name] = str(error)
             continue
-        tuned.given[name] = tuning.decide(probabilities, tuned.thresholds[name])
+        tuned.decisions[name] = tuning.decide(probabilities, tuned.thresholds[name])
     return tuned
 
 
@@ -109,7 +109,7 @@ def tuned_across_folds(out_of_fold: OutOfFold) -> TunedDecisions:
     tuned = TunedDecisions("the other four folds of CEDR train", {}, {}, {})
     for name in PROFILES:
         try:
-            tuned.given[name] = tuning.decide_across_folds(
+            tuned.decisions[name] = tuning.decide_across_folds(
                 name, out_of_fold.truth, out_of_fold.probabilities, out_of_fold.fold
             )
         except PromiseError as error:
