@@ -26,7 +26,7 @@ from benchmarks.setup.repositories import SHAPES
 from benchmarks.setup.texts import Workload, models, newest_version, read_texts, workload
 from contract.version_directory import read_card
 from server.environment.triton_environment import TritonEnvironment, read_environment
-from training.command import command_parser
+from training.common.command import command_parser
 
 CPU_PARTS = (triton.PART, ceilings.PART, http.PART, triton.GROWTH)
 """In an order in which what the goals compare is measured close together."""

@@ -24,7 +24,7 @@ from benchmarks.parts import http
 from benchmarks.setup.serving import HOST, Server, answers, free_ports, running
 from benchmarks.setup.texts import newest_version, read_texts, workload
 from server.environment.triton_environment import read_environment
-from training.command import command_parser
+from training.common.command import command_parser
 
 MODEL: Final = "emotion_rubert"
 Figures = dict[str, float]

@@ -20,7 +20,7 @@ from benchmarks.load.points import Point, measure_point
 from benchmarks.setup.serving import running_triton
 from benchmarks.setup.texts import newest_version, read_texts, workload
 from server.environment.triton_environment import read_environment
-from training.command import command_parser
+from training.common.command import command_parser
 
 _COLUMNS: Final = (
     ("rows", "rows"), ("at once", "concurrency"), ("texts/s", "texts_per_second"), ("p50 ms", "p50_ms"),
