@@ -5,7 +5,7 @@ python -m benchmarks.report benchmarks/results/report/results.json
 
 from pathlib import Path
 
-from training.command import command_parser
+from training.common.command import command_parser
 
 from benchmarks.command import run_command
 from benchmarks.report.results import Results
