@@ -14,7 +14,7 @@ from tests.triton_process import TritonProcess
 from tests.waiting import SECONDS, wait_until
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def several(shared_repository: Path, shared_triton: TritonProcess) -> Iterator[GatewayProcess]:
     with running_gateway(shared_repository, shared_triton.grpc_url, "--workers=2") as running:
         running.wait_until_ready()
@@ -35,15 +35,18 @@ def workers(gateway: GatewayProcess) -> list[psutil.Process]:
 
 def test_their_figures_are_one(several: GatewayProcess) -> None:
     assert len(workers(several)) == 2
+    labels = {"endpoint": "/v1/emotions", "status": "200"}
+    with several.client() as client:
+        asked = figure(client, "emotion_requests_total", **labels)
+        joyful = figure(client, "emotion_predicted_total", emotion="joy")
     for _ in range(40):
         # A connection each, so that both workers get some.
         with several.client() as client:
             assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200
     with several.client() as client:
-        labels = {"endpoint": "/v1/emotions", "status": "200"}
         for _ in range(5):
-            assert figure(client, "emotion_requests_total", **labels) == 40
-        assert figure(client, "emotion_predicted_total", emotion="joy") == 40
+            assert figure(client, "emotion_requests_total", **labels) == asked + 40
+        assert figure(client, "emotion_predicted_total", emotion="joy") == joyful + 40
         assert figure(client, "emotion_ready") == 1
 
 

@@ -12,6 +12,7 @@ import httpx
 import psutil
 
 from tests.gateway.support.gateway_process import assert_tells_nothing, environment
+from tests.gateway.support.small_model import publish
 from tests.triton_process import ROOT, hear_ctrl_c, is_listening
 from tests.waiting import SECONDS, wait_until
 
@@ -118,3 +119,12 @@ def assert_nothing_left(family: list[psutil.Process], ports: list[int]) -> None:
 
 def repository_copy(directory: Path) -> Path:
     return Path(shutil.copytree(ROOT / "model_repository", directory / "models"))
+
+
+def small_models(directory: Path) -> Path:
+    """A repository with the models' names, whose models load in a moment."""
+    models = directory / "models"
+    models.mkdir()
+    publish(models, 1, "emotion_rubert")
+    publish(models, 1, "emotion_xlm")
+    return models

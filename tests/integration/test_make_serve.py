@@ -1,6 +1,5 @@
 """How `make serve` starts, stops and fails."""
 
-import shutil
 import signal
 import socket
 from pathlib import Path
@@ -8,7 +7,8 @@ from pathlib import Path
 import httpx
 
 from tests.gateway.support.gateway_process import SECRET
-from tests.integration.serving import assert_nothing_left, make_serve, repository_copy
+from tests.gateway.support.small_model import publish
+from tests.integration.serving import assert_nothing_left, make_serve, repository_copy, small_models
 from tests.triton_process import free_ports
 from tests.waiting import SECONDS, wait_until
 
@@ -31,7 +31,8 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_killing_the_supervisor_leaves_nothing(tmp_path: Path) -> None:
-    with make_serve(tmp_path, free_ports(4)) as serving:
+    models = small_models(tmp_path)
+    with make_serve(tmp_path, free_ports(4), f"--model-repository={models}") as serving:
         serving.wait_until_ready()
         family = serving.family()
         serving.supervisor().kill()
@@ -63,12 +64,10 @@ def test_a_missing_and_a_damaged_model_file_are_named(tmp_path: Path) -> None:
 
 
 def test_a_new_version_needs_no_restart(tmp_path: Path) -> None:
-    models = repository_copy(tmp_path)
+    models = small_models(tmp_path)
     with make_serve(tmp_path, free_ports(4), f"--model-repository={models}") as serving:
         serving.wait_until_ready()
-        staged = tmp_path / "staged"
-        shutil.copytree(models / "emotion_rubert/1", staged)
-        staged.rename(models / "emotion_rubert/2")
+        publish(models, 2)
 
         def version() -> str:
             answer = serving.ask()

@@ -9,14 +9,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.serving import assert_nothing_left, make_serve, repository_copy
+from tests.integration.serving import assert_nothing_left, make_serve, small_models
 from tests.triton_process import ROOT, free_ports
 from tests.waiting import SECONDS
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_tritonserver_that_dies_is_started_again(tmp_path: Path, number: signal.Signals) -> None:
-    with make_serve(tmp_path, free_ports(4)) as serving:
+    models = small_models(tmp_path)
+    with make_serve(tmp_path, free_ports(4), f"--model-repository={models}") as serving:
         serving.wait_until_ready()
         gateway = next(p for p in serving.family() if "gateway" in p.cmdline())
         died = serving.child("tritonserver")
@@ -35,7 +36,8 @@ def test_a_tritonserver_that_dies_is_started_again(tmp_path: Path, number: signa
 
 
 def test_every_other_part_is_started_again(tmp_path: Path) -> None:
-    with make_serve(tmp_path, free_ports(4)) as serving:
+    models = small_models(tmp_path)
+    with make_serve(tmp_path, free_ports(4), f"--model-repository={models}") as serving:
         serving.wait_until_ready()
         next(p for p in serving.family() if "gateway" in p.cmdline()).kill()
         serving.wait_for("the gateway ended with signal SIGKILL. It is started again in 0.5 s")
@@ -56,7 +58,7 @@ def test_every_other_part_is_started_again(tmp_path: Path) -> None:
 
 
 def test_what_can_not_stay_up_is_given_up(tmp_path: Path) -> None:
-    models = repository_copy(tmp_path)
+    models = small_models(tmp_path)
     with make_serve(tmp_path, free_ports(4), f"--model-repository={models}", more="--max-restarts 2") as serving:
         serving.wait_until_ready()
         family = serving.family()
@@ -75,7 +77,7 @@ def test_what_can_not_stay_up_is_given_up(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stop_during_a_pause(tmp_path: Path, number: signal.Signals) -> None:
-    models = repository_copy(tmp_path)
+    models = small_models(tmp_path)
     with make_serve(tmp_path, free_ports(4), f"--model-repository={models}") as serving:
         serving.wait_until_ready()
         family = serving.family()
@@ -89,7 +91,7 @@ def test_a_stop_during_a_pause(tmp_path: Path, number: signal.Signals) -> None:
 
 
 def test_a_first_start_that_fails_is_not_tried_again(tmp_path: Path) -> None:
-    models = repository_copy(tmp_path)
+    models = small_models(tmp_path)
     for graph in models.glob("*/1/model.cpu.onnx"):
         graph.unlink()
     with make_serve(tmp_path, free_ports(4), f"--model-repository={models}") as serving:
@@ -99,7 +101,7 @@ def test_a_first_start_that_fails_is_not_tried_again(tmp_path: Path) -> None:
 
 
 def test_a_model_that_can_not_be_loaded_keeps_nobody_from_the_other(tmp_path: Path) -> None:
-    models = repository_copy(tmp_path)
+    models = small_models(tmp_path)
     graph = models / "emotion_xlm/1/model.cpu.onnx"
     graph.write_bytes(graph.read_bytes()[: graph.stat().st_size // 2])
     shutil.copytree(models / "emotion_rubert/1", models / "emotion_rubert/2")
@@ -113,7 +115,8 @@ def test_a_model_that_can_not_be_loaded_keeps_nobody_from_the_other(tmp_path: Pa
 
 
 def test_killed_supervisors_leave_nothing_of_a_restarted_part(tmp_path: Path) -> None:
-    with make_serve(tmp_path, free_ports(4)) as serving:
+    models = small_models(tmp_path)
+    with make_serve(tmp_path, free_ports(4), f"--model-repository={models}") as serving:
         serving.wait_until_ready()
         serving.child("tritonserver").kill()
         serving.wait_for("Triton is ready again.")

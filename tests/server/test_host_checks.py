@@ -24,6 +24,7 @@ from server.errors import (
 )
 from server.launching.ports import check_ports, port_holder
 from tests.pythons import SERVES, find_interpreter
+from tests.server.libpython import version_without_libpython
 from tests.triton_process import ROOT, free_ports, triton_environment
 
 
@@ -183,15 +184,6 @@ def test_the_callers_library_path_comes_last(environment: TritonEnvironment, mon
     monkeypatch.setenv("LD_LIBRARY_PATH", "/usr/local/nvidia/lib64::/more")
     # An empty part would mean the working directory.
     assert environment.library_path == f"{own}:/usr/local/nvidia/lib64:/more"
-
-
-def version_without_libpython() -> str:
-    """A Python whose stub is in the wheel and whose shared library the loader can't find."""
-    known = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=False).stdout
-    for version in ("3.12", "3.11", "3.10", "3.9", "3.8"):
-        if f"libpython{version}.so.1.0" not in known:
-            return version
-    pytest.fail("every libpython is installed system-wide: nothing to miss")
 
 
 def test_a_missing_libpython(environment: TritonEnvironment) -> None:
