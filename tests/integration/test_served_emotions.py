@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from tritonclient.utils import InferenceServerException
 
 from contract.labels import EMOTIONS
-from tests.integration.conftest import Serving
+from tests.integration.serving import Serving
 from tests.triton_process import ROOT
 
 MODEL = "emotion_rubert"
