@@ -27,6 +27,9 @@ from training.common.staging import write_file
 METRICS: Final = "metrics.json"
 OUT_OF_FOLD: Final = "out_of_fold.npz"
 
+Probabilities = npt.NDArray[np.float32]
+"""`[rows, 6]`, as is the truth beside them, 0/1."""
+
 
 @dataclass(frozen=True)
 class OutOfFold:
@@ -51,6 +54,11 @@ class OutOfFold:
     def save(self, run: Path) -> None:
         """Write `out_of_fold.npz`."""
         _write_arrays(run / OUT_OF_FOLD, truth=self.truth, probabilities=self.probabilities, fold=self.fold)
+
+
+def checkpoint_directory(run: Path, fold: int) -> Path:
+    """Where a run keeps the checkpoint that never saw a fold: fold 0's, the dev split's, in the run itself."""
+    return run if fold == 0 else run / f"fold{fold}"
 
 
 def fold_file(run: Path, fold: int) -> Path:

@@ -1,4 +1,4 @@
 """Fits a classifier fast on one GPU.
 
-Imports `scratch.pretraining`, `encoder` and `common`.
+Imports `scratch.pretraining`, `scratch.settings`, `runs`, `encoder` and `common`.
 """

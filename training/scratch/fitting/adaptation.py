@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForMaskedLM
 
 from training.scratch.fitting.steps import ScheduledAdamW, fast_steps, half_precision
-from training.scratch.pretrain import MASKED_SHARE, MaskedLoss
 from training.scratch.pretraining.corpus import BLOCK, WordPieces, mask_whole_words, pack
+from training.scratch.pretraining.masked_language_model import MASKED_SHARE, MaskedLoss
 
 _BATCH: Final = 64
 _RATE: Final = 5e-4

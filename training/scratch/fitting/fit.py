@@ -6,7 +6,6 @@ kept is the moving average of its weights (Polyak and Juditsky, 1992), which nee
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
@@ -18,8 +17,11 @@ from tqdm import tqdm
 from contract.version_directory import TOKENIZER
 from training.encoder.classifier import MAX_LENGTH, load_classifier
 from training.encoder.tokenizer import load_tokenizer, special_ids
+from training.runs.directory import Probabilities
+from training.runs.life import Fold
 from training.scratch.fitting.adaptation import adapted_weights
 from training.scratch.fitting.steps import MovingAverage, ScheduledAdamW, fast_steps, half_precision
+from training.scratch.settings import FitSettings
 
 # Batches are cut from this many at a time, sorted by length: little padding, and still a new mix each epoch.
 _SORTED_TOGETHER: Final = 32
@@ -27,25 +29,6 @@ _LENGTH_STEP: Final = 8
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From logits `[b, outputs]` and the rows' numbers int64 `[b]`."""
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How a model is fitted.
-
-    `layer_decay` is the ratio of a layer's rate to that of the layer above it; `adapt_epochs` are passes as a
-    masked language model over the same texts, before.
-    """
-
-    epochs: float
-    batch_size: int
-    lr: float
-    warmup_share: float = 0.06
-    weight_decay: float = 0.01
-    layer_decay: float = 1.0
-    average_share: float = 0.1
-    adapt_epochs: float = 0.0
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -152,14 +135,15 @@ class Trainee:
             )
             self._start.update({name: weights[name] for name in self._start if name in weights})
 
-    def fit(self, table: TokenTable, loss_of: Loss, settings: FitSettings, description: str) -> None:
-        """Fit from the start; the model ends in evaluation mode with its averaged weights."""
+    def fit(self, texts: Sequence[str], loss_of: Loss, settings: FitSettings, description: str) -> None:
+        """Fit to texts from the start; the model ends in evaluation mode with its averaged weights."""
+        table = self.table(texts)
         self.model.load_state_dict(self._start)
         torch.manual_seed(settings.seed)
         random = np.random.default_rng(settings.seed)
         lengths = table.lengths.cpu().numpy()
         steps = max(1, round(settings.epochs * -(-len(table) // settings.batch_size)))
-        rate = _warm_up_and_cosine(settings.warmup_share, steps)
+        rate = _warm_up_and_cosine(settings.warmup, steps)
         optimizer = ScheduledAdamW(
             _parameter_groups(self.model, settings), [rate(step) for step in range(steps)], self.device
         )
@@ -185,9 +169,15 @@ class Trainee:
         average.put_into_model()
         self.model.eval()
 
+    def keep(self, model: Any, fold: Fold) -> Probabilities:
+        """Save a fitted model as the fold's checkpoint; its probabilities for the held-out rows."""
+        model.save_pretrained(fold.checkpoint)
+        self.tokenizer.save(str(fold.checkpoint / TOKENIZER))
+        return sigmoid(logits_of(model, self.table([example.text for example in fold.held_out])))
 
-def _warm_up_and_cosine(warmup_share: float, steps: int) -> Callable[[int], float]:
-    warm_up = max(1, int(warmup_share * steps))
+
+def _warm_up_and_cosine(warmup: float, steps: int) -> Callable[[int], float]:
+    warm_up = max(1, int(warmup * steps))
 
     def rate(step: int) -> float:
         if step < warm_up:
@@ -213,17 +203,6 @@ def logits_of(model: Any, table: TokenTable, batch_size: int = 512) -> npt.NDArr
     return result
 
 
-def probabilities_of(model: Any, table: TokenTable) -> npt.NDArray[np.float32]:
-    """Probabilities of every row, float32 `[rows, outputs]`."""
-    return sigmoid(logits_of(model, table))
-
-
 def sigmoid(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Logits as probabilities."""
     return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))), dtype=np.float32)
-
-
-def save_checkpoint(model: Any, tokenizer: Tokenizer, directory: Path) -> None:
-    """Write a checkpoint with its tokenizer, as `training.encoder` reads them."""
-    model.save_pretrained(directory)
-    tokenizer.save(str(directory / TOKENIZER))

@@ -63,7 +63,7 @@ def other_labels(name: str, held_out: Sequence[str], data_dir: Path | None) -> L
         for split in available_splits(name, data_dir) for row in load_rows(name, split, data_dir)
     }  # fmt: skip
     texts = without(list(found), held_out)
-    answers = np.array([found[text] for text in texts], dtype=np.float32)
+    answers = np.array([found[text] for text in texts], dtype=np.float32).reshape(len(texts), len(classes))
     return Labelled(texts, answers[:, answers.sum(axis=0) >= _FEWEST])
 
 
