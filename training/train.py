@@ -13,7 +13,7 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from training.common.command import TrainingError, main_process, run_command
-from training.evaluate.evaluation import evaluate_and_write
+from training.evaluate.results import evaluate_and_write
 from training.export.checkpoint import export_checkpoint
 from training.fine_tuning.fine_tune import FineTuning
 from training.fine_tuning.settings import Settings

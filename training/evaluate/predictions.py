@@ -11,7 +11,7 @@ from contract.labels import EMOTIONS
 from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, CardError, cpu_damage, read_card
 from training.common.command import TrainingError
 from training.data.rows.examples import Example
-from training.encoder.classifier import TokenRows, load_classifier, predict
+from training.encoder.classifier import encode, load_classifier, predict
 from training.encoder.tokenizer import load_tokenizer, special_ids
 from training.export.graphs.runtime import run, session
 
@@ -19,7 +19,7 @@ Probabilities = npt.NDArray[np.float32]
 _BATCH = 32
 
 
-def checkpoint_answers(checkpoint: Path, examples: list[Example]) -> Probabilities:
+def predict_checkpoint(checkpoint: Path, examples: list[Example]) -> Probabilities:
     """Probabilities of a fine-tuned checkpoint, in PyTorch; float32 `[rows, 6]`.
 
     Raises:
@@ -37,7 +37,7 @@ def checkpoint_answers(checkpoint: Path, examples: list[Example]) -> Probabiliti
     model = load_classifier(str(checkpoint))
     tokenizer = load_tokenizer(str(checkpoint))
     pad_id, _ = special_ids(tokenizer, config)
-    return predict(model, TokenRows(examples, tokenizer), pad_id)
+    return predict(model, encode([example.text for example in examples], tokenizer), pad_id)
 
 
 def checked_card(version: Path) -> Card:
@@ -55,7 +55,7 @@ def checked_card(version: Path) -> Card:
     return card
 
 
-def version_answers(version: Path, card: Card, examples: list[Example]) -> Probabilities:
+def predict_version(version: Path, card: Card, examples: list[Example]) -> Probabilities:
     """Probabilities of a published version's CPU graph, in ONNX Runtime; float32 `[rows, 6]`."""
     tokenizer = Tokenizer.from_file(str(version / TOKENIZER))
     tokenizer.enable_truncation(card.max_length)

@@ -13,17 +13,18 @@ from transformers.integrations.integration_utils import TensorBoardCallback
 
 from contract.version_directory import TOKENIZER
 from training.common.command import TrainingError, main_process
+from training.common.files import copy_whole
 from training.data.cleaning.steps import steps_as_text
 from training.data.rows.examples import targets
 from training.encoder.base_model import load_base_model
-from training.encoder.classifier import TokenRows, load_classifier, predict
+from training.encoder.classifier import TokenRows, encode, load_classifier, predict
 from training.fine_tuning.checkpoints import check_disk, kept_checkpoint, last_checkpoint, remove_unfinished, step_of
 from training.fine_tuning.hardware import choose_hardware
 from training.fine_tuning.progress import Progress
 from training.fine_tuning.rows import fingerprint, read_rows
 from training.fine_tuning.settings import Settings
 from training.fine_tuning.trainer import make_trainer, positive_weights
-from training.runs.directory import Probabilities, copy_whole
+from training.runs.directory import Probabilities
 from training.runs.life import Fold
 from training.runs.record import Record
 
@@ -66,17 +67,20 @@ class FineTuning:
                 f" {len(train) // settings.batch_size} steps an epoch; {hardware}",
                 flush=True,
             )
-        held_out_rows = TokenRows(held_out, self._tokenizer)
+        train_ids, held_out_ids = (
+            encode([example.text for example in rows], self._tokenizer) for rows in (train, held_out)
+        )
         trainer = make_trainer(
-            settings, hardware, copy.deepcopy(self._base_model), self._pad_id, TokenRows(train, self._tokenizer),
-            held_out_rows, positive_weights(targets(train), settings.class_weights), fold.unfinished,
+            settings, hardware, copy.deepcopy(self._base_model), self._pad_id,
+            TokenRows(train_ids, targets(train)), TokenRows(held_out_ids, targets(held_out)),
+            positive_weights(targets(train), settings.class_weights), fold.unfinished,
         )  # fmt: skip
         trainer.add_callback(Progress(f"fold {fold.number}"))
         try:
             _train(trainer, fold, hardware.processes)
             kept = kept_checkpoint(fold.unfinished, hardware.processes)
             # Loaded anew: the trained object goes on computing in the precision it was trained in.
-            probabilities = predict(load_classifier(str(kept)).to(trainer.args.device), held_out_rows, self._pad_id)
+            probabilities = predict(load_classifier(str(kept)).to(trainer.args.device), held_out_ids, self._pad_id)
         except torch.OutOfMemoryError as error:
             raise TrainingError(
                 "the GPU's memory is full: work through each batch in parts with --gradient-accumulation 2 (or 4, …),"

@@ -15,14 +15,15 @@ from training.common.command import main_process
 from training.data.rows.examples import Example, targets
 from training.data.splits.folds import FOLDS, held_out_fold
 from training.measuring.metrics import evaluate, table
+from training.measuring.out_of_fold import OutOfFold
 from training.runs.directory import (
-    OutOfFold,
     Probabilities,
     checkpoint_directory,
     fold_file,
     read_fold,
     write_fold,
     write_metrics,
+    write_out_of_fold,
 )
 from training.runs.record import Record, begun, check, full_disk_explained
 from training.runs.settings import FoldSettings
@@ -118,6 +119,7 @@ def _finish(settings: FoldSettings, recipe: dict[str, Any]) -> None:
             name: round(float(np.mean([fold["mean"][name] for fold in figures])), 4) for name in figures[0]["mean"]
         }
         print(f"five folds, mean: {written['five_folds']}")
-        OutOfFold.joined([truth for truth, _ in predictions], [answers for _, answers in predictions]).save(run)
+        truths, probabilities = zip(*predictions, strict=True)
+        write_out_of_fold(run, OutOfFold.joined(truths, probabilities))
     write_metrics(run, written)
     print(f"the run is in {run}", flush=True)

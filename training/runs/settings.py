@@ -83,9 +83,14 @@ def read_settings(
     """
     # As a parser alone: settings come from flags only, never from a variable that is called SEED or EPOCHS.
     flags = CliSettingsSource[argparse.ArgumentParser](
-        kind, root_parser=command_parser(module, description), cli_kebab_case=True, cli_implicit_flags="toggle",
-        cli_hide_none_type=True, cli_parse_none_str="not set", cli_enforce_required=True,
-    )  # fmt: skip
+        kind,  # type: ignore[arg-type]
+        root_parser=command_parser(module, description),
+        cli_kebab_case=True,
+        cli_implicit_flags="toggle",
+        cli_hide_none_type=True,
+        cli_parse_none_str="not set",
+        cli_enforce_required=True,
+    )
     try:
         return kind(**flags(args=list(sys.argv[1:] if arguments is None else arguments))())
     except SettingsError as error:

@@ -8,14 +8,14 @@ The data sets' labels are defined differently, so that none is mapped into anoth
 from training.common.command import run_command
 from training.runs.life import train_run
 from training.runs.settings import read_settings
-from training.scratch.fitting.steps import run_device
-from training.scratch.teachers.multitask import MultitaskSettings, MultitaskTrainer
+from training.scratch.fast_training.gpu_graphs import run_device
+from training.scratch.teachers.multitask import Multitask, MultitaskSettings
 
 
 def main() -> None:
     """Train, and leave a run directory."""
     settings = read_settings(MultitaskSettings, "training.scratch.multitask", __doc__)
-    train_run(settings, lambda: MultitaskTrainer(settings, run_device()))
+    train_run(settings, lambda: Multitask(settings, run_device()))
 
 
 if __name__ == "__main__":

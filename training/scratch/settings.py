@@ -58,8 +58,8 @@ class ScratchSettings(FoldSettings):
         return super().folds if self.fold is None else [self.fold]
 
 
-class FitSettings(ScratchSettings):
-    """How a classifier is fitted."""
+class TrainingSettings(ScratchSettings):
+    """How a classifier is trained."""
 
     base_model: str = Field(min_length=1, description="a checkpoint of training.scratch.pretrain, or a hub name")
     epochs: Epochs

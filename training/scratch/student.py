@@ -1,4 +1,4 @@
-"""Trains a student: a small encoder that learns to answer as an ensemble does."""
+"""Distillation: a small encoder learns from a fold's labels and its teachers' soft targets."""
 
 import json
 from pathlib import Path
@@ -11,12 +11,12 @@ from pydantic import Field, field_validator
 from contract.labels import EMOTIONS
 from training.runs.directory import METRICS, Probabilities
 from training.runs.life import Fold
-from training.scratch.fitting.fit import Trainee
-from training.scratch.settings import BatchSize, Epochs, FitSettings, LayerDecay, Rate
+from training.scratch.fast_training.trainer import FastTrainer
+from training.scratch.settings import BatchSize, Epochs, LayerDecay, Rate, TrainingSettings
 from training.scratch.teachers.soft_targets import SoftTargets
 
 
-class StudentSettings(FitSettings):
+class StudentSettings(TrainingSettings):
     """What `python -m training.scratch.distill` can be told."""
 
     epochs: Epochs = 6
@@ -41,28 +41,28 @@ class StudentSettings(FitSettings):
         return {**super().recipe, "taught": taught}
 
 
-class StudentTrainer:
-    """One base model, taught again for every fold."""
+class Student:
+    """One base model, trained on soft targets again for every fold."""
 
     def __init__(self, settings: StudentSettings, device: torch.device) -> None:
         self.recipe = settings.recipe
         self.record = {"recipe": self.recipe}
         self._settings = settings
-        self._trainee = Trainee(settings.base_model, len(EMOTIONS), settings.seed, device)
+        self._trainer = FastTrainer(settings.base_model, len(EMOTIONS), settings.seed, device)
 
     def train_fold(self, fold: Fold) -> Probabilities:
-        """Learn the teachers' answers for a fold, keep the checkpoint; probabilities of the held-out rows."""
-        settings, trainee = self._settings, self._trainee
+        """Train on a fold's soft targets, keep the checkpoint; probabilities of the held-out rows."""
+        settings, trainer = self._settings, self._trainer
         soft = SoftTargets.load(settings.taught, fold.number)
         rows = len(soft.truth)
-        answers = soft.probabilities.copy()
-        answers[:rows] = settings.hard_share * soft.truth + (1 - settings.hard_share) * answers[:rows]
+        mixed = soft.probabilities.copy()
+        mixed[:rows] = settings.hard_share * soft.truth + (1 - settings.hard_share) * mixed[:rows]
         order = np.concatenate([np.tile(np.arange(rows), settings.cedr_repeats), np.arange(rows, len(soft.texts))])
-        aims = torch.from_numpy(answers[order]).to(trainee.device)
+        targets = torch.from_numpy(mixed[order]).to(trainer.device)
 
         def loss(logits: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-            return torch.nn.functional.binary_cross_entropy_with_logits(logits, aims[chosen])
+            return torch.nn.functional.binary_cross_entropy_with_logits(logits, targets[chosen])
 
-        trainee.adapt(soft.texts, settings)
-        trainee.fit([soft.texts[index] for index in order], loss, settings, f"fold {fold.number}")
-        return trainee.keep(trainee.model, fold)
+        trainer.adapt(soft.texts, settings)
+        trainer.train([soft.texts[index] for index in order], loss, settings, f"fold {fold.number}")
+        return trainer.keep(trainer.model, fold)

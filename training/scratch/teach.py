@@ -1,4 +1,4 @@
-"""Let an ensemble answer for texts, labelled and not, from which a small encoder will learn.
+"""Write an ensemble's soft targets for texts, labelled and not, from which a small encoder will learn.
 
     python -m training.scratch.teach --teachers runs/a runs/b --texts DIRECTORY \\
         --language-model CHECKPOINT --output runs/taught
@@ -11,17 +11,19 @@ is a run directory too, whose out-of-fold predictions are the ensemble's. Next: 
 from training.common.command import run_command
 from training.runs.life import train_run
 from training.runs.settings import read_settings
-from training.scratch.fitting.steps import run_device
-from training.scratch.teachers.ensemble import Ensemble, TeachingSettings, gather_pool
+from training.scratch.fast_training.gpu_graphs import run_device
+from training.scratch.teachers.ensemble import Ensemble
+from training.scratch.teachers.settings import EnsembleSettings
+from training.scratch.teachers.unlabelled_texts import gather_unlabelled_texts
 
 
 def main() -> None:
-    """Ask the teachers, and leave their answers."""
-    settings = read_settings(TeachingSettings, "training.scratch.teach", __doc__)
+    """Write the soft targets, and leave a run directory."""
+    settings = read_settings(EnsembleSettings, "training.scratch.teach", __doc__)
 
     def ensemble() -> Ensemble:
         device = run_device()
-        return Ensemble(settings, gather_pool(settings, device), device)
+        return Ensemble(settings, gather_unlabelled_texts(settings, device), device)
 
     train_run(settings, ensemble)
 
