@@ -66,14 +66,15 @@ def test_interrupted_between_folds_it_goes_on_to_the_same_end(
         write_fold(run, fold, *arrays)
 
     run = tmp_path / "broken" / way.folder
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(life, "write_fold", interrupted)
-        train(way, data_dir, tmp_path / "broken", "--cross-validate")
+        with pytest.raises(KeyboardInterrupt):
+            train(way, data_dir, tmp_path / "broken", "--cross-validate")
     assert f"{run} keeps what is done: go on with --resume" in capsys.readouterr().err
     assert sorted(path.name for path in (run / "folds").iterdir()) == ["0.npz", "1.npz"]
     assert not (run / "metrics.json").exists()
 
-    with pytest.raises(TrainingError, match="broken.* holds a run already: go on with it by --resume, or name another"):
+    with pytest.raises(TrainingError, match=r"broken.* holds a run already: go on with it by --resume, or name"):
         train(way, data_dir, tmp_path / "broken", "--cross-validate")
     with pytest.raises(TrainingError, match=r"was begun otherwise: lr was 0\.003, is 0\.001; seed was 0, is 4\. Go on"):
         train(way, data_dir, tmp_path / "broken", "--cross-validate", "--resume", "--seed", "4", lr="1e-3")
