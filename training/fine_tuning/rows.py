@@ -9,7 +9,7 @@ from training.common.command import TrainingError
 from training.data.rows.corrections import read_corrections
 from training.data.rows.examples import Example, targets
 from training.data.rows.synthetic import load_augmented
-from training.data.splits.folds import Split, train_and_held_out
+from training.data.splits.training_rows import Split, train_and_held_out
 from training.fine_tuning.settings import Settings
 
 

@@ -18,7 +18,7 @@ from training.data.rows.combinations import COMBINATIONS
 from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_rows, load_source
 from training.data.rows.sources import SOURCES
-from training.data.splits.folds import train_and_held_out
+from training.data.splits.training_rows import train_and_held_out
 
 
 def loaded(data_dir: Path, name: str, labels: list[Any]) -> list[set[str]]:

@@ -8,10 +8,10 @@ import numpy.typing as npt
 import torch
 
 from training.data.cleaning.decontamination import without_overlap
-from training.data.cleaning.texts import key
+from training.data.cleaning.texts import comparison_key
 from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source
-from training.data.splits.folds import train_and_held_out
+from training.data.splits.training_rows import train_and_held_out
 from training.encoder.classifier import load_classifier
 from training.encoder.tokenizer import load_tokenizer, special_ids
 from training.runs.directory import Probabilities
@@ -51,7 +51,7 @@ class Ensemble:
         self.recipe = settings.recipe
         self.record = {"recipe": self.recipe}
         self._settings, self._unlabelled, self._device = settings, unlabelled, device
-        self._cedr = [key(example.text) for example in load_source("cedr", "train", settings.data_dir)]
+        self._cedr = [comparison_key(example.text) for example in load_source("cedr", "train", settings.data_dir)]
 
     def train_fold(self, fold: Fold) -> Probabilities:
         """Write a fold's soft targets; the ensemble's probabilities for the held-out rows."""
@@ -76,7 +76,7 @@ class Ensemble:
         return probabilities[len(texts) :]
 
     def _variants_of(self, train: Sequence[Example]) -> list[str]:
-        trained = {key(example.text) for example in train}
+        trained = {comparison_key(example.text) for example in train}
         return [variant.text for variant in self._unlabelled.variants if self._cedr[variant.origin] in trained]
 
     def _sentences_for(self, fold: Fold) -> list[str]:
