@@ -11,22 +11,52 @@ from torch.utils.tensorboard import SummaryWriter
 from transformers import set_seed
 from transformers.integrations.integration_utils import TensorBoardCallback
 
+from contract.labels import EMOTIONS
 from contract.version_directory import TOKENIZER
 from training.common.command import TrainingError, main_process
 from training.common.files import copy_whole
 from training.data.cleaning.steps import steps_as_text
+from training.data.rows.corrections import read_corrections
 from training.data.rows.examples import targets
+from training.data.rows.synthetic import load_augmented
+from training.data.splits.training_rows import Split, train_and_held_out
 from training.encoder.base_model import load_base_model
 from training.encoder.classifier import TokenRows, encode, load_classifier, predict
 from training.fine_tuning.checkpoints import check_disk, kept_checkpoint, last_checkpoint, remove_unfinished, step_of
 from training.fine_tuning.hardware import choose_hardware
 from training.fine_tuning.progress import Progress
-from training.fine_tuning.rows import fingerprint, read_rows
 from training.fine_tuning.settings import Settings
 from training.fine_tuning.trainer import make_trainer, positive_weights
 from training.runs.directory import Probabilities
 from training.runs.life import Fold
-from training.runs.record import Record
+from training.runs.record import Record, fingerprint
+
+
+def read_rows(settings: Settings, fold: int) -> Split:
+    """The rows to train on when `fold` of CEDR is held out, corrected and cleaned, and the held-out rows.
+
+    Raises:
+        TrainingError: a file or a data set cannot be read, or leaves too few rows.
+    """
+    split = train_and_held_out(
+        settings.dataset,
+        fold,
+        settings.data_dir,
+        corrections=read_corrections(settings.corrections) if settings.corrections else (),
+        augmented=load_augmented(settings.augmented) if settings.augmented else (),
+    )
+    if len(split.train) < settings.batch_size:
+        raise TrainingError(
+            f"{len(split.train)} rows don't fill one batch of {settings.batch_size}: lower --batch-size"
+        )
+    for which, rows in (("to train on", split.train), ("held out", split.held_out)):
+        for emotion, count in zip(EMOTIONS, targets(rows).sum(axis=0), strict=True):
+            if not 0 < count < len(rows):
+                raise TrainingError(
+                    f"of {len(rows)} rows {which}, {count:.0f} are labelled {emotion}: there must be some that are,"
+                    " and some that aren't"
+                )
+    return split
 
 
 class FineTuning:
@@ -38,17 +68,17 @@ class FineTuning:
 
     def __init__(self, settings: Settings) -> None:
         self._settings, self._hardware = settings, choose_hardware(settings)
-        first = read_rows(settings, 0)
+        self._first = read_rows(settings, 0)
         set_seed(settings.seed)
         self._base_model, self._tokenizer, self._pad_id = load_base_model(settings.checkpoint)
         self.record: Record = {
             "recipe": settings.recipe,
             "hardware": asdict(self._hardware),
-            "rows": fingerprint([*first.train, *first.held_out]),
+            "rows": fingerprint([*self._first.train, *self._first.held_out]),
         }
         self.recipe = {**settings.recipe, "hardware": str(self._hardware)}
         if main_process():
-            print(steps_as_text(first.steps), flush=True)
+            print(steps_as_text(self._first.steps), flush=True)
 
     def train_fold(self, fold: Fold) -> Probabilities:
         """Train with one fold of CEDR held out; probabilities of that fold's rows, float32 `[rows, 6]`.
@@ -60,7 +90,7 @@ class FineTuning:
             TrainingError: rows, disk or GPU don't allow it, or training diverges.
         """
         settings, hardware = self._settings, self._hardware
-        train, held_out = read_rows(settings, fold.number)
+        train, held_out = read_rows(settings, fold.number) if fold.number else self._first
         if main_process():
             print(
                 f"fold {fold.number}: {len(train):,} rows to train on, {len(held_out):,} held out;"

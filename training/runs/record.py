@@ -3,15 +3,17 @@
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from training.common.command import TrainingError
+from training.data.rows.examples import Example
 from training.runs.settings import RunSettings
 
 RECORD: Final = "run.json"
@@ -53,6 +55,14 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name):
             yield f"{name} was {before.get(name)}, is {now.get(name)}"
+
+
+def fingerprint(rows: Sequence[Example]) -> dict[str, int | str]:
+    """How many rows there are, and the SHA-256 of their texts and labels."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps([row.text, sorted(row.labels)]).encode())
+    return {"rows": len(rows), "sha256 of the rows": digest.hexdigest()}
 
 
 @contextlib.contextmanager
@@ -112,9 +122,10 @@ def full_disk_explained(run: Path) -> Iterator[None]:
     """
     try:
         yield
+    except TrainingError:
+        raise
     # safetensors' own error is an Exception, and neither it nor PyTorch's RuntimeError has an errno.
     except Exception as error:
-        full = shutil.disk_usage(run).free < 1e6 or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        if not full or isinstance(error, TrainingError):
+        if getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT) and shutil.disk_usage(run).free >= 1e6:
             raise
         raise TrainingError(f"the disk of {run} is full: free some space, then go on with --resume") from error

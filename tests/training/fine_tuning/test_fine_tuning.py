@@ -34,8 +34,7 @@ from training.data.rows.synthetic import save_augmented
 from training.data.splits.training_rows import train_and_held_out
 from training.encoder.classifier import encode, load_classifier, predict
 from training.encoder.tokenizer import load_tokenizer
-from training.fine_tuning.fine_tune import FineTuning
-from training.fine_tuning.rows import read_rows
+from training.fine_tuning.fine_tune import FineTuning, read_rows
 from training.fine_tuning.settings import Settings
 from training.fine_tuning.trainer import positive_weights
 from training.runs.directory import read_fold
