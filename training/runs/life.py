@@ -49,17 +49,13 @@ class Fold:
 
 
 class Trainer(Protocol):
-    """Fits one encoder to a fold's training rows, from the same start for each, and predicts the held-out rows."""
+    """Fits one encoder to a fold's training rows, from the same start for each, and predicts the held-out rows.
 
-    @property
-    def record(self) -> Record:
-        """All that must be the same when the run goes on."""
-        ...
+    `record` is all that must be the same when the run goes on, `recipe` what the card says of how it was made.
+    """
 
-    @property
-    def recipe(self) -> dict[str, Any]:
-        """What the card says of how the model was made."""
-        ...
+    record: Record
+    recipe: dict[str, Any]
 
     def train_fold(self, fold: Fold) -> Probabilities:
         """Train, keep the checkpoint; probabilities of the held-out rows, float32 `[rows, 6]`."""
