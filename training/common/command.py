@@ -16,10 +16,15 @@ def run_command(main: Callable[[], None]) -> None:
         main()
     except TrainingError as error:
         # Of torchrun's processes, which meet the same error, one speaks.
-        sys.exit(f"error: {error}" if os.environ.get("RANK", "0") == "0" else 1)
+        sys.exit(f"error: {error}" if main_process() else 1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def main_process() -> bool:
+    """Whether this process speaks and writes; under torchrun only the first one does."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def command_parser(module: str, description: str | None) -> argparse.ArgumentParser:

@@ -21,11 +21,6 @@ class Hardware:
         return f"{self.precision} on {self.processes} × {self.device}"
 
 
-def main_process() -> bool:
-    """Whether this process speaks, writes and evaluates; under torchrun only the first one does."""
-    return int(os.environ.get("RANK", "0")) == 0
-
-
 def choose_hardware(settings: Settings) -> Hardware:
     """What the settings ask for, if it is there.
 

@@ -1,4 +1,4 @@
-"""A training run: its directory, its folds, and how an interrupted one goes on.
+"""The life of a run: its settings, its record, fold after fold, its directory. Either way of training lives it.
 
 Imports `measuring`, `data` and `common`.
 """

@@ -24,6 +24,14 @@ from training.measuring.out_of_fold import OutOfFold
 METRICS: Final = "metrics.json"
 OUT_OF_FOLD: Final = "out_of_fold.npz"
 
+Probabilities = npt.NDArray[np.float32]
+"""`[rows, 6]`, as is the truth beside them, 0/1."""
+
+
+def checkpoint_directory(run: Path, fold: int) -> Path:
+    """Where a run keeps the checkpoint that never saw a fold: fold 0's, the dev split's, in the run itself."""
+    return run if fold == 0 else run / f"fold{fold}"
+
 
 def fold_file(run: Path, fold: int) -> Path:
     """Where the predictions for one fold's rows are, once there is a model that didn't see them."""

@@ -34,11 +34,12 @@ from training.data.rows.synthetic import save_augmented
 from training.data.splits.training_rows import train_and_held_out
 from training.encoder.classifier import encode, load_classifier, predict
 from training.encoder.tokenizer import load_tokenizer
-from training.fine_tuning.fine_tune import read_rows
+from training.fine_tuning.fine_tune import FineTuning, read_rows
 from training.fine_tuning.settings import Settings
 from training.fine_tuning.trainer import positive_weights
 from training.runs.directory import read_fold
-from training.train import main, train
+from training.runs.life import train_run
+from training.train import main
 
 WEIGHTS = "model.safetensors"
 LEARNS = {"epochs": 6, "lr": 5e-3, "batch_size": 16}
@@ -65,7 +66,7 @@ def trained(data_dir: Path, weights: Path, base: str = "bert", **changes: Any) -
         weights_dir=weights,
         **changes,
     )
-    train(settings)
+    train_run(settings, lambda: FineTuning(settings))
     return settings.folder
 
 
@@ -240,7 +241,7 @@ def test_a_run_stopped_after_its_last_epoch_is_only_finished(
     """As a kill between the last checkpoint and the predictions leaves it: no epoch more is trained."""
     scripted(monkeypatch, 0.6, 0.9, 0.7)
     with monkeypatch.context() as patch:
-        patch.setattr("training.fine_tuning.fine_tune.write_fold", interrupt)
+        patch.setattr("training.runs.life.write_fold", interrupt)
         with pytest.raises(ZeroDivisionError):
             trained(data_dir, tmp_path, epochs=9, patience=1, **STEADY)
     # There is no fourth score: one more epoch would fail.
@@ -378,7 +379,7 @@ class TestErrors:
     def test_folders_that_hold_something_else(self, data_dir: Path, tmp_path: Path) -> None:
         (tmp_path / "bert_cedr_10epochs").mkdir()
         (tmp_path / "bert_cedr_10epochs" / "notes.txt").touch()
-        with pytest.raises(TrainingError, match=r"holds files that are no run of training\.train"):
+        with pytest.raises(TrainingError, match=r"holds files that are no run of this command"):
             trained(data_dir, tmp_path)
         (tmp_path / "file").touch()
         with pytest.raises(TrainingError, match="cannot be made: Not a directory; name another --weights-dir"):

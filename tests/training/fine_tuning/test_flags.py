@@ -10,11 +10,12 @@ from pydantic import ValidationError
 
 from tests.triton_process import ROOT
 from training.common.command import TrainingError
-from training.fine_tuning.settings import Settings, flag, read_settings
+from training.fine_tuning.settings import Settings
+from training.runs.settings import flag, read_settings
 
 
 def settings(*arguments: str) -> Settings:
-    return read_settings("training.train", None, ["--train-model", *arguments])
+    return read_settings(Settings, "training.train", None, ["--train-model", *arguments])
 
 
 def test_folders_are_named_as_people_know_them() -> None:
@@ -58,6 +59,7 @@ def test_recipe_holds_what_shapes_the_model_and_nothing_else() -> None:
         ("--data-dir nowhere", "--data-dir 'nowhere': is not a directory"),
         ("--epochs 0 --lr 2", "--epochs '0': .*; --lr '2': "),
         ("--dataset both", "--dataset 'both': is no data set to train on; there are: cedr, combo"),
+        ("--scheduler linear", "--scheduler 'linear': input should be 'constant' or 'cosine'"),
         ("--keep last", "--keep last goes with --patience 0"),
         ("--batch-size 30 --gradient-accumulation 4", "--batch-size 30 cannot be worked through in"),
         ("--device cpu --precision bf16", "--precision bf16 needs a GPU: leave it out"),
@@ -79,7 +81,7 @@ def test_values_that_cannot_work(arguments: str, reason: str, monkeypatch: pytes
 )
 def test_actions_that_contradict_each_other(arguments: str, reason: str) -> None:
     with pytest.raises(TrainingError, match=reason):
-        read_settings("training.train", None, arguments.split())
+        read_settings(Settings, "training.train", None, arguments.split())
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,6 @@ def test_actions_that_contradict_each_other(arguments: str, reason: str) -> None
     [
         ("--epoch=3", "unrecognized arguments: --epoch=3"),
         ("--train-modle", "unrecognized arguments: --train-modle"),
-        ("--scheduler=linear", "--scheduler: invalid choice: 'linear'"),
         ("more", "unrecognized arguments: more"),
     ],
 )
@@ -134,7 +135,7 @@ def test_replicating_trains_the_three_models() -> None:
     for line in done.stdout.splitlines():
         module, *arguments = line.removeprefix("-m ").split()
         assert module == "training.train"
-        runs.append(read_settings(module, None, arguments))
+        runs.append(read_settings(Settings, module, None, arguments))
     names = ["rubert_combo_35epochs", "rubert_cedr_100epochs", "xlm_combo_16epochs"]
     assert [run.folder.name for run in runs] == names
     assert [run.create_onnx for run in runs] == [True, False, True]

@@ -23,12 +23,13 @@ from training.data.rows.sources import SOURCES
 from training.data.splits.folds import held_out_fold
 from training.encoder.classifier import load_classifier
 from training.encoder.tokenizer import load_tokenizer, train_wordpiece
-from training.runs import resumable
 from training.runs.directory import read_cross_validated
+from training.runs.life import Fold
 from training.scratch.fast_training.prediction import predict_logits
 from training.scratch.fast_training.token_table import TokenTable, epoch_batches
-from training.scratch.teachers.ensemble import Ensemble, EnsembleRecipe, sample_emotional
-from training.scratch.teachers.multitask import first_outputs, gather_tasks, masked_loss
+from training.scratch.teachers.ensemble import Ensemble, sample_emotional
+from training.scratch.teachers.multitask import AUXILIARY, first_outputs, gather_tasks, masked_loss
+from training.scratch.teachers.settings import EnsembleSettings
 from training.scratch.teachers.soft_targets import SoftTargets
 from training.scratch.teachers.unlabelled_texts import UnlabelledTexts, Variant, make_variants, sample_sentences
 
@@ -107,11 +108,11 @@ def taught(data_dir: Path, base: Path, teacher: Path) -> Path:
 
 
 def test_every_head_has_its_rows_and_no_held_out_text_is_among_them(data_dir: Path) -> None:
-    tasks, held_out = gather_tasks(0, ("ru_izard_emotions", "ru_go_emotions"), 3, data_dir)
+    tasks = gather_tasks(0, AUXILIARY, 3, data_dir)
     assert tasks.heads == {"cedr": slice(0, 6), "ru_izard_emotions": slice(6, 16), "ru_go_emotions": slice(16, 44)}
-    unseen = {comparison_key(text) for text in held_out}
+    unseen = {comparison_key(example.text) for example in held_out_fold(0, data_dir)}
     assert not unseen & {comparison_key(text) for text in tasks.texts}
-    assert len(unseen) == len(held_out_fold(0, data_dir))
+    assert len(unseen) == 48
     known = {
         name: {
             text: answers[columns] for text, answers in zip(tasks.texts, tasks.targets, strict=True)
@@ -132,7 +133,7 @@ def test_every_head_has_its_rows_and_no_held_out_text_is_among_them(data_dir: Pa
 
 
 def test_a_head_without_an_answer_costs_nothing(data_dir: Path) -> None:
-    tasks, _ = gather_tasks(0, ("ru_izard_emotions", "ru_go_emotions"), 1, data_dir)
+    tasks = gather_tasks(0, AUXILIARY, 1, data_dir)
     logits = torch.zeros(len(tasks.texts), 44, requires_grad=True)
     masked_loss(tasks, 0.5, CPU)(logits, torch.arange(len(tasks.texts))).backward()
     unknown = np.isnan(tasks.targets)
@@ -199,11 +200,14 @@ def test_variants_of_held_out_rows_are_left_out(data_dir: Path, teacher: Path) -
     unlabelled = UnlabelledTexts(
         ["Простая фраза без чувств."], [], [Variant(index, f"вариант {index}") for index in range(len(cedr))]
     )
-    recipe = EnsembleRecipe((str(teacher),), 0.0, 10, 10, 1, 0.3, 0)
     run = data_dir / "variants"
     run.mkdir()
-    Ensemble(recipe, unlabelled, run, data_dir, CPU).label_fold(2)
-    held_out = {example.text for example in held_out_fold(2, data_dir)}
+    settings = EnsembleSettings(
+        teachers=[teacher], lexical_weight=0, texts=data_dir, sentences=10, output=run, data_dir=data_dir
+    )
+    fold = Fold(2, held_out_fold(2, data_dir), run)
+    Ensemble(settings, unlabelled, CPU).train_fold(fold)
+    held_out = {example.text for example in fold.held_out}
     made = {text for text in SoftTargets.load(run, 2).texts if text.startswith("вариант")}
     assert made == {f"вариант {index}" for index, text in enumerate(cedr) if text not in held_out}
 
@@ -219,7 +223,8 @@ def test_a_student_learns_from_the_answers(data_dir: Path, base: Path, taught: P
     assert metrics["five_folds"]["roc_auc"] > 0.9
     assert metrics["recipe"]["taught"]["teachers"] == [str(data_dir / "teacher")]
     assert "holds a run already" in error_of("training.scratch.distill", *flags)
-    assert "epochs" in error_of("training.scratch.distill", *flags[:-5], 5, *flags[-4:], "--resume")
+    other = error_of("training.scratch.distill", *flags[:-5], 5, *flags[-4:], "--resume")
+    assert other.startswith(f"{run} was begun otherwise: epochs was 4.0, is 5.0. Go on as it was begun")
     (run / "folds" / "4.npz").unlink()
     (run / "fold4" / "model.safetensors").unlink()
     printed = command("training.scratch.distill", *flags, "--resume")
@@ -239,24 +244,9 @@ def test_folds_in_processes_of_their_own(data_dir: Path, base: Path, taught: Pat
     assert "five folds" in command("training.scratch.distill", *flags, "--fold", 2)
     assert len(read_cross_validated(run)[1].fold) == 240
     assert "give one of the two" in error_of("training.scratch.distill", *flags, "--fold", 2, "--cross-validate")
-    assert "holds a run with other settings" in error_of("training.scratch.distill", *flags, "--fold", 2, "--seed", 1)
-
-
-def test_folds_that_begin_at_the_same_moment_share_the_run(tmp_path: Path) -> None:
-    whether = resumable.Path.exists
-
-    def looks_before_the_other_writes(path: Path) -> bool:
-        found = whether(path)
-        if not found:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps({"lr": 0.1}))
-        return found
-
-    with mock.patch.object(resumable.Path, "exists", looks_before_the_other_writes):
-        resumable.begin(tmp_path / "run", {"lr": 0.1}, resume=None)
-    resumable.begin(tmp_path / "run", {"lr": 0.1}, resume=None)
-    with pytest.raises(TrainingError, match="other settings"):
-        resumable.begin(tmp_path / "run", {"lr": 0.2}, resume=None)
+    assert "was begun otherwise: seed was 0, is 1." in error_of(
+        "training.scratch.distill", *flags, "--fold", 2, "--seed", 1
+    )
 
 
 def test_what_is_missing_is_named(data_dir: Path, base: Path, tmp_path: Path) -> None:
@@ -269,8 +259,11 @@ def test_what_is_missing_is_named(data_dir: Path, base: Path, tmp_path: Path) ->
     )
     assert "is no finished directory of training.scratch.teach" in error
     flags = ["--base-model", base, "--data-dir", data_dir, "--output", tmp_path / "out"]
-    assert "--lr must be above 0" in error_of("training.scratch.multitask", *flags, "--lr", 0)
-    assert "--adapt-epochs must be 0 or above" in error_of("training.scratch.multitask", *flags, "--adapt-epochs", -1)
+    wrong = error_of("training.scratch.multitask", *flags, "--lr", 0, "--adapt-epochs", -1, "--datasets", "cedr")
+    assert wrong == (
+        "--lr '0': input should be greater than 0; --adapt-epochs '-1': input should be greater than or equal to 0;"
+        " --datasets 'cedr': is no data set to name here; there are: ru_go_emotions, ru_goemotions, ru_izard_emotions"
+    )
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "s").exists()
     with pytest.raises(TrainingError, match=r"soft_targets\.1\.npz does not exist"):

@@ -1,6 +1,5 @@
 """Pre-training: what is hidden, and that an interrupted run ends as it would have."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from training.encoder.tokenizer import train_unigram, train_wordpiece
 from training.scratch.pretraining import pretraining
 from training.scratch.pretraining.corpus import BLOCK, all_passages, pack, read_passages
 from training.scratch.pretraining.masking import IGNORED, WordPieces, mask_whole_words
-from training.scratch.pretraining.pretraining import STATE, Architecture, PretrainingRecipe, pretrain
+from training.scratch.pretraining.pretraining import STATE, pretrain
+from training.scratch.pretraining.settings import Architecture, PretrainingSettings
 
 PASSAGES = ["Как же я рад тебя видеть!", "Мне страшно, мой ёжик убежал :(", "Она промолчала и ушла прочь."] * 200
 CPU = torch.device("cpu")
@@ -53,11 +53,18 @@ def test_an_interrupted_run_ends_as_it_would_have(
 ) -> None:
     tokenizer = tokenizer_of(architecture)
     blocks = torch.from_numpy(pack(tokenizer, PASSAGES))
-    recipe = PretrainingRecipe(architecture, 200, 1, 32, 4, 48, steps=7, batch_size=4, lr=1e-3, seed=3)
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    for directory in (whole, broken):
-        directory.mkdir()
-    expected = pretrain(recipe, tokenizer, blocks, whole, save_every=100).state_dict()
+
+    def run(folder: str, **changes: Any) -> Any:
+        shape: dict[str, Any] = {
+            "vocabulary": 200, "layers": 1, "hidden": 32, "heads": 4, "intermediate": 48, "steps": 7, "batch_size": 4,
+            "lr": 1e-3, "seed": 3, "save_every": 100, **changes,
+        }  # fmt: skip
+        output = tmp_path / folder
+        output.mkdir(exist_ok=True)
+        settings = PretrainingSettings(texts=tmp_path, output=output, architecture=architecture, **shape)
+        return pretrain(settings, tokenizer, blocks).state_dict()
+
+    expected = run("whole")
     save = pretraining._save_state
 
     def interrupted(*arguments: Any) -> None:
@@ -67,11 +74,11 @@ def test_an_interrupted_run_ends_as_it_would_have(
     with monkeypatch.context() as patch:
         patch.setattr(pretraining, "_save_state", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            pretrain(recipe, tokenizer, blocks, broken, save_every=3)
-    assert [path.name for path in broken.iterdir()] == [STATE]
-    resumed = pretrain(recipe, tokenizer, blocks, broken, save_every=100).state_dict()
+            run("broken", save_every=3)
+    assert [path.name for path in (tmp_path / "broken").iterdir()] == [STATE]
+    resumed = run("broken")
     assert all(torch.equal(resumed[name], tensor) for name, tensor in expected.items())
-    other = pretrain(dataclasses.replace(recipe, seed=4), tokenizer, blocks, whole, save_every=100).state_dict()
+    other = run("whole", seed=4)
     assert not all(torch.equal(other[name], tensor) for name, tensor in expected.items())
 
 

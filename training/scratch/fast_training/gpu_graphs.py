@@ -13,6 +13,13 @@ Step = Callable[[torch.Tensor, int], None]
 """From row numbers int64 `[b]` and the length to pad them to."""
 
 
+def run_device() -> torch.device:
+    """The first GPU there is, or the CPU; said aloud, because the CPU takes a hundred times as long."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    print(f"runs on {torch.cuda.get_device_name(device) if device.type == 'cuda' else 'the CPU'}", flush=True)
+    return device
+
+
 def half_precision(device: torch.device) -> torch.autocast:
     """Inside a step: bf16 on a GPU, as it is elsewhere."""
     # Without its cache: casts made while one step is captured are not there for the next.

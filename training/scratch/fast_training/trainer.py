@@ -5,41 +5,25 @@ kept is the moving average of its weights (Polyak and Juditsky, 1992), which nee
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from training.encoder.classifier import load_classifier
+from training.encoder.classifier import load_classifier, save_checkpoint
 from training.encoder.tokenizer import load_tokenizer, special_ids
+from training.runs.directory import Probabilities
+from training.runs.life import Fold
 from training.scratch.fast_training.adaptation import adapted_weights
 from training.scratch.fast_training.gpu_graphs import captured_steps, half_precision
 from training.scratch.fast_training.optimizer import MovingAverage, ScheduledAdamW
+from training.scratch.fast_training.prediction import predict_probabilities
 from training.scratch.fast_training.token_table import TokenTable, epoch_batches
+from training.scratch.settings import TrainingSettings
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From logits `[b, outputs]` and the rows' numbers int64 `[b]`."""
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How a model is trained.
-
-    `layer_decay` is the ratio of a layer's rate to that of the layer above it; `adapt_epochs` are passes as a
-    masked language model over the same texts, before.
-    """
-
-    epochs: float
-    batch_size: int
-    lr: float
-    warmup_share: float = 0.06
-    weight_decay: float = 0.01
-    layer_decay: float = 1.0
-    average_share: float = 0.1
-    adapt_epochs: float = 0.0
-    seed: int = 0
 
 
 def _parameter_groups(model: Any, settings: TrainingSettings) -> list[dict[str, Any]]:
@@ -80,7 +64,7 @@ class FastTrainer:
         self._checkpoint = checkpoint
         self._start = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
 
-    def table(self, texts: Sequence[str]) -> TokenTable:
+    def _table(self, texts: Sequence[str]) -> TokenTable:
         """The texts as this checkpoint's tokens."""
         return TokenTable.of(texts, self.tokenizer, self.pad_id, self.device)
 
@@ -92,14 +76,15 @@ class FastTrainer:
             )
             self._start.update({name: weights[name] for name in self._start if name in weights})
 
-    def train(self, table: TokenTable, loss_of: Loss, settings: TrainingSettings, description: str) -> None:
-        """Train from the start; the model ends in evaluation mode with its averaged weights."""
+    def train(self, texts: Sequence[str], loss_of: Loss, settings: TrainingSettings, description: str) -> None:
+        """Train on texts from the start; the model ends in evaluation mode with its averaged weights."""
+        table = self._table(texts)
         self.model.load_state_dict(self._start)
         torch.manual_seed(settings.seed)
         random = np.random.default_rng(settings.seed)
         lengths = table.lengths.cpu().numpy()
         steps = max(1, round(settings.epochs * -(-len(table) // settings.batch_size)))
-        rate = _warm_up_and_cosine(settings.warmup_share, steps)
+        rate = _warm_up_and_cosine(settings.warmup, steps)
         optimizer = ScheduledAdamW(
             _parameter_groups(self.model, settings), [rate(step) for step in range(steps)], self.device
         )
@@ -125,9 +110,14 @@ class FastTrainer:
         average.put_into_model()
         self.model.eval()
 
+    def keep(self, model: Any, fold: Fold) -> Probabilities:
+        """Save a trained model as the fold's checkpoint; its probabilities for the held-out rows."""
+        save_checkpoint(model, self.tokenizer, fold.checkpoint)
+        return predict_probabilities(model, self._table([example.text for example in fold.held_out]))
 
-def _warm_up_and_cosine(warmup_share: float, steps: int) -> Callable[[int], float]:
-    warm_up = max(1, int(warmup_share * steps))
+
+def _warm_up_and_cosine(warmup: float, steps: int) -> Callable[[int], float]:
+    warm_up = max(1, int(warmup * steps))
 
     def rate(step: int) -> float:
         if step < warm_up:

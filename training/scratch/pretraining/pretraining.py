@@ -1,9 +1,9 @@
 """Pre-trains a small encoder from random weights; an interrupted run goes on from its last state."""
 
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -11,49 +11,35 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 from transformers import BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRobertaForMaskedLM
 
+from training.common.files import copy_whole
 from training.encoder.tokenizer import train_unigram, train_wordpiece
 from training.scratch.pretraining.corpus import BLOCK
 from training.scratch.pretraining.masking import MASKED_SHARE, MaskedLoss, WordPieces, mask_whole_words
+from training.scratch.pretraining.settings import PretrainingSettings
 
 STATE: Final = "pretraining.pt"
+CONFIG: Final = "config.json"
+UNFINISHED: Final = ".unfinished"
 # Enough for the word pieces of a small vocabulary, and Unigram's training takes minutes with more.
 TOKENIZER_PASSAGES: Final = 300_000
 
-Architecture = Literal["bert", "xlm-roberta"]
 
-
-@dataclass(frozen=True)
-class PretrainingRecipe:
-    """What is pre-trained, and how; a run is resumed only with the same."""
-
-    architecture: Architecture
-    vocabulary: int
-    layers: int
-    hidden: int
-    heads: int
-    intermediate: int
-    steps: int
-    batch_size: int
-    lr: float
-    seed: int
-
-
-def train_tokenizer(recipe: PretrainingRecipe, passages: Sequence[str]) -> Tokenizer:
-    """The recipe's tokenizer: WordPiece or Unigram, trained on a sample of the passages."""
-    train = train_wordpiece if recipe.architecture == "bert" else train_unigram
-    random = np.random.default_rng(recipe.seed)
+def train_tokenizer(settings: PretrainingSettings, passages: Sequence[str]) -> Tokenizer:
+    """A tokenizer of the wanted kind: WordPiece or Unigram, trained on a sample of the passages."""
+    train = train_wordpiece if settings.architecture == "bert" else train_unigram
+    random = np.random.default_rng(settings.seed)
     sample = random.permutation(len(passages))[:TOKENIZER_PASSAGES]
-    return train((passages[index] for index in sorted(sample)), recipe.vocabulary)
+    return train((passages[index] for index in sorted(sample)), settings.vocabulary)
 
 
-def new_model(recipe: PretrainingRecipe, pieces: WordPieces) -> Any:
-    """A masked language model of the recipe's sizes with random weights, without dropout."""
+def new_model(settings: PretrainingSettings, pieces: WordPieces) -> Any:
+    """A masked language model of the wanted sizes with random weights, without dropout."""
     sizes: dict[str, Any] = {
-        "vocab_size": len(pieces.special), "hidden_size": recipe.hidden, "num_hidden_layers": recipe.layers,
-        "num_attention_heads": recipe.heads, "intermediate_size": recipe.intermediate,
+        "vocab_size": len(pieces.special), "hidden_size": settings.hidden, "num_hidden_layers": settings.layers,
+        "num_attention_heads": settings.heads, "intermediate_size": settings.intermediate,
         "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "pad_token_id": pieces.pad_id,
     }  # fmt: skip
-    if recipe.architecture == "bert":
+    if settings.architecture == "bert":
         return BertForMaskedLM(BertConfig(max_position_embeddings=BLOCK, type_vocab_size=2, **sizes))
     # RoBERTa's positions start after the pad id.
     config = XLMRobertaConfig(
@@ -64,17 +50,17 @@ def new_model(recipe: PretrainingRecipe, pieces: WordPieces) -> Any:
 
 
 def _optimizer(
-    model: Any, recipe: PretrainingRecipe
+    model: Any, settings: PretrainingSettings
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
     decay = [p for p in model.parameters() if p.dim() > 1]
     plain = [p for p in model.parameters() if p.dim() <= 1]
     optimizer = torch.optim.AdamW(
         [{"params": decay, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}],
-        lr=recipe.lr, betas=(0.9, 0.98), fused=next(model.parameters()).is_cuda,
+        lr=settings.lr, betas=(0.9, 0.98), fused=next(model.parameters()).is_cuda,
     )  # fmt: skip
-    warm_up = max(1, recipe.steps // 20)
+    warm_up = max(1, settings.steps // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda s: min((s + 1) / warm_up, max(0, recipe.steps - s) / (recipe.steps - warm_up + 1))
+        optimizer, lambda s: min((s + 1) / warm_up, max(0, settings.steps - s) / (settings.steps - warm_up + 1))
     )
     return optimizer, schedule
 
@@ -95,23 +81,20 @@ class _Order:
         return self._order[place * self._batch : (place + 1) * self._batch]
 
 
-def pretrain(
-    recipe: PretrainingRecipe, tokenizer: Tokenizer, blocks: torch.Tensor, output: Path, save_every: int
-) -> Any:
-    """Train, or go on training where `STATE` in `output` says; returns the model.
+def pretrain(settings: PretrainingSettings, tokenizer: Tokenizer, blocks: torch.Tensor) -> Any:
+    """Train, or go on training where `STATE` in the run's folder says; returns the model.
 
     Args:
-        recipe: what is trained, and how.
+        settings: what is trained, and how.
         tokenizer: whose ids the blocks hold.
         blocks: int32 `[blocks, BLOCK]`.
-        output: directory in which the state is kept while training.
-        save_every: steps between two saved states.
     """
+    output = settings.output
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     pieces = WordPieces.of(tokenizer, device)
-    torch.manual_seed(recipe.seed)
-    model = new_model(recipe, pieces).to(device)
-    optimizer, schedule = _optimizer(model, recipe)
+    torch.manual_seed(settings.seed)
+    model = new_model(settings, pieces).to(device)
+    optimizer, schedule = _optimizer(model, settings)
     first = 0
     if (output / STATE).exists():
         state = torch.load(output / STATE, map_location=device, weights_only=True)
@@ -123,13 +106,14 @@ def pretrain(
     if device.type == "cuda":
         loss_of = torch.compile(loss_of)
         blocks = blocks.to(device)
-    order = _Order(len(blocks), recipe.batch_size, recipe.seed)
+    order = _Order(len(blocks), settings.batch_size, settings.seed)
     generator = torch.Generator(device)
-    progress = tqdm(range(first, recipe.steps), initial=first, total=recipe.steps, desc="pre-training", mininterval=10)
+    steps = settings.steps
+    progress = tqdm(range(first, steps), initial=first, total=steps, desc="pre-training", mininterval=10)
     for step in progress:
         ids = blocks[order.at(step).to(blocks.device)].to(device).long()
         # Seeded step by step, so that a resumed run hides the same words.
-        generator.manual_seed(recipe.seed * 1_000_003 + step)
+        generator.manual_seed(settings.seed * 1_000_003 + step)
         seen, labels = mask_whole_words(ids, pieces, MASKED_SHARE, generator)
         with torch.autocast(device.type, dtype=torch.bfloat16):
             loss = loss_of(seen, labels)
@@ -138,9 +122,9 @@ def pretrain(
         optimizer.step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
-        if (step + 1) % 500 == 0 or step + 1 == recipe.steps:
+        if (step + 1) % 500 == 0 or step + 1 == steps:
             progress.set_postfix(loss=f"{loss.item():.3f}")
-        if (step + 1) % save_every == 0 and step + 1 < recipe.steps:
+        if (step + 1) % settings.save_every == 0 and step + 1 < steps:
             _save_state(output, model, optimizer, schedule, step + 1)
     return model
 
@@ -159,5 +143,10 @@ def save_pretrained(model: Any, output: Path) -> None:
     """Write the finished checkpoint, and remove the state that only an interrupted run needs."""
     # It is fine-tuned with BERT's usual dropout, which pre-training this small did without.
     model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = 0.1
-    model.save_pretrained(output)
+    unfinished = output / UNFINISHED
+    model.save_pretrained(unfinished)
+    # The configuration last: where it is, the run is done.
+    for name in ("model.safetensors", CONFIG):
+        copy_whole(unfinished / name, output / name)
+    shutil.rmtree(unfinished)
     (output / STATE).unlink(missing_ok=True)

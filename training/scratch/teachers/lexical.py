@@ -63,7 +63,7 @@ def auxiliary_labels(name: str, held_out: Sequence[str], data_dir: Path | None) 
         for split in available_splits(name, data_dir) for row in load_rows(name, split, data_dir)
     }  # fmt: skip
     texts = without_overlap(list(found), held_out)
-    labels = np.array([found[text] for text in texts], dtype=np.float32)
+    labels = np.array([found[text] for text in texts], dtype=np.float32).reshape(len(texts), len(classes))
     return LabelledTexts(texts, labels[:, labels.sum(axis=0) >= _FEWEST_ROWS])
 
 

@@ -1,5 +1,6 @@
 """Multi-task training: one encoder, and a head for each data set, of which CEDR's is kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -7,6 +8,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import Field
+from pydantic_settings import CliVariadicArg
 
 from contract.labels import EMOTIONS
 from training.data.cleaning.decontamination import HeldOutTexts
@@ -15,10 +18,11 @@ from training.data.rows.examples import targets as targets_of
 from training.data.rows.loading import available_splits, load_rows
 from training.data.rows.sources import SOURCES
 from training.data.splits.training_rows import train_and_held_out
-from training.encoder.classifier import BASE_MODELS, save_checkpoint
-from training.runs.cross_validation import checkpoint_directory
-from training.scratch.fast_training.prediction import predict_probabilities
-from training.scratch.fast_training.trainer import FastTrainer, TrainingSettings
+from training.encoder.classifier import BASE_MODELS
+from training.runs.directory import Probabilities
+from training.runs.life import Fold
+from training.scratch.fast_training.trainer import FastTrainer
+from training.scratch.settings import BatchSize, DataSet, Epochs, LayerDecay, Rate, TrainingSettings
 
 AUXILIARY: Final = ("ru_izard_emotions", "ru_go_emotions")
 
@@ -35,8 +39,8 @@ class Tasks:
     heads: dict[str, slice]
 
 
-def gather_tasks(fold: int, auxiliary: tuple[str, ...], repeats: int, data_dir: Path | None) -> tuple[Tasks, list[str]]:
-    """The rows of all heads when `fold` of CEDR is held out, and the held-out texts.
+def gather_tasks(fold: int, auxiliary: Sequence[str], repeats: int, data_dir: Path | None) -> Tasks:
+    """The rows of all heads when `fold` of CEDR is held out.
 
     A text that several data sets hold is one row. CEDR's rows may be repeated: they are fewer, and the aim.
     """
@@ -60,19 +64,7 @@ def gather_tasks(fold: int, auxiliary: tuple[str, ...], repeats: int, data_dir: 
                 if not unseen.overlap(row.text):
                     row_of(row.text)[heads[name]] = [float(own in row.classes) for own in classes]
     chosen = [row for row in rows.values() for _ in range(1 if np.isnan(row[1][0]) else repeats)]
-    tasks = Tasks([text for text, _ in chosen], np.stack([labels for _, labels in chosen]), heads)
-    return tasks, [example.text for example in held_out]
-
-
-@dataclass(frozen=True)
-class MultitaskRecipe:
-    """The settings of a multi-task run; they end up on the card."""
-
-    base_model: str
-    datasets: tuple[str, ...]
-    cedr_repeats: int
-    auxiliary_weight: float
-    fit: TrainingSettings
+    return Tasks([text for text, _ in chosen], np.stack([labels for _, labels in chosen]), heads)
 
 
 def masked_loss(tasks: Tasks, auxiliary_weight: float, device: torch.device) -> Any:
@@ -106,22 +98,35 @@ def first_outputs(model: Any, outputs: int) -> Any:
     return cut.to(model.device).eval()
 
 
+class MultitaskSettings(TrainingSettings):
+    """What `python -m training.scratch.multitask` can be told."""
+
+    # More passes over CEDR's few rows cost ranking (ROC AUC) more than they bring.
+    epochs: Epochs = 4
+    batch_size: BatchSize = 64
+    lr: Rate = 5e-4
+    layer_decay: LayerDecay = 0.9
+    datasets: CliVariadicArg[list[DataSet]] = Field(list(AUXILIARY), description="data sets beside CEDR")
+    cedr_repeats: int = Field(1, ge=1, description="how often an epoch has CEDR's rows")
+    auxiliary_weight: float = Field(0.5, ge=0, description="of the other heads' loss")
+
+
 class Multitask:
     """One base model, trained again for every fold."""
 
-    def __init__(self, recipe: MultitaskRecipe, run: Path, data_dir: Path | None, device: torch.device) -> None:
-        self._recipe, self._run, self._data_dir = recipe, run, data_dir
-        outputs = len(EMOTIONS) + sum(len(SOURCES[name].classes) for name in recipe.datasets)
-        base = BASE_MODELS.get(recipe.base_model, recipe.base_model)
-        self._trainer = FastTrainer(base, outputs, recipe.fit.seed, device)
+    def __init__(self, settings: MultitaskSettings, device: torch.device) -> None:
+        self.recipe = settings.recipe
+        self.record = {"recipe": self.recipe}
+        self._settings = settings
+        outputs = len(EMOTIONS) + sum(len(SOURCES[name].classes) for name in settings.datasets)
+        base = BASE_MODELS.get(settings.base_model, settings.base_model)
+        self._trainer = FastTrainer(base, outputs, settings.seed, device)
 
-    def train_fold(self, fold: int) -> npt.NDArray[np.float32]:
-        """Train with one fold held out, save the six-label checkpoint; probabilities of the held-out rows."""
-        recipe, trainer = self._recipe, self._trainer
-        tasks, held_out = gather_tasks(fold, recipe.datasets, recipe.cedr_repeats, self._data_dir)
-        loss = masked_loss(tasks, recipe.auxiliary_weight, trainer.device)
-        trainer.adapt(tasks.texts, recipe.fit)
-        trainer.train(trainer.table(tasks.texts), loss, recipe.fit, f"fold {fold}")
-        model = first_outputs(trainer.model, len(EMOTIONS))
-        save_checkpoint(model, trainer.tokenizer, checkpoint_directory(self._run, fold))
-        return predict_probabilities(model, trainer.table(held_out))
+    def train_fold(self, fold: Fold) -> Probabilities:
+        """Train with one fold held out, keep the six-label checkpoint; probabilities of the held-out rows."""
+        settings, trainer = self._settings, self._trainer
+        tasks = gather_tasks(fold.number, settings.datasets, settings.cedr_repeats, settings.data_dir)
+        loss = masked_loss(tasks, settings.auxiliary_weight, trainer.device)
+        trainer.adapt(tasks.texts, settings)
+        trainer.train(tasks.texts, loss, settings, f"fold {fold.number}")
+        return trainer.keep(first_outputs(trainer.model, len(EMOTIONS)), fold)

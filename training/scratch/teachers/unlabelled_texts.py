@@ -22,6 +22,7 @@ from training.encoder.tokenizer import load_tokenizer
 from training.scratch.pretraining.corpus import read_passages
 from training.scratch.pretraining.masking import IGNORED, WordPieces, mask_whole_words
 from training.scratch.teachers.multitask import AUXILIARY
+from training.scratch.teachers.settings import EnsembleSettings
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+")
 _SHORTEST: Final = 12
@@ -45,34 +46,16 @@ class UnlabelledTexts:
     variants: list[Variant]
 
 
-def gather_unlabelled_texts(
-    texts: Path,
-    sentences: int,
-    language_model: Path | None,
-    variants: int,
-    variant_share: float,
-    data_dir: Path | None,
-    device: torch.device,
-    seed: int,
-) -> UnlabelledTexts:
-    """The texts for all folds.
-
-    Args:
-        texts: a directory of plain text.
-        sentences: how many to take of it.
-        language_model: a checkpoint of `training.scratch.pretrain` that makes variants; none are made when None.
-        variants: of each row of CEDR train.
-        variant_share: share of a row's words that are drawn anew, 0 to 1.
-        data_dir: directory of `<data set>/<split>.jsonl`; the hub when None.
-        device: where the language model runs.
-        seed: of the draws.
-    """
+def gather_unlabelled_texts(settings: EnsembleSettings, device: torch.device) -> UnlabelledTexts:
+    """The texts for all folds, as the settings say; the language model runs on the device."""
     made: list[Variant] = []
-    if language_model is not None:
-        cedr = [example.text for example in load_source("cedr", "train", data_dir)]
-        made = make_variants(language_model, cedr, variants, variant_share, device, seed)
-    sampled = sample_sentences(texts, sentences, seed)
-    unlabelled = UnlabelledTexts(sampled, dataset_texts(AUXILIARY, data_dir), made)
+    if settings.language_model is not None:
+        cedr = [example.text for example in load_source("cedr", "train", settings.data_dir)]
+        made = make_variants(
+            settings.language_model, cedr, settings.variants, settings.variant_share, device, settings.seed
+        )  # fmt: skip
+    sampled = sample_sentences(settings.texts, settings.sentence_pool, settings.seed)
+    unlabelled = UnlabelledTexts(sampled, dataset_texts(AUXILIARY, settings.data_dir), made)
     print(
         f"{len(sampled):,} sentences, {len(unlabelled.datasets):,} texts of data sets, {len(made):,} variants",
         flush=True,
