@@ -2,7 +2,7 @@
 
 Hidden states are `[tokens, hidden]` over all rows, and the last layer answers for each row's first token alone, as
 in the CPU graph. Attention is ONNX Runtime's PackedAttention, which has no CPU kernel: `portable.portable` writes the
-same graph without it, for checks where no GPU is, and `server.gpu_check` is the check on one. docs/publishing.md says
+same graph without it, for checks where no GPU is, and `server.gpu_check` is the check on one. docs/design.md says
 why the graph is arranged so, and what it gains.
 """
 
