@@ -9,11 +9,17 @@ FLAGS ?=
 
 SERVING := .venv/.ready
 DEVELOPMENT := .venv-dev/.ready
+TRAINING := .venv-training/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := benchmarks contract gateway server training deploy tests
 
+# Before anything is made: what else is missing, `python -m server check` says, with the names of packages too.
+NO_PYTHON := error: no $(PYTHON) here. On Debian 12 and 13 and Ubuntu 24.04, as root: apt install python3-venv \
+	libpython3-dev. Then run this again. Elsewhere: install Python 3.11, 3.12 or 3.13 and name it (PYTHON=python3.13).
+NEEDS_PYTHON := command -v $(PYTHON) > /dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
+
 .DEFAULT_GOAL := help
-.PHONY: help serve python test-runtimes test test-clients test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights gpu-check clean
+.PHONY: help serve python training test-runtimes test test-clients test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -25,10 +31,13 @@ serve: $(SERVING) ## start Triton and the gateway here and keep them running (DE
 
 # From where uv takes it: UV_PYTHON_INSTALL_MIRROR, UV_PYTHON_DOWNLOADS_JSON_URL. Nothing else here downloads a Python.
 python: ## no Python from 3.11 to 3.13 here? Let uv download one into build/python
-	@command -v uv > /dev/null || test -x build/uv/bin/uv || { echo "Preparing build/uv (once)" && \
-		$(PYTHON) -m venv build/uv && build/uv/bin/python -m pip install $(PIP_FLAGS) uv; }
+	@command -v uv > /dev/null || test -x build/uv/bin/uv || { $(NEEDS_PYTHON); $(PYTHON) -m server.pythons && \
+		echo "Preparing build/uv (once)" && $(PYTHON) -m venv build/uv && build/uv/bin/python -m pip install $(PIP_FLAGS) uv; }
 	@PATH="$$PATH:$(CURDIR)/build/uv/bin" uv python install --no-bin --install-dir build/python 3.13
 	@echo "Python 3.13 is in build/python. Now: make serve"
+
+training: $(TRAINING) ## prepare .venv-training, whose Python runs the commands of docs/training.md
+	@echo "Ready: .venv-training/bin/python. How to train: docs/training.md"
 
 test: $(SERVING) $(DEVELOPMENT) ## run all tests, on the real tritonserver
 	@.venv/bin/python -m server install
@@ -50,7 +59,7 @@ test-clients: $(SERVING) $(DEVELOPMENT) ## test with the clients of Hugging Face
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m clients tests/clients
 
-# One of them alone: make drills DRILLS=tests/gateway/test_drill_overload.py
+# One of them alone: make drills DRILLS=tests/gateway/drills/test_overload.py
 DRILLS ?= tests/gateway tests/integration
 drills: $(SERVING) $(DEVELOPMENT) ## the long drills, more than an hour: hostile clients, overload, failures, restarts
 	@.venv/bin/python -m server install
@@ -67,19 +76,19 @@ perf: $(SERVING) $(DEVELOPMENT) ## measure Triton with perf_analyzer; TEXTS=file
 	@.venv-dev/bin/python -m benchmarks.perf $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
 
 # A part, or some subjects, alone: make bench TEXTS=texts.txt FLAGS="--parts http --subjects int8 project"
-bench: $(SERVING) $(DEVELOPMENT) ## measure everything beside its peers and write benchmarks/REPORT.md; TEXTS=file
+bench: $(SERVING) $(DEVELOPMENT) ## measure everything beside its peers and write benchmarks/results/REPORT.md; TEXTS=file
 	@.venv/bin/python -m server install
 	@.venv-dev/bin/python -m benchmarks $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
 
 # Another checkout that has served once: make compare OTHER=build/earlier TEXTS=texts.txt
 compare: $(SERVING) $(DEVELOPMENT) ## measure this checkout and another one in turn, and print ratios; OTHER=checkout TEXTS=file
 	@.venv/bin/python -m server install
-	@.venv-dev/bin/python -m benchmarks.against $(OTHER) $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
+	@.venv-dev/bin/python -m benchmarks.compare $(OTHER) $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
 
-bench-gpu: $(SERVING) $(DEVELOPMENT) ## the same for Triton on a GPU, in benchmarks/gpu/REPORT.md; TEXTS=file
+bench-gpu: $(SERVING) $(DEVELOPMENT) ## the same for Triton on a GPU, in benchmarks/results/gpu/REPORT.md; TEXTS=file
 	@.venv/bin/python -m server install --gpu --environment .venv-triton-gpu
 	@.venv-dev/bin/python -m benchmarks --parts gpu --environment .venv-triton-gpu \
-		--output benchmarks/gpu/REPORT.md $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
+		--output benchmarks/results/gpu/REPORT.md $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
 
 lint: $(DEVELOPMENT) ## ruff and mypy
 	.venv-dev/bin/ruff check .
@@ -96,16 +105,17 @@ gpu-weights: $(SERVING) ## make the GPU graphs from the committed weights
 
 gpu-check: $(SERVING) ## on a GPU machine: does its GPU answer as the GPU graphs should?
 	@.venv/bin/python -m server install --gpu --environment .venv-triton-gpu
-	@.venv-triton-gpu/bin/python -m deploy.gpu_check
+	@.venv-triton-gpu/bin/python -m server.gpu_check
 
 URL ?= 127.0.0.1:8001
 check-served: $(SERVING) ## does a running Triton answer as its versions should? URL=host:8001
 	@.venv/bin/python -m deploy.check_served --url $(URL) $(FLAGS)
 
 clean: ## remove the environments, and what benchmarks, tests and make python made
-	rm -rf .venv .venv-dev .venv-triton .venv-triton-gpu build/benchmarks build/onnxruntime build/python build/pythons build/uv
+	rm -rf .venv .venv-dev .venv-training .venv-triton .venv-triton-gpu build/benchmarks build/onnxruntime build/python build/pythons build/uv
 
 $(SERVING): pyproject.toml constraints.txt
+	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --host-only
 	@echo "Preparing .venv (once)"
 	@$(PYTHON) -m venv .venv
@@ -113,8 +123,17 @@ $(SERVING): pyproject.toml constraints.txt
 	@touch $@
 
 # PyTorch from PyPI brings CUDA along. For its CPU build, here as anywhere with pip:
-# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make test
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make training
+$(TRAINING): pyproject.toml constraints.txt
+	@$(NEEDS_PYTHON)
+	@$(PYTHON) -m server check --python-only
+	@echo "Preparing .venv-training (once)"
+	@$(PYTHON) -m venv .venv-training
+	@.venv-training/bin/python -m pip install $(PIP_FLAGS) --editable '.[training]'
+	@touch $@
+
 $(DEVELOPMENT): pyproject.toml constraints.txt
+	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --host-only
 	@echo "Preparing .venv-dev (once)"
 	@$(PYTHON) -m venv .venv-dev

@@ -15,20 +15,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ceilings, gpu, http, triton_part
 from benchmarks.command import BenchmarkError, add_texts_flag, positive, run_command
-from benchmarks.machine import this_machine
-from benchmarks.perf_analyzer import PerfAnalyzer, find_perf_analyzer
-from benchmarks.report import REPORT, write_report
-from benchmarks.repositories import SHAPES
-from benchmarks.results import Results
-from benchmarks.rounds import Subject, run_rounds
-from benchmarks.texts import Workload, models, newest_version, read_texts, workload
+from benchmarks.load.perf_analyzer import PerfAnalyzer, find_perf_analyzer
+from benchmarks.parts import ceilings, gpu, http, triton
+from benchmarks.parts.rounds import Subject, run_rounds
+from benchmarks.report.machine import this_machine
+from benchmarks.report.results import Results
+from benchmarks.report.writing import REPORT, write_report
+from benchmarks.setup.repositories import SHAPES
+from benchmarks.setup.texts import Workload, models, newest_version, read_texts, workload
 from contract.version_directory import read_card
-from server.environment import TritonEnvironment, read_environment
-from training.command import command_parser
+from server.environment.triton_environment import TritonEnvironment, read_environment
+from training.common.command import command_parser
 
-CPU_PARTS = (triton_part.PART, ceilings.PART, http.PART, triton_part.GROWTH)
+CPU_PARTS = (triton.PART, ceilings.PART, http.PART, triton.GROWTH)
 """In an order in which what the goals compare is measured close together."""
 
 
@@ -63,20 +63,18 @@ def _subjects(arguments: argparse.Namespace, texts: Workload, environment: Trito
             analyzers.append(find_perf_analyzer(environment, arguments.perf_analyzer))
         return analyzers[0]
 
-    def triton(model: str = arguments.model) -> triton_part.TritonSettings:
-        return triton_part.TritonSettings(
-            arguments.repository, model, environment.directory, analyzer(), window_ms=window
-        )
+    def settings(model: str = arguments.model) -> triton.TritonSettings:
+        return triton.TritonSettings(arguments.repository, model, environment.directory, analyzer(), window_ms=window)
 
     def sweeps() -> list[Subject]:
-        found = triton_part.sweep(triton_part.SUBJECT, texts, triton())
+        found = triton.sweep(triton.SUBJECT, texts, settings())
         for model in sorted(set(models(arguments.repository)) - {arguments.model}):
             others = workload(texts.texts, newest_version(arguments.repository, model))
-            found += triton_part.sweep(f"{triton_part.SUBJECT}, {model}", others, triton(model))
+            found += triton.sweep(f"{triton.SUBJECT}, {model}", others, settings(model))
         return found
 
     makers: dict[str, Callable[[], list[Subject]]] = {
-        triton_part.PART: sweeps,
+        triton.PART: sweeps,
         http.PART: lambda: http.subjects(
             texts, version,
             http.HttpSettings(arguments.repository, arguments.model, environment.directory, arguments.seconds),
@@ -84,7 +82,7 @@ def _subjects(arguments: argparse.Namespace, texts: Workload, environment: Trito
         ceilings.PART: lambda: ceilings.subjects(
             texts, version, ceilings.CeilingSettings(seconds=0.6 * arguments.seconds)
         ),
-        triton_part.GROWTH: lambda: triton_part.growth(texts, triton()),
+        triton.GROWTH: lambda: triton.growth(texts, settings()),
         gpu.PART: lambda: gpu.subjects(
             texts,
             gpu.GpuSettings(environment, analyzer(), tuple(arguments.models), arguments.device, window,

@@ -9,53 +9,24 @@ the model's own tokenizer, so their lengths are real; the table's queue and comp
 import argparse
 import contextlib
 import json
-import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.command import add_texts_flag, positive, run_command
-from benchmarks.perf_analyzer import Load, Measured, PerfAnalyzer, find_perf_analyzer, measure
-from benchmarks.perf_input import write_input
-from benchmarks.serving import running_triton
-from benchmarks.statistics import read_counts
-from benchmarks.texts import Workload, newest_version, read_texts, workload
-from server.environment import read_environment
-from training.command import command_parser
+from benchmarks.load.perf_analyzer import Load, find_perf_analyzer
+from benchmarks.load.points import Point, measure_point
+from benchmarks.setup.serving import running_triton
+from benchmarks.setup.texts import newest_version, read_texts, workload
+from server.environment.triton_environment import read_environment
+from training.common.command import command_parser
 
 _COLUMNS: Final = (
     ("rows", "rows"), ("at once", "concurrency"), ("texts/s", "texts_per_second"), ("p50 ms", "p50_ms"),
     ("p95 ms", "p95_ms"), ("p99 ms", "p99_ms"), ("rows/exec", "rows_per_execution"), ("queue ms", "queue_ms"),
     ("compute ms", "compute_ms"), ("± windows", "window_spread"),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Point:
-    """One point of the sweep: the load, what perf_analyzer measured, and rows an execution by Triton's counts."""
-
-    load: Load
-    measured: Measured
-    rows_per_execution: float
-
-    def figures(self) -> dict[str, float]:
-        """Everything measured, by name."""
-        return {**asdict(self.measured), "rows_per_execution": self.rows_per_execution}
-
-
-def measure_point(analyzer: PerfAnalyzer, grpc_url: str, model: str, texts: Workload, load: Load) -> Point:
-    """One run of perf_analyzer, with Triton's counts before and after.
-
-    Raises:
-        BenchmarkError: Triton or perf_analyzer fails.
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "input.json"
-        write_input(file, texts.rows, texts.pad_id, load.rows)
-        before = read_counts(grpc_url, model)
-        measured = measure(analyzer, grpc_url, model, file, load)
-        return Point(load, measured, read_counts(grpc_url, model).since(before))
 
 
 def _line(point: Point) -> str:

@@ -128,7 +128,7 @@ class GpuGraph(_Strict):
 
     `made_from` says of which weights; `cpu_graph` is the SHA-256 of the CPU graph it belongs to;
     the differences are between the two graphs' probabilities, on `compared_on`. `sample` is what
-    `deploy.gpu_check` and `deploy.check_served` ask a GPU; records from before there was one have none.
+    `server.gpu_check` and `deploy.check_served` ask a GPU; records from before there was one have none.
     """
 
     sha256: str

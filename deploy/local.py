@@ -13,12 +13,12 @@ import sys
 import time
 from typing import Final
 
-from deploy.supervisor import Part, supervise
+from deploy.supervisor import SupervisedProcess, supervise
 from gateway.command_line import SettingsError, read_settings, variable
 from gateway.settings import Settings
-from server.backends import remove_leftovers
-from server.child import AWAITED_SIGNALS
-from server.readiness import ask, is_ready
+from server.launching.backend_directory import remove_leftovers
+from server.launching.readiness import http_get, is_ready
+from server.processes.child import AWAITED_SIGNALS
 
 TEXT: Final = "Как же я рад тебя видеть!"
 _TRITON_HOST: Final = "127.0.0.1"
@@ -66,20 +66,22 @@ def main() -> int:
     began = time.monotonic()
 
     def answers(path: str) -> bool:
-        return ask(host, settings.port, "GET", path) is not None
+        return http_get(host, settings.port, path) is not None
 
     def say_ready() -> bool:
         if ready := answers("/health/ready"):
             _say_ready(f"http://{host}:{settings.port}", arguments.grpc_port, time.monotonic() - began)
         return ready
 
-    triton = Part(
+    triton = SupervisedProcess(
         "Triton",
         _triton_arguments(arguments, settings),
         lambda: is_ready(_TRITON_HOST, arguments.grpc_port),
         arguments.max_restarts,
     )
-    gateway = Part("the gateway", ["gateway", *gateway_flags], lambda: answers("/health/live"), arguments.max_restarts)
+    gateway = SupervisedProcess(
+        "the gateway", ["gateway", *gateway_flags], lambda: answers("/health/live"), arguments.max_restarts
+    )
     try:
         return supervise([triton, gateway], say_ready)
     finally:

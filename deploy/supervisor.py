@@ -1,4 +1,4 @@
-"""Keeps the parts of a service running: a part that dies is started again, after pauses that grow.
+"""Keeps the processes of a service running: one that dies is started again, after pauses that grow.
 
 One that ends before it was ever ready is not: a wrong setting, a port in use or a missing environment is no
 better at the next try. One that can't stay up ends everything.
@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from server.child import Child, describe, exit_status, next_signal
-from server.log import report
+from server.messages import report
+from server.processes.child import Child, describe, exit_status, next_signal
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
@@ -22,7 +22,7 @@ _STOP_SECONDS: Final = 20.0
 _LOOK_SECONDS: Final = 0.2
 
 
-class Part:
+class SupervisedProcess:
     """One process of the service, over all its starts."""
 
     def __init__(self, name: str, arguments: Sequence[str], is_ready: Callable[[], bool], max_restarts: int) -> None:
@@ -48,11 +48,11 @@ class Part:
         """Whether it was ready since its last start."""
         return self._ready_at is not None
 
-    def look(self) -> int | None:
+    def poll(self) -> int | None:
         """Start it if it is time, and notice its death.
 
         Returns:
-            None, or the exit status of the service if this part is given up.
+            None, or the exit status of the service if this process is given up.
         """
         if self._process is None:
             if time.monotonic() >= self._start_at:
@@ -105,11 +105,11 @@ class Part:
         return None
 
 
-def supervise(parts: Sequence[Part], on_ready: Callable[[], bool]) -> int:
-    """Keep every part running until it is asked to stop, or one can't stay up; then stop all.
+def supervise(processes: Sequence[SupervisedProcess], on_ready: Callable[[], bool]) -> int:
+    """Keep every process running until it is asked to stop, or one can't stay up; then stop all.
 
     Args:
-        parts: started in this order, stopped in the opposite one.
+        processes: started in this order, stopped in the opposite one.
         on_ready: called when all are ready, again and again until it says True.
 
     Returns:
@@ -118,18 +118,18 @@ def supervise(parts: Sequence[Part], on_ready: Callable[[], bool]) -> int:
     said = False
     try:
         while True:
-            for part in parts:
-                if (status := part.look()) is not None:
+            for process in processes:
+                if (status := process.poll()) is not None:
                     return status
-            all_ready = all(part.is_ready for part in parts)
+            all_ready = all(process.is_ready for process in processes)
             said = said or (all_ready and on_ready())
             # Nothing but a signal, a child's death among them, changes what is ready.
             if next_signal(None if all_ready and said else _LOOK_SECONDS) is not None:
                 report("stopping")
                 return 0
     finally:
-        for part in reversed(parts):
-            part.stop()
+        for process in reversed(processes):
+            process.stop()
 
 
 def _ordinal(number: int) -> str:

@@ -1,8 +1,15 @@
 """Triton on this machine, from PyPI: the launcher and the ONNX Runtime backend in Python.
 
 `python -m server` installs, checks and runs NVIDIA's real tritonserver without a container.
-`onnxruntime_backend/` is what tritonserver loads for models with `backend: "onnxruntime"`
-(or `platform: "onnxruntime_onnx"`); it runs inside Triton's environment, not in this one.
+
+- `errors`, `messages`, `pythons`: what every room may use.
+- `processes`: child processes that end with their parent; `deploy` starts its own with it.
+- `environment`: what this machine and Triton's environment must have, and how that is made.
+- `repository`: what Triton is shown of the model repository.
+- `launching`: one tritonserver from start to end; uses the three above.
+- `onnxruntime_backend`: what tritonserver loads for models with `backend: "onnxruntime"` (or
+  `platform: "onnxruntime_onnx"`); runs inside Triton's environment, not in this one, and uses no other room.
+- `gpu_check`: `make gpu-check`, in Triton's environment too.
 
 May import: the standard library only. `run` also grpcio and tritonclient's generated messages, once it asks
 Triton something; the backend also numpy, onnxruntime and Triton's `triton_python_backend_utils`. Knows nothing

@@ -6,13 +6,21 @@ instead of a syntax error.
 
 import sys
 
-from server.pythons import refusal, serves
+from server.pythons import incomplete, libpython_package, refusal, serves, venv_package
 
 if not serves(sys.version_info[:2]):
     sys.stderr.write("error: " + refusal(sys.executable, sys.version_info[:2]) + "\n")
     sys.exit(1)
 
 if __name__ == "__main__":
-    from server.arguments import main
+    try:
+        from server.arguments import main
+    except ImportError as error:
+        if (error.name or "server").startswith("server"):
+            raise
+        # Debian's python3-minimal is a Python without most of its standard library.
+        packages = [venv_package(), libpython_package()]
+        sys.stderr.write("error: " + incomplete("has no module " + str(error.name), packages) + "\n")
+        sys.exit(1)
 
     sys.exit(main())

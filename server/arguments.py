@@ -4,10 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from server import host, launcher
-from server.environment import check_environment, install, read_environment
+from server.environment import host
+from server.environment.installation import install
+from server.environment.triton_environment import check_environment, read_environment
 from server.errors import LauncherError
-from server.triton import ServerOptions
+from server.launching import launcher
+from server.launching.tritonserver import ServerOptions
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,8 +26,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if parsed.command == "install":
             return _install(parsed.environment, gpu=parsed.gpu)
+        if parsed.command == "check" and parsed.python_only:
+            host.check_python(shared_library=False)
+            return 0
         if parsed.command == "check" and parsed.host_only:
             host.check_platform()
+            host.check_python()
             return 0
         if parsed.command == "check":
             return _check(parsed.environment, gpu=parsed.device == "gpu")
@@ -57,6 +63,9 @@ def command_line_parser() -> argparse.ArgumentParser:
             metavar="DIRECTORY",
             help="Triton's environment (default: %(default)s)",
         )
+    checking.add_argument(
+        "--python-only", action="store_true", help="whether this Python can make environments, and nothing else"
+    )
     checking.add_argument(
         "--host-only", action="store_true", help="platform and Python alone, before any environment is made"
     )

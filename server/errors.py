@@ -13,6 +13,10 @@ class WrongPythonError(LauncherError):
     """The environment's Python has no stub in the wheel that works with this stack."""
 
 
+class IncompletePythonError(LauncherError):
+    """This Python lacks a part of itself that an environment or Triton needs."""
+
+
 class MissingLibpythonError(LauncherError):
     """The stub finds no shared libpython (or another library): Triton would wait for ever."""
 

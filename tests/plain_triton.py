@@ -15,12 +15,12 @@ import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from server.arguments import command_line_parser, server_options
-from server.backends import backend_directory, shared_memory_prefix
-from server.environment import read_environment
-from server.triton import variables
+from server.environment.triton_environment import read_environment
+from server.launching.backend_directory import backend_directory, shared_memory_prefix
+from server.launching.tritonserver import variables
 from tests.triton_process import free_ports, triton_environment
+from tests.waiting import SECONDS, wait_until
 
-START_SECONDS = 60.0
 STARTS = 4
 
 
@@ -53,12 +53,9 @@ class PlainTriton:
         """The models and versions that answer."""
         return {version for version, state in self.index().items() if state == "READY"}
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    def wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait until something holds."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"not in {seconds:g} s: {self.index()}\n{self.log()[-3000:]}"
-            time.sleep(0.2)
+        wait_until(condition, lambda: f"{self.index()}\n{self.log()[-3000:]}")
 
 
 @contextlib.contextmanager
@@ -113,9 +110,6 @@ def plain_triton(repository: Path, *flags: str, poll_seconds: int = 1) -> Iterat
                 pytest.fail(f"tritonserver did not start {STARTS} times:\n{triton.log()[-3000:]}")
             yield triton
         finally:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(30)
             _kill_group(process)
             log_path.unlink()
 
@@ -128,7 +122,7 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
     """Wait until it answers; False if it ended before."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + SECONDS
     with grpc.insecure_channel(url) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         while process.poll() is None and time.monotonic() < deadline:

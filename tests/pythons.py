@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from server.environment import read_environment
+from server.environment.triton_environment import read_environment
 from server.pythons import VERSIONS
 from tests.triton_process import ROOT
 

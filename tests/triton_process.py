@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.waiting import SECONDS, wait_until
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
-START_SECONDS = 60.0
-STOP_SECONDS = 40.0
 
 
 def triton_environment() -> Path:
@@ -98,17 +97,14 @@ class TritonProcess:
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")
 
-    def wait_for(self, text: str, seconds: float = 10.0) -> None:
+    def wait_for(self, text: str) -> None:
         """Wait until the log has a text."""
-        deadline = time.monotonic() + seconds
-        while text not in self.log():
-            assert time.monotonic() < deadline, f"no {text!r} in:\n{self.log()}"
-            time.sleep(0.05)
+        wait_until(lambda: text in self.log(), lambda: f"{text!r} in:\n{self.log()}")
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to stop as a user would; gives the exit status."""
         self.launcher.send_signal(number)
-        return self.launcher.wait(STOP_SECONDS)
+        return self.launcher.wait(SECONDS)
 
 
 def start_triton(repository: Path, *options: str, device: str = "cpu", poll_seconds: int = 0) -> TritonProcess:
@@ -152,11 +148,12 @@ def running_triton(
     triton = start_triton(repository, *options, device=device, poll_seconds=poll_seconds)
     family: list[psutil.Process] = []
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while "tritonserver is ready" not in triton.log():
+
+        def ready() -> bool:
             assert triton.launcher.poll() is None, f"did not start:\n{triton.log()}"
-            assert time.monotonic() < deadline, f"not ready in time:\n{triton.log()}"
-            time.sleep(0.05)
+            return "tritonserver is ready" in triton.log()
+
+        wait_until(ready, triton.log)
         family = psutil.Process(triton.launcher.pid).children(recursive=True)
         for argument in psutil.Process(triton.triton_pid).cmdline():
             if argument.startswith("--backend-directory="):
@@ -179,7 +176,7 @@ def running_triton(
 
 def assert_nothing_left(triton: TritonProcess, family: list[psutil.Process]) -> None:
     """No process, no port, no shared memory and no backend directory of a run remains."""
-    _, alive = psutil.wait_procs(family, timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=SECONDS)
     assert not alive, f"still running: {alive}"
     listening = (triton.http_port, triton.grpc_port, triton.metrics_port)
     assert not [port for port in listening if is_listening(port)]

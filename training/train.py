@@ -8,60 +8,17 @@ Several GPUs: torchrun --nproc-per-node 4 -m training.train … with the same fl
 """
 
 import os
-import sys
-from pathlib import Path
 
 import torch
 from transformers.utils import logging as transformers_logging
 
-from training.command import TrainingError, run_command
-from training.cross_validation import write_figures
-from training.data import steps_as_text
-from training.evaluate import evaluate_and_write
+from training.common.command import TrainingError, main_process, run_command
+from training.evaluate.results import evaluate_and_write
 from training.export.checkpoint import export_checkpoint
-from training.fine_tuning import fine_tune, read_rows
-from training.folds import FOLDS, Split
-from training.hardware import Hardware, choose_hardware, main_process
-from training.run_directory import fold_file, read_fold
-from training.run_state import alone, begin
-from training.settings import Settings, read_settings
-
-
-def train(settings: Settings) -> None:
-    """Train a run to its end and write its figures; what an earlier call has done is not done again.
-
-    Raises:
-        TrainingError: see `read_rows`, `begin` and `fine_tune`.
-    """
-    run, hardware = settings.folder, choose_hardware(settings)
-    first = read_rows(settings, 0)
-    if not main_process():
-        _fine_tune_folds(settings, hardware, first, run)
-        return
-    with alone(run):
-        begin(run, settings, hardware, [*first.train, *first.held_out])
-        print(steps_as_text(first.steps), flush=True)
-        try:
-            _fine_tune_folds(settings, hardware, first, run)
-        except KeyboardInterrupt:
-            print(f"{run} keeps what is done: go on with --resume", file=sys.stderr)
-            raise
-        write_figures(
-            run, {**settings.recipe, "hardware": str(hardware)}, [read_fold(run, fold) for fold in _folds(settings)]
-        )
-
-
-def _folds(settings: Settings) -> range:
-    return range(FOLDS if settings.cross_validate else 1)
-
-
-def _fine_tune_folds(settings: Settings, hardware: Hardware, first: Split, run: Path) -> None:
-    for fold in _folds(settings):
-        if not fold_file(run, fold).exists():
-            rows = first if fold == 0 else read_rows(settings, fold)
-            fine_tune(settings, hardware, fold, rows, run)
-        elif main_process():
-            print(f"fold {fold} is done already", flush=True)
+from training.fine_tuning.fine_tune import FineTuning
+from training.fine_tuning.settings import Settings
+from training.runs.life import train_run
+from training.runs.settings import read_settings
 
 
 def main() -> None:
@@ -70,9 +27,9 @@ def main() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    settings = read_settings("training.train", __doc__)
+    settings = read_settings(Settings, "training.train", __doc__)
     if settings.train_model:
-        train(settings)
+        train_run(settings, lambda: FineTuning(settings))
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     if not main_process():

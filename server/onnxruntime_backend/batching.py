@@ -14,14 +14,6 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 
 
-def element_count(shape: Shape) -> int:
-    """Number of elements of a tensor."""
-    count = 1
-    for dim in shape:
-        count *= dim
-    return count
-
-
 def join_ragged(tensors: Sequence[Array]) -> Array:
     """All elements of all requests, one after the other: rank 1, no copy for one request."""
     if len(tensors) == 1:
@@ -47,55 +39,25 @@ def refused_for_empty_rows(ragged: Mapping[str, Sequence[Array]]) -> dict[int, V
         at: ValueError(f"input '{name}' has shape {list(tensor.shape)}: a row must have at least one element")
         for name, tensors in ragged.items()
         for at, tensor in enumerate(tensors)
-        if tensor.size == 0 and tensor.shape[0]
+        if tensor.size == 0
     }
 
 
-def decode_text(tensor: Array) -> Array:
-    """Triton's STRING tensors hold bytes, ONNX Runtime's hold text.
-
-    Raises:
-        ValueError: not UTF-8.
-    """
-    flat = [item.decode() for item in tensor.reshape(-1)]
-    text = np.empty(len(flat), dtype=object)
-    text[:] = flat
-    return text.reshape(tensor.shape)
-
-
-def batch_input(kind: str, data_type: str, shapes: Sequence[Shape]) -> Array:
-    """The tensor that a `batch_input` gives the graph.
+def item_shapes(shapes: Sequence[Shape], *, flat: bool) -> Array:
+    """The tensor that a `batch_input` gives the graph: the shape of every row, int32.
 
     Args:
-        kind: such as `BATCH_ITEM_SHAPE`.
-        data_type: `TYPE_INT32` or `TYPE_FP32`.
         shapes: of the source input in each request, batch dimension first.
+        flat: for `BATCH_ITEM_SHAPE_FLATTEN`.
 
     Returns:
-        `[requests]` for the element counts (`[requests + 1]` with a leading zero), zeros
-        `[largest count]` for `BATCH_MAX_ELEMENT_COUNT_AS_SHAPE`, `[rows, rank - 1]` for
-        `BATCH_ITEM_SHAPE` and the same values flat for `BATCH_ITEM_SHAPE_FLATTEN`.
-
-    Raises:
-        ValueError: no such kind.
+        `[rows, rank - 1]`, or the same values flat.
     """
-    dtype = np.float32 if data_type == "TYPE_FP32" else np.int32
-    if kind in ("BATCH_ITEM_SHAPE", "BATCH_ITEM_SHAPE_FLATTEN"):
-        items = np.array([shape[1:] for shape in shapes], dtype=dtype)
-        rows = [shape[0] for shape in shapes]
-        if rows != [1] * len(rows):
-            items = np.repeat(items, rows, axis=0)
-        return items if kind == "BATCH_ITEM_SHAPE" else items.reshape(-1)
-    counts = [element_count(shape) for shape in shapes]
-    if kind == "BATCH_ELEMENT_COUNT":
-        return np.array(counts, dtype=dtype)
-    if kind == "BATCH_ACCUMULATED_ELEMENT_COUNT":
-        return np.cumsum(counts).astype(dtype)
-    if kind == "BATCH_ACCUMULATED_ELEMENT_COUNT_WITH_ZERO":
-        return np.cumsum([0, *counts]).astype(dtype)
-    if kind == "BATCH_MAX_ELEMENT_COUNT_AS_SHAPE":
-        return np.zeros(max(counts), dtype=dtype)
-    raise ValueError(f"no batch_input kind {kind}")
+    items = np.array([shape[1:] for shape in shapes], dtype=np.int32)
+    rows = [shape[0] for shape in shapes]
+    if rows != [1] * len(rows):
+        items = np.repeat(items, rows, axis=0)
+    return items.reshape(-1) if flat else items
 
 
 def split_rows(name: str, output: Array, rows: Sequence[int]) -> list[Array]:
@@ -117,21 +79,5 @@ def split_rows(name: str, output: Array, rows: Sequence[int]) -> list[Array]:
     parts, start = [], 0
     for count in rows:
         parts.append(output[start : start + count])
-        start += count
-    return parts
-
-
-def scatter(name: str, output: Array, shapes: Sequence[Shape]) -> list[Array]:
-    """Hand a flat output out in the shapes of an input: `BATCH_SCATTER_WITH_INPUT_SHAPE`.
-
-    Raises:
-        ValueError: the output has another number of elements than the input had.
-    """
-    counts = [element_count(shape) for shape in shapes]
-    if output.size != sum(counts):
-        raise ValueError(f"output '{name}' has {output.size} elements, and its source input {sum(counts)}")
-    flat, parts, start = output.reshape(-1), [], 0
-    for count, shape in zip(counts, shapes, strict=True):
-        parts.append(flat[start : start + count].reshape(shape))
         start += count
     return parts

@@ -1,20 +1,17 @@
 """A model's configuration, read once at load from the JSON that Triton's core gives."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 JsonObject = Mapping[str, Any]
 
-BATCH_INPUT_KINDS: Final = (
-    "BATCH_ELEMENT_COUNT",
-    "BATCH_ACCUMULATED_ELEMENT_COUNT",
-    "BATCH_ACCUMULATED_ELEMENT_COUNT_WITH_ZERO",
-    "BATCH_MAX_ELEMENT_COUNT_AS_SHAPE",
-    "BATCH_ITEM_SHAPE",
-    "BATCH_ITEM_SHAPE_FLATTEN",
-)
-BATCH_OUTPUT_KINDS: Final = ("BATCH_SCATTER_WITH_INPUT_SHAPE",)
+DATA_TYPES: Final = ("TYPE_FP32", "TYPE_INT64")
+"""Of inputs and outputs."""
+BATCH_INPUT_KINDS: Final = ("BATCH_ITEM_SHAPE", "BATCH_ITEM_SHAPE_FLATTEN")
+"""Those that describe each row. The others describe each request, and are wrong when one has several rows."""
+_DEFAULT_KIND: Final = "BATCH_ELEMENT_COUNT"
+REMEDY: Final = "serve the model with NVIDIA's image of Triton, or change its configuration"
 
 
 class ConfigurationError(Exception):
@@ -29,9 +26,8 @@ class TensorConfig:
     data_type: str
     """Such as `TYPE_INT64`."""
     dims: tuple[int, ...]
-    """What the graph sees (`reshape` if there is one), without the batch dimension."""
+    """Without the batch dimension."""
     ragged: bool = False
-    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,16 +36,17 @@ class BatchInput:
 
     kind: str
     target: str
-    data_type: str
     source: str
 
 
 @dataclass(frozen=True)
-class BatchOutput:
-    """One entry of `batch_output`: how a flat output is handed out to the requests."""
+class SessionConfiguration:
+    """What a configuration says of the ONNX Runtime session."""
 
-    target: str
-    source: str
+    filename: str
+    """`default_model_filename`."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    optimization: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,108 +54,88 @@ class ModelConfiguration:
     """The parts of a model's configuration that this backend acts on."""
 
     name: str
-    max_batch_size: int
     inputs: tuple[TensorConfig, ...]
     outputs: tuple[TensorConfig, ...]
     batch_inputs: tuple[BatchInput, ...]
-    batch_outputs: tuple[BatchOutput, ...]
-    default_model_filename: str
-    parameters: Mapping[str, str]
-    optimization: JsonObject
-    custom_operators: tuple[str, ...]
-
-    @property
-    def batching(self) -> bool:
-        """Whether tensors have a batch dimension."""
-        return self.max_batch_size > 0
+    session: SessionConfiguration
 
 
 def read_configuration(config: JsonObject) -> ModelConfiguration:
     """Read a model's configuration.
 
     Raises:
-        ConfigurationError: it asks for something this backend doesn't have.
+        ConfigurationError: it asks for something this backend doesn't have, or contradicts itself.
     """
-    sequence = config.get("sequence_batching") or {}
-    if sequence.get("state"):
-        raise ConfigurationError("sequence_batching.state (implicit state) is not supported by this backend")
-    controls = tuple(
-        _control(control, entry) for control in sequence.get("control_input", ()) for entry in control["control"]
-    )
-    inputs = tuple(_tensor(entry) for entry in config.get("input", ()))
-    max_batch_size = int(config.get("max_batch_size", 0))
-    for tensor in inputs:
-        if tensor.optional and max_batch_size > 0:
-            raise ConfigurationError(f"optional input '{tensor.name}' is not supported for models that batch")
-        if tensor.ragged and max_batch_size == 0:
-            raise ConfigurationError(f"input '{tensor.name}' has allow_ragged_batch, and max_batch_size is 0")
+    missing = [part for part in ("input", "output") if not config.get(part)]
+    if missing:
+        raise ConfigurationError(
+            f"the configuration has no {' and no '.join(missing)}, and this backend does not complete it from the "
+            f"graph: add what is missing to config.pbtxt, or serve the model with NVIDIA's image of Triton"
+        )
+    if unsupported := list(_unsupported(config)):
+        raise ConfigurationError(f"this backend does not support {', '.join(unsupported)}: {REMEDY}")
+    inputs = tuple(_tensor(entry) for entry in config["input"])
     names = {tensor.name for tensor in inputs}
     return ModelConfiguration(
         name=config["name"],
-        max_batch_size=max_batch_size,
-        inputs=inputs + controls,
-        outputs=tuple(_tensor(entry) for entry in config.get("output", ())),
+        inputs=inputs,
+        outputs=tuple(_tensor(entry) for entry in config["output"]),
         batch_inputs=tuple(_batch_input(entry, names) for entry in config.get("batch_input", ())),
-        batch_outputs=tuple(
-            output for entry in config.get("batch_output", ()) for output in _batch_outputs(entry, names)
+        session=SessionConfiguration(
+            filename=config.get("default_model_filename") or "model.onnx",
+            parameters={key: value["string_value"] for key, value in config.get("parameters", {}).items()},
+            optimization=config.get("optimization") or {},
         ),
-        default_model_filename=config.get("default_model_filename") or "model.onnx",
-        parameters={key: value["string_value"] for key, value in config.get("parameters", {}).items()},
-        optimization=config.get("optimization") or {},
-        custom_operators=tuple((config.get("model_operations") or {}).get("op_library_filename", ())),
     )
+
+
+def _unsupported(config: JsonObject) -> Iterator[str]:
+    """What NVIDIA's backend in C++ has and this one has not, as the configuration names it."""
+    if int(config.get("max_batch_size", 0)) == 0:
+        yield "max_batch_size 0 (a model that does not batch)"
+    if config.get("sequence_batching"):
+        yield "sequence_batching"
+    if config.get("batch_output"):
+        yield "batch_output"
+    if (config.get("model_operations") or {}).get("op_library_filename"):
+        yield "model_operations (custom operators)"
+    if (config.get("model_transaction_policy") or {}).get("decoupled"):
+        yield "model_transaction_policy.decoupled"
+    if config.get("cc_model_filenames"):
+        yield "cc_model_filenames"
+    for role in ("input", "output"):
+        for entry in config[role]:
+            where = f"of {role} '{entry['name']}'"
+            if entry["data_type"] not in DATA_TYPES:
+                yield f"data_type {entry['data_type']} {where} (only {' and '.join(DATA_TYPES)})"
+            if entry.get("reshape") is not None:
+                yield f"reshape {where}"
+            if entry.get("optional"):
+                yield f"optional {where}"
+    for entry in config.get("batch_input", ()):
+        kind = entry.get("kind", _DEFAULT_KIND)
+        if kind not in BATCH_INPUT_KINDS:
+            yield f"batch_input {kind} (only {' and '.join(BATCH_INPUT_KINDS)})"
+        if entry["data_type"] != "TYPE_INT32":
+            yield f"data_type {entry['data_type']} of batch_input {kind} (only TYPE_INT32: cast inside the graph)"
 
 
 def _tensor(entry: JsonObject) -> TensorConfig:
-    reshape = entry.get("reshape")
-    dims = entry["dims"] if reshape is None else reshape.get("shape", ())
     return TensorConfig(
         name=entry["name"],
         data_type=entry["data_type"],
-        dims=tuple(int(dim) for dim in dims),
+        dims=tuple(int(dim) for dim in entry["dims"]),
         ragged=bool(entry.get("allow_ragged_batch")),
-        optional=bool(entry.get("optional")),
     )
-
-
-def _control(control: JsonObject, entry: JsonObject) -> TensorConfig:
-    """A sequence control: Triton's core adds the tensor to each request."""
-    for field, data_type in (
-        ("fp32_false_true", "TYPE_FP32"),
-        ("bool_false_true", "TYPE_BOOL"),
-        ("int32_false_true", "TYPE_INT32"),
-    ):
-        if entry.get(field):
-            return TensorConfig(control["name"], data_type, (1,))
-    return TensorConfig(control["name"], entry.get("data_type", "TYPE_INT32"), (1,))
 
 
 def _batch_input(entry: JsonObject, inputs: set[str]) -> BatchInput:
     targets, sources = entry["target_name"], entry["source_input"]
-    kind, data_type = entry.get("kind", BATCH_INPUT_KINDS[0]), entry["data_type"]
-    if kind not in BATCH_INPUT_KINDS:
-        raise ConfigurationError(f"batch_input kind {kind} is not known to this backend")
     if len(targets) != 1 or len(sources) != 1:
         raise ConfigurationError(
-            f"batch_input {kind} must have one target_name and one source_input, and has "
+            f"batch_input {entry['kind']} must have one target_name and one source_input, and has "
             f"{list(targets)} and {list(sources)}"
-        )
-    if data_type not in ("TYPE_INT32", "TYPE_FP32"):
-        raise ConfigurationError(
-            f"batch_input '{targets[0]}' has data_type {data_type}; only TYPE_INT32 and "
-            f"TYPE_FP32 are possible (cast inside the graph)"
         )
     if sources[0] not in inputs:
         raise ConfigurationError(f"batch_input '{targets[0]}' has source_input '{sources[0]}', which is no input")
-    return BatchInput(kind, targets[0], data_type, sources[0])
-
-
-def _batch_outputs(entry: JsonObject, inputs: set[str]) -> list[BatchOutput]:
-    kind = entry.get("kind", BATCH_OUTPUT_KINDS[0])
-    sources = entry["source_input"]
-    if kind not in BATCH_OUTPUT_KINDS or len(sources) != 1 or sources[0] not in inputs:
-        raise ConfigurationError(
-            f"batch_output {kind} of {list(entry['target_name'])} must be "
-            f"{BATCH_OUTPUT_KINDS[0]} with one of the inputs as its source_input"
-        )
-    return [BatchOutput(target, sources[0]) for target in entry["target_name"]]
+    return BatchInput(entry["kind"], targets[0], sources[0])

@@ -5,23 +5,20 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]
 
-from server.onnxruntime_backend import autocomplete, strings, tensors
+from server.onnxruntime_backend import tensors
 from server.onnxruntime_backend.batching import (
     Array,
     Shape,
-    batch_input,
-    decode_text,
+    item_shapes,
     join_ragged,
     join_rows,
     refused_for_empty_rows,
-    scatter,
     split_rows,
 )
 from server.onnxruntime_backend.configuration import ConfigurationError, read_configuration
-from server.onnxruntime_backend.contract import NUMPY_TYPES, check_contract
+from server.onnxruntime_backend.graph_check import check_graph
 from server.onnxruntime_backend.session import (
     open_session,
     run_options,
@@ -34,11 +31,18 @@ class TritonPythonModel:
 
     @staticmethod
     def auto_complete_config(config: Any) -> Any:
-        """Fill in inputs, outputs and batch size from the graph if the configuration has none."""
+        """Refuse, before any instance starts, a configuration that asks for what this backend doesn't have.
+
+        Triton calls it for every model, to have configurations completed; nothing is completed here.
+
+        Raises:
+            TritonModelException: says what is not supported, and what to do.
+        """
         try:
-            return autocomplete.complete(config)
+            read_configuration(config.as_dict())
         except ConfigurationError as error:
             raise pb_utils.TritonModelException(str(error)) from None
+        return config
 
     def initialize(self, args: dict[str, str]) -> None:
         """Open the session and check it against the configuration.
@@ -56,29 +60,20 @@ class TritonPythonModel:
         if args["model_instance_kind"] != "GPU":
             _yield_to_short_work()  # before the session starts its threads, which inherit it
         session = open_session(
-            config,
+            config.session,
             Path(args["model_repository"]) / args["model_version"],
             args["model_instance_kind"],
             int(args["model_instance_device_id"]),
         )
-        check_contract(
-            config,
-            session.get_inputs(),
-            session.get_outputs(),
-            session.get_overridable_initializers(),
-        )
+        check_graph(config, session.get_inputs(), session.get_outputs())
         pb_utils.Logger.log_info(f"{args['model_instance_name']}: runs on {session.get_providers()[0]}")
-        for parameter in unknown_parameters(config):
+        for parameter in unknown_parameters(config.session):
             pb_utils.Logger.log_warn(f"{config.name}: parameter {parameter} has no effect here")
         self._run = session.run
-        self._run_options = run_options(config)
+        self._run_options = run_options(config.session)
         self._config = config
         self._output_names = [output.name for output in config.outputs]
         self._ragged = {tensor.name for tensor in config.inputs if tensor.ragged}
-        self._text = {tensor.name for tensor in config.inputs if tensor.data_type == "TYPE_STRING"}
-        if any(tensor.data_type == "TYPE_STRING" for tensor in (*config.inputs, *config.outputs)):
-            strings.prepare()
-        self._scattered = {output.target: output.source for output in config.batch_outputs}
         self._first_input = config.inputs[0].name
 
     def execute(self, requests: list[Any]) -> list[Any]:
@@ -89,8 +84,7 @@ class TritonPythonModel:
                 GPU is lost, say). Only so does Triton count failures: what is answered with
                 an error it counts as a success.
         """
-        batches = [requests] if self._config.batching else [[request] for request in requests]
-        answers = [answer for batch in batches for answer in self._answer_all(batch)]
+        answers = self._answer_all(requests)
         failures = [answer for answer in answers if isinstance(answer, Exception)]
         if len(failures) == len(answers) and len(set(map(str, failures))) == 1 and not _is_invalid(failures[0]):
             raise pb_utils.TritonModelException(str(failures[0]))
@@ -121,12 +115,9 @@ class TritonPythonModel:
 
     def _answer(self, requests: list[Any], given: dict[str, list[Array]]) -> list[Any]:
         shapes = {name: [part.shape for part in parts] for name, parts in given.items()}
-        outputs = self._empty_outputs(shapes) or self._run(
-            self._output_names, self._feed(given, shapes), self._run_options
-        )
-        answers = [
-            self._hand_out(name, output, shapes) for name, output in zip(self._output_names, outputs, strict=True)
-        ]
+        outputs = self._run(self._output_names, self._feed(given, shapes), self._run_options)
+        rows = [shape[0] for shape in shapes[self._first_input]]
+        answers = [split_rows(name, output, rows) for name, output in zip(self._output_names, outputs, strict=True)]
         if len(answers) == 1:  # the short way, for every request pays it
             (name,), (parts,) = self._output_names, answers
             return [pb_utils.InferenceResponse([tensors.answer(name, part)]) for part in parts]
@@ -134,41 +125,19 @@ class TritonPythonModel:
         return [self._respond(*pair) for pair in zip(requests, by_request, strict=True)]
 
     def _read(self, requests: list[Any]) -> dict[str, list[Array]]:
-        inputs = self._config.inputs
-        if len(inputs) == 1 and not inputs[0].optional:  # the short way, for every request pays it
-            read = strings.read if self._text else tensors.read
-            return {self._first_input: [read(request.inputs()[0]) for request in requests]}
+        if len(self._config.inputs) == 1:  # the short way, for every request pays it
+            return {self._first_input: [tensors.read(request.inputs()[0]) for request in requests]}
         given: dict[str, list[Array]] = {}
         for request in requests:
             for tensor in request.inputs():
-                name = tensor.name()
-                read = strings.read if name in self._text else tensors.read
-                given.setdefault(name, []).append(read(tensor))
+                given.setdefault(tensor.name(), []).append(tensors.read(tensor))
         return given
 
     def _feed(self, given: dict[str, list[Array]], shapes: dict[str, list[Shape]]) -> dict[str, Array]:
         feed = {name: join_ragged(parts) if name in self._ragged else join_rows(parts) for name, parts in given.items()}
         for made in self._config.batch_inputs:
-            feed[made.target] = batch_input(made.kind, made.data_type, shapes[made.source])
-        for name in self._text:
-            feed[name] = decode_text(feed[name])
+            feed[made.target] = item_shapes(shapes[made.source], flat=made.kind.endswith("_FLATTEN"))
         return feed
-
-    def _empty_outputs(self, shapes: dict[str, list[Shape]]) -> list[Array] | None:
-        """Outputs of a batch without rows, for which many graphs have no answer."""
-        if not self._config.batching or any(shape[0] for shape in shapes[self._first_input]):
-            return None
-        return [
-            np.zeros((0, *(max(dim, 0) for dim in output.dims)), NUMPY_TYPES[output.data_type])
-            for output in self._config.outputs
-        ]
-
-    def _hand_out(self, name: str, output: Array, shapes: dict[str, list[Shape]]) -> list[Array]:
-        if name in self._scattered:
-            return scatter(name, output, shapes[self._scattered[name]])
-        if self._config.batching:
-            return split_rows(name, output, [shape[0] for shape in shapes[self._first_input]])
-        return [output if output.ndim else output.reshape(1)]
 
     def _respond(self, request: Any, answer: tuple[Array, ...]) -> Any:
         wanted = request.requested_output_names()

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import onnxruntime
 
-from server.onnxruntime_backend.configuration import ConfigurationError, ModelConfiguration
+from server.onnxruntime_backend.configuration import REMEDY, ConfigurationError, SessionConfiguration
 
 ARENA_SHRINKAGE: Final = "memory.enable_memory_arena_shrinkage"
 _GRAPH_LEVELS: Final = {
@@ -34,12 +34,12 @@ _TRUE, _FALSE = ("1", "true", "True", "TRUE"), ("0", "false", "False", "FALSE")
 
 
 def open_session(
-    config: ModelConfiguration, version_directory: Path, kind: str, device_id: int
+    config: SessionConfiguration, version_directory: Path, kind: str, device_id: int
 ) -> onnxruntime.InferenceSession:
     """Open the model's file for one instance.
 
     Args:
-        config: the model's configuration.
+        config: what the model's configuration says of it.
         version_directory: where the version's files are.
         kind: `GPU` for a KIND_GPU instance; everything else runs on the CPU.
         device_id: of the GPU.
@@ -84,11 +84,9 @@ def readable(path: Path | str) -> str:
     return str(path).encode(errors="surrogateescape").decode(errors="replace")
 
 
-def model_path(config: ModelConfiguration, version_directory: Path) -> Path:
-    """The model's file (`model.onnx` inside it, if a directory has the configured name)."""
-    path = version_directory / config.default_model_filename
-    if path.is_dir():
-        path = path / "model.onnx"
+def model_path(config: SessionConfiguration, version_directory: Path) -> Path:
+    """The model's file."""
+    path = version_directory / config.filename
     if not path.is_file():
         present = ", ".join(sorted(p.name for p in version_directory.iterdir())) or "nothing"
         raise ConfigurationError(
@@ -98,8 +96,8 @@ def model_path(config: ModelConfiguration, version_directory: Path) -> Path:
     return path
 
 
-def session_options(config: ModelConfiguration, *, gpu: bool) -> onnxruntime.SessionOptions:
-    """Session options from `parameters`, `optimization` and `model_operations`."""
+def session_options(config: SessionConfiguration, *, gpu: bool) -> onnxruntime.SessionOptions:
+    """Session options from `parameters` and `optimization`."""
     options, parameters = onnxruntime.SessionOptions(), config.parameters
     level = int((config.optimization.get("graph") or {}).get("level", 0))
     options.graph_optimization_level = _GRAPH_LEVELS.get(level, onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL)
@@ -121,17 +119,15 @@ def session_options(config: ModelConfiguration, *, gpu: bool) -> onnxruntime.Ses
     for key, value in parameters.items():
         if key.startswith("session."):
             options.add_session_config_entry(key, value)
-    for library in config.custom_operators:
-        options.register_custom_ops_library(library)
     return options
 
 
-def unknown_parameters(config: ModelConfiguration) -> list[str]:
+def unknown_parameters(config: SessionConfiguration) -> list[str]:
     """Parameters that change nothing here: misspelt, or another backend's."""
     return [key for key in config.parameters if key not in KNOWN_PARAMETERS and not key.startswith("session.")]
 
 
-def run_options(config: ModelConfiguration) -> onnxruntime.RunOptions | None:
+def run_options(config: SessionConfiguration) -> onnxruntime.RunOptions | None:
     """Run options, None if all are the defaults."""
     if ARENA_SHRINKAGE not in config.parameters:
         return None
@@ -140,7 +136,7 @@ def run_options(config: ModelConfiguration) -> onnxruntime.RunOptions | None:
     return options
 
 
-def cuda_options(config: ModelConfiguration, device_id: int) -> dict[str, str]:
+def cuda_options(config: SessionConfiguration, device_id: int) -> dict[str, str]:
     """Options of the CUDA provider: the accelerator's, then the older plain parameters."""
     options: dict[str, str] = {}
     for accelerator in _check_accelerators(config, "gpu_execution_accelerator", known=("cuda",)):
@@ -157,17 +153,18 @@ def cuda_options(config: ModelConfiguration, device_id: int) -> dict[str, str]:
     return options | {"device_id": str(device_id)}
 
 
-def _check_accelerators(config: ModelConfiguration, field: str, known: tuple[str, ...]) -> list[dict[str, Any]]:
+def _check_accelerators(config: SessionConfiguration, field: str, known: tuple[str, ...]) -> list[dict[str, Any]]:
     accelerators = (config.optimization.get("execution_accelerators") or {}).get(field) or []
     for accelerator in accelerators:
         if accelerator["name"] not in known:
             raise ConfigurationError(
-                f"{field} '{accelerator['name']}' is not in this backend{f' (it has: {known[0]})' if known else ''}"
+                f"this backend does not support {field} '{accelerator['name']}'"
+                f"{f' (only {known[0]})' if known else ''}: {REMEDY}"
             )
     return list(accelerators)
 
 
-def _integer(config: ModelConfiguration, key: str, default: int) -> int:
+def _integer(config: SessionConfiguration, key: str, default: int) -> int:
     value = config.parameters.get(key, "")
     try:
         return int(value) if value else default
@@ -175,7 +172,7 @@ def _integer(config: ModelConfiguration, key: str, default: int) -> int:
         raise ConfigurationError(f"parameter {key} must be a number, and is '{value}'") from None
 
 
-def _boolean(config: ModelConfiguration, key: str) -> bool:
+def _boolean(config: SessionConfiguration, key: str) -> bool:
     value = config.parameters[key]
     if value not in _TRUE + _FALSE:
         raise ConfigurationError(f"parameter {key} must be 0 or 1, and is '{value}'")

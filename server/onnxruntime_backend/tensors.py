@@ -3,8 +3,7 @@
 The stub of nvidia-pytriton 0.7.0 was built for numpy 1: it reads the size of an array's elements
 where numpy 2, the only one for Python 3.13, keeps flags, and finds 0. With numpy 2 its
 `as_numpy()` therefore repeats the first element, and the answer of `Tensor(name, array)` is
-empty. DLPack, which names its types itself, works with every numpy. Strings, which DLPack does
-not have, are in strings.py.
+empty. DLPack, which names its types itself, works with every numpy.
 """
 
 import ctypes
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]
 
-from server.onnxruntime_backend import strings
 from server.onnxruntime_backend.batching import Array
 
 _set_destructor = ctypes.pythonapi.PyCapsule_SetDestructor
@@ -44,7 +42,7 @@ def read(tensor: Any) -> Array:
     """A request's tensor, without a copy: valid as long as the request is.
 
     Args:
-        tensor: of any type but STRING; in the CPU's memory, as Triton gives it by default.
+        tensor: in the CPU's memory, as Triton gives it by default.
     """
     return np.from_dlpack(_Exporter(tensor))
 
@@ -54,12 +52,10 @@ def answer(name: str, array: Array) -> Any:
 
     Args:
         name: the output's.
-        array: C-contiguous, of any type that Triton has; text as `object`.
+        array: C-contiguous.
     """
     if array.size == 0:
         return pb_utils.Tensor(name, array)  # no elements, so their size does not matter
-    if array.dtype == np.object_:
-        return strings.answer(name, array)
     capsule = array.__dlpack__()
     tensor = pb_utils.Tensor.from_dlpack(name, capsule)
     # The array is the tensor's now. The stub marks the capsule as used, but by another name than the

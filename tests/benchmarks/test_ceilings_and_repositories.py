@@ -11,14 +11,15 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
-from benchmarks import ceilings, repositories
-from benchmarks.rounds import run_rounds
-from benchmarks.texts import newest_version, workload
+from benchmarks.parts import ceilings
+from benchmarks.parts.rounds import run_rounds
+from benchmarks.setup import repositories
+from benchmarks.setup.texts import newest_version, workload
 from contract.version_directory import CPU_GRAPH, GPU_GRAPH
 from tests.triton_process import ROOT, triton_environment
-from training.export.portable import portable
-from training.export.runtime import run, session
-from training.export.weights import Shape
+from training.export.graphs.portable import portable
+from training.export.graphs.runtime import run, session
+from training.export.graphs.weights import Shape
 
 REPOSITORY = ROOT / "model_repository"
 VERSION = newest_version(REPOSITORY, "emotion_rubert")
@@ -92,7 +93,7 @@ def test_a_graph_in_tritons_own_environment(tmp_path: Path) -> None:
     command = [
         triton_environment() / "bin/python",
         "-m",
-        "benchmarks.in_process",
+        "benchmarks.parts.in_process",
         VERSION,
         CPU_GRAPH,
         "cpu",

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import wrk
 from benchmarks.command import BenchmarkError
-from benchmarks.processes import settle, usage
-from benchmarks.serving import HOST, answers, free_ports, running
+from benchmarks.load import wrk
+from benchmarks.load.processes import settle, usage
+from benchmarks.setup.serving import HOST, answers, free_ports, running
 
 # As wrk 4.1.0 printed it.
 SAID = """\

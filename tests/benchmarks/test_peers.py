@@ -10,17 +10,17 @@ import httpx
 import numpy as np
 import pytest
 
-from benchmarks import http
 from benchmarks.command import BenchmarkError
-from benchmarks.environments import peer_python
-from benchmarks.padded import FP32, INT8, padded_export
+from benchmarks.parts import http
 from benchmarks.peers.classifier import Classifier, PeerSettings
-from benchmarks.serving import HOST, Server, answers, free_ports, running
-from benchmarks.texts import load_tokenizer, newest_version
+from benchmarks.setup.environments import peer_python
+from benchmarks.setup.padded import FP32, INT8, padded_export
+from benchmarks.setup.serving import HOST, Server, answers, free_ports, running
+from benchmarks.setup.texts import load_tokenizer, newest_version
 from contract.labels import EMOTIONS
 from contract.version_directory import CPU_GRAPH, TOKENIZER, read_card
 from tests.triton_process import ROOT
-from training.export.runtime import run, session
+from training.export.graphs.runtime import run, session
 
 VERSION = newest_version(ROOT / "model_repository", "emotion_rubert")
 TEXTS = ["Как же я рад тебя видеть!", "Мне очень страшно, я боюсь выходить из дома одна.", "Я зол!", "слово " * 300]
@@ -81,7 +81,7 @@ def test_a_wrong_answer_is_not_measured(fastapi_peer: Server, monkeypatch: pytes
 
 
 def test_requirements_that_pip_can_not_install_are_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.environments.BUILD", tmp_path)
+    monkeypatch.setattr("benchmarks.setup.environments.BUILD", tmp_path)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     requirements = tmp_path / "requirements-none.txt"
     requirements.write_text("a-package-that-is-not-there==1\n")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.command import BenchmarkError
-from benchmarks.perf_analyzer import read_report, window_spread
-from benchmarks.statistics import Counts, read_counts
+from benchmarks.load.perf_analyzer import read_report, window_spread
+from benchmarks.load.statistics import Counts, read_counts
 from tests.triton_process import ROOT, free_ports, triton_environment
 
 # As perf_analyzer 2.48.0 wrote them.
@@ -100,7 +100,8 @@ def test_a_url_without_triton_is_a_sentence(texts: Path) -> None:
 
 def test_without_a_network_it_says_so(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; import benchmarks.perf_analyzer as p; from benchmarks.command import run_command;"
+        "from pathlib import Path; from benchmarks.command import run_command; "
+        "import benchmarks.load.perf_analyzer as p;"
         f"run_command(lambda: p._unpacked(Path({str(tmp_path / 'new')!r})))"
     )
     nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_CONFIG_FILE": os.devnull}

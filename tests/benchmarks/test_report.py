@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import http, triton_part
 from benchmarks.command import BenchmarkError
-from benchmarks.machine import Machine, this_machine
-from benchmarks.report import write_report
-from benchmarks.results import Results
-from benchmarks.rounds import Failure, Measurement
-from server.environment import read_environment
+from benchmarks.parts import http, triton
+from benchmarks.parts.rounds import Failure, Measurement
+from benchmarks.report.machine import Machine, this_machine
+from benchmarks.report.results import Results
+from benchmarks.report.writing import write_report
+from server.environment.triton_environment import read_environment
 from tests.triton_process import ROOT, triton_environment
 
 QUIET = Machine(
@@ -55,7 +55,7 @@ def test_goals_tables_and_plots(tmp_path: Path) -> None:
         "| one text a request, 16 at once: requests/s of the best peer's | ≥ 1 | 1.27 | 1.25 to 1.30 | **reached** |"
         in text
     )
-    assert f"| {http.ours(1)} | 1 text a request, 64 at once | 1,275 |" in text
+    assert "| this project, 1 gateway worker | 1 text a request, 64 at once | 1,275 |" in text
     assert "| not measured |" in text
     image = tmp_path / "report/http-1-text-a-request.png"
     assert f"]({image.relative_to(tmp_path)})" in text
@@ -82,7 +82,7 @@ def test_a_busy_machine_one_round_and_failures_are_said(tmp_path: Path) -> None:
 
 
 def test_other_figures_leave_cells_empty(tmp_path: Path) -> None:
-    row = Measurement(part=triton_part.PART, subject=triton_part.SUBJECT, case=triton_part.case(16, 4), round=1,
+    row = Measurement(part=triton.PART, subject=triton.SUBJECT, case=triton.case(16, 4), round=1,
                       figures={"texts_per_second": 2700.4, "rows_per_execution": 8.25})  # fmt: skip
     text = report(results(row), tmp_path)
     assert "|  |  | texts/s | rows an execution |" in text

@@ -2,11 +2,11 @@
 
 import pytest
 
-from benchmarks import gpu, http
 from benchmarks.command import BenchmarkError
-from benchmarks.goals import GOALS, Goal, judge
-from benchmarks.results import Key, Summary, best, paired_ratio, summary
-from benchmarks.rounds import Measurement, Record, Subject, run_rounds
+from benchmarks.parts import gpu, http
+from benchmarks.parts.rounds import Measurement, Record, Subject, run_rounds
+from benchmarks.report.goals import GOALS, Goal, judge
+from benchmarks.report.results import Key, Summary, best, paired_ratio, summary
 
 OURS, THEIRS = Key("http", "ours", "load"), Key("http", "theirs", "load")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.ceilings import batches, equal_lengths
 from benchmarks.command import BenchmarkError
-from benchmarks.perf_input import write_input
-from benchmarks.texts import load_tokenizer, newest_version, read_texts, workload
-from benchmarks.triton_part import rows_of_length
+from benchmarks.load.perf_input import write_input
+from benchmarks.parts.ceilings import batches, equal_lengths
+from benchmarks.parts.triton import rows_of_length
+from benchmarks.setup.texts import load_tokenizer, newest_version, read_texts, workload
 from tests.triton_process import ROOT
 
 REPOSITORY = ROOT / "model_repository"

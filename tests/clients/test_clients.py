@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from contract.labels import EMOTIONS
-from tests.gateway.gateway_process import ROOT, GatewayProcess
+from tests.gateway.support.gateway_process import ROOT, GatewayProcess
 
 pytestmark = pytest.mark.clients
 

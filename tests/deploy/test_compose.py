@@ -1,4 +1,4 @@
-"""docker-compose.yml, its .env and the gateway's image, checked without a Docker engine.
+"""docker-compose.yml and its .env, checked without a Docker engine.
 
 `compose-spec.json` beside this file is the Compose Specification's own schema, as Docker
 Compose 2.40.3 has it built in (from compose-spec/compose-go, Apache-2.0), unchanged.
@@ -8,14 +8,11 @@ import http.server
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
 import threading
-import tomllib
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,14 +25,13 @@ import yaml
 from gateway.command_line import read_settings
 from gateway.settings import Settings
 from server.arguments import command_line_parser, server_options
-from server.environment import TritonEnvironment, read_environment
-from server.triton import CLOSED_PROTOCOLS, ServerOptions, command_line, variables
+from server.environment.triton_environment import TritonEnvironment, read_environment
+from server.launching.tritonserver import CLOSED_PROTOCOLS, ServerOptions, command_line, variables
 from tests.plain_triton import plain_triton
 from tests.triton_process import is_listening, triton_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = Path(__file__).with_name("compose-spec.json")
-DOCKERFILE = ROOT / "deploy/gateway.Dockerfile"
 # The newest when this was written; what NVIDIA's bulletins ask for at least.
 TRITON_IMAGE = "nvcr.io/nvidia/tritonserver:26.11-py3"
 OLDEST_IMAGE = (26, 7)
@@ -43,7 +39,6 @@ HTTP_PORT = 8000  # Triton's default; the launcher opens it only if asked to.
 TRITON_SERVICES = {"triton": "gpu", "triton-cpu": "cpu"}
 MODELS = "/models"
 Service = dict[str, Any]
-Instruction = tuple[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -128,41 +123,6 @@ def seconds(duration: str) -> int:
     match = re.fullmatch(r"(\d+)s", duration)
     assert match is not None, f"{duration}: write it in seconds"
     return int(match[1])
-
-
-def instructions() -> list[Instruction]:
-    text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text("utf-8"), flags=re.MULTILINE)
-    lines = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
-    return [(name, rest.strip()) for name, _, rest in (line.partition(" ") for line in lines)]
-
-
-def copied_from_repository() -> list[str]:
-    """Sources of the COPY instructions that take from the build context."""
-    copies = [shlex.split(rest) for name, rest in instructions() if name in ("COPY", "ADD")]
-    return [
-        source
-        for parts in copies
-        if not any(part.startswith("--from=") for part in parts)
-        for source in [part for part in parts if not part.startswith("--")][:-1]
-    ]
-
-
-def left_out_of_the_build(path: str) -> bool:
-    """Docker's rule: the last matching line of .dockerignore wins, for the path or a parent."""
-    pure = Path(path)
-    names = [str(pure), *(str(parent) for parent in pure.parents if str(parent) != ".")]
-    out = False
-    for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines():
-        pattern = line.strip().rstrip("/")
-        if not pattern or pattern.startswith("#"):
-            continue
-        bare = pattern.removeprefix("!")
-        patterns = [bare, bare.removeprefix("**/")]
-        if any(len(Path(n).parts) == len(Path(p).parts) and fnmatch(n, p) for n in names for p in patterns) or (
-            bare.startswith("**/") and any(fnmatch(part, patterns[1]) for part in pure.parts)
-        ):
-            out = not pattern.startswith("!")
-    return out
 
 
 # The file as Compose reads it
@@ -463,78 +423,7 @@ def test_the_gateways_health_check_asks_a_path_it_has() -> None:
 
 def test_the_image_is_built_from_the_dockerfile(gateway: Service) -> None:
     assert gateway["build"] == {"context": ".", "dockerfile": "deploy/gateway.Dockerfile"}
-    assert DOCKERFILE.is_file()
-
-
-def test_everything_copied_is_in_git_and_not_ignored() -> None:
-    sources = copied_from_repository()
-    assert sources == ["pyproject.toml", "constraints.txt", "contract", "gateway"]
-    for source in sources:
-        assert (ROOT / source).exists()
-        assert not left_out_of_the_build(source)
-        for path in (ROOT / source).rglob("*.py"):
-            assert not left_out_of_the_build(str(path.relative_to(ROOT)))
-        listed = subprocess.run(["git", "ls-files", source], cwd=ROOT, capture_output=True, text=True, check=True)
-        assert listed.stdout.strip(), f"{source} is not in git"
-
-
-@pytest.mark.parametrize(
-    "path", [".venv", ".git/config", "data/x", "model_repository/m/1/model.gpu.onnx", "gateway/__pycache__/x.pyc"]
-)
-def test_what_is_large_or_made_here_stays_out_of_the_build(path: str) -> None:
-    assert left_out_of_the_build(path)
-
-
-def test_the_image_has_every_room_that_the_gateway_imports(tmp_path: Path) -> None:
-    for source in copied_from_repository():
-        if (ROOT / source).is_dir():
-            shutil.copytree(ROOT / source, tmp_path / source, ignore=shutil.ignore_patterns("__pycache__"))
-    script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import gateway.app\n"
-        "rooms = {name.partition('.')[0] for name in sys.modules} & set(sys.argv[2:])\n"
-        "print(*sorted(f'{name} {sys.modules[name].__file__}' for name in rooms), sep='\\n')"
-    )
-    rooms = [path.parent.name for path in ROOT.glob("*/__init__.py")]
-    loaded = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path), *rooms],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    files = dict(line.split(" ", 1) for line in loaded.stdout.splitlines())
-    assert files == {room: str(tmp_path / room / "__init__.py") for room in ("contract", "gateway")}
-
-
-def test_the_image_installs_the_projects_own_pins_and_those_for_traces() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    (install,) = [rest for name, rest in instructions() if name == "RUN"]
-    assert "--constraint constraints.txt" in install
-    script = re.search(r'python -c "(.*?)"', install)
-    assert script is not None
-    printed = subprocess.run(
-        [sys.executable, "-c", script[1]], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
-    )
-    tracing = project["project"]["optional-dependencies"]["tracing"]
-    assert printed.stdout.splitlines() == [*project["project"]["dependencies"], *tracing]
-    assert all(re.fullmatch(r"[\w\[\]-]+==[\w.]+", line) for line in printed.stdout.splitlines()), "pin them"
-
-
-def test_the_image_runs_the_gateway_as_nobody_special() -> None:
-    last_stage = instructions()[max(i for i, (name, _) in enumerate(instructions()) if name == "FROM") :]
-    assert last_stage[0][1] == "python:3.12-slim"
-    users = [rest for name, rest in last_stage if name == "USER"]
-    assert len(users) == 1
-    assert int(users[0].split(":")[0]) > 0
-    assert dict(last_stage)["EXPOSE"] == str(Settings.model_fields["port"].default)
-    command = json.loads(dict(last_stage)["CMD"])
-    assert command[0] == "python"
-    shown = subprocess.run(
-        [sys.executable, *command[1:], "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-    assert shown.returncode == 0
-    assert "--triton-address" in shown.stdout
+    assert (ROOT / "deploy/gateway.Dockerfile").is_file()
 
 
 def test_the_gateway_in_the_container_may_write_nothing_but_a_temporary_file(gateway: Service) -> None:

@@ -16,12 +16,12 @@ from typing import Any
 import httpx
 
 from contract.version_directory import read_card
-from tests.integration.conftest import Serving, make_serve
-from tests.training.hub_checkpoints import save_base_model
+from tests.integration.serving import Serving, make_serve
+from tests.training.support.hub_checkpoints import save_base_model
 from tests.triton_process import ROOT, free_ports
-from training.data import load_source
-from training.export.gate import AUC_LOSS, F1_LOSS
-from training.integrity import damage
+from training.data.rows.loading import load_source
+from training.export.gate.checks import AUC_LOSS, F1_LOSS
+from training.export.integrity import damage
 from training.publishing.versions import versions_of
 
 MODEL = "emotion_small"
@@ -154,5 +154,5 @@ def serving_repository(directory: Path, repository: Path) -> Iterator[Serving]:
     """`make serve` of a repository."""
     flags = (f"--model-repository={repository}", f"--default-model={MODEL}")
     with make_serve(directory, free_ports(4), *flags) as serving:
-        serving.wait_until_ready(120)
+        serving.wait_until_ready()
         yield serving

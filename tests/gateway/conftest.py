@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.gateway_process import GatewayProcess, running_gateway
-from tests.gateway.small_model import publish
+from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
+from tests.gateway.support.small_model import publish
 from tests.triton_process import TritonProcess, running_triton
 
 

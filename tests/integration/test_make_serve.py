@@ -1,44 +1,42 @@
 """How `make serve` starts, stops and fails."""
 
-import shutil
 import signal
 import socket
-import time
 from pathlib import Path
 
 import httpx
 
-from tests.gateway.gateway_process import SECRET
-from tests.integration.conftest import assert_nothing_left, make_serve, repository_copy
+from tests.gateway.support.gateway_process import SECRET
+from tests.gateway.support.small_model import publish
+from tests.integration.serving import assert_nothing_left, make_serve, repository_copy, small_models
 from tests.triton_process import free_ports
+from tests.waiting import SECONDS, wait_until
 
 
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     with make_serve(tmp_path, free_ports(4), "--log-requests=true", EMOTION_API_KEYS=SECRET) as serving:
-        serving.wait_until_ready(60)
+        serving.wait_until_ready()
         family = serving.family()
         # What is asked and with which key shows in no line of the log: see make_serve.
         for key, status in ((SECRET, 200), (f"not-{SECRET}", 401)):
             headers = {"authorization": f"Bearer {key}"}
             answer = httpx.post(
-                f"{serving.url}/v1/emotions", json={"text": "Мне страшно."}, headers=headers, timeout=10
+                f"{serving.url}/v1/emotions", json={"text": "Мне страшно."}, headers=headers, timeout=60
             )
             assert answer.status_code == status
             assert f"status {status}" in serving.log()
         serving.supervisor().send_signal(signal.SIGINT)
-        assert serving.process.wait(40) == 0
+        assert serving.process.wait(SECONDS) == 0
         assert_nothing_left(family, serving.ports)
 
 
 def test_killing_the_supervisor_leaves_nothing(tmp_path: Path) -> None:
-    with make_serve(tmp_path, free_ports(4)) as serving:
-        serving.wait_until_ready(60)
+    models = small_models(tmp_path)
+    with make_serve(tmp_path, free_ports(4), f"--model-repository={models}") as serving:
+        serving.wait_until_ready()
         family = serving.family()
         serving.supervisor().kill()
-        assert serving.process.wait(40) != 0
-        deadline = time.monotonic() + 20
-        while any(p.is_running() for p in family) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        assert serving.process.wait(SECONDS) != 0
         assert_nothing_left(family, serving.ports)
 
 
@@ -48,7 +46,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", ports[1]))
         taken.listen()
         with make_serve(tmp_path, ports) as serving:
-            assert serving.process.wait(60) != 0
+            assert serving.process.wait(SECONDS) != 0
             assert f"{ports[1]}" in serving.log()
             assert "--grpc-port" in serving.log()
 
@@ -59,23 +57,21 @@ def test_a_missing_and_a_damaged_model_file_are_named(tmp_path: Path) -> None:
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
     missing.unlink()
     with make_serve(tmp_path, free_ports(4), f"--model-repository={models}") as serving:
-        assert serving.process.wait(60) != 0
+        assert serving.process.wait(SECONDS) != 0
         (sentence,) = [line for line in serving.log().splitlines() if line.startswith("error: no model")]
         assert f"{damaged} can't be loaded: it is damaged" in sentence
         assert f"{missing} is not there" in sentence
 
 
 def test_a_new_version_needs_no_restart(tmp_path: Path) -> None:
-    models = repository_copy(tmp_path)
+    models = small_models(tmp_path)
     with make_serve(tmp_path, free_ports(4), f"--model-repository={models}") as serving:
-        serving.wait_until_ready(60)
-        staged = tmp_path / "staged"
-        shutil.copytree(models / "emotion_rubert/1", staged)
-        staged.rename(models / "emotion_rubert/2")
-        deadline = time.monotonic() + 30
-        version = "1"
-        while version == "1" and time.monotonic() < deadline:
-            answer = httpx.post(f"{serving.url}/v1/emotions", json={"text": "Мне страшно."}, timeout=10)
+        serving.wait_until_ready()
+        publish(models, 2)
+
+        def version() -> str:
+            answer = serving.ask()
             assert answer.status_code == 200, answer.text
-            version = answer.json()["version"]
-        assert version == "2"
+            return str(answer.json()["version"])
+
+        wait_until(lambda: version() == "2", serving.log)

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from contract.version_directory import CARD, CPU_GRAPH, read_card, sha256
+from tests.gateway.support.small_model import publish
 from tests.plain_triton import PlainTriton, plain_triton
 from tests.triton_process import ROOT
+from tests.waiting import SECONDS
 from training.publishing.triton_index import NotServedError, wait_until_served
 from training.publishing.triton_rules import chosen_versions, obstacles
 
@@ -22,21 +24,16 @@ OTHER = "emotion_other"
 
 def publish_command(*arguments: object) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "training.publish", *map(str, arguments)]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=150)
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
 
 def add_model(repository: Path, name: str, versions: int) -> Path:
-    """A model that loads: the committed one, with one instance and no warm-up."""
-    home = repository / name
-    shutil.copytree(ROOT / "model_repository" / MODEL, home)
-    for configuration in (home / "config.pbtxt", home / "configs/cpu.pbtxt"):
-        text = configuration.read_text().replace(MODEL, name).replace("count: 2", "count: 1")
-        configuration.write_text(text)
-    for number in range(2, versions + 1):
-        shutil.copytree(home / "1", home / str(number))
-    return home
+    """A model that loads, small."""
+    for number in range(1, versions + 1):
+        publish(repository, number, name)
+    return repository / name
 
 
 def cut(version: Path) -> None:

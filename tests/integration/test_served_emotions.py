@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from tritonclient.utils import InferenceServerException
 
 from contract.labels import EMOTIONS
-from tests.integration.conftest import Serving
+from tests.integration.serving import Serving
 from tests.triton_process import ROOT
 
 MODEL = "emotion_rubert"
@@ -162,19 +162,22 @@ def test_triton_classifies_by_label(serving: Serving) -> None:
     assert sorted(labels) == sorted(EMOTIONS)
 
 
-@pytest.mark.parametrize("readme", ["README.md", "README.ru.md"])
-def test_the_readmes_client_and_curl_work(serving: Serving, readme: str) -> None:
-    text = (ROOT / readme).read_text(encoding="utf-8")
-    client = re.search(r"```python\n(.*?)```", text, re.DOTALL)
-    assert client is not None
-    code = client[1].replace("127.0.0.1:8001", serving.grpc_url)
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "joy" in done.stdout
-    command = re.search(r"^curl .*?(?=^```)", text, re.DOTALL | re.MULTILINE)
+@pytest.mark.parametrize("page", ["README.md", "README.ru.md", "docs/api.md"])
+def test_the_documented_curl_works(serving: Serving, page: str) -> None:
+    command = re.search(r"^curl .*?(?=^```)", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert command is not None
     shell = command[0].replace("localhost:8080", serving.url.removeprefix("http://"))
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
     assert '"emotion":"joy"' in done.stdout
+
+
+def test_the_documented_grpc_client_works(serving: Serving) -> None:
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    client = re.search(r"```python\n(import numpy.*?)```", page, re.DOTALL)
+    assert client is not None
+    code = client[1].replace("127.0.0.1:8001", serving.grpc_url)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "joy" in done.stdout
 
 
 def test_serving_is_light() -> None:

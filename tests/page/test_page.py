@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from contract.labels import EMOTIONS, LABELS
-from tests.gateway.gateway_process import GatewayProcess, running_gateway
+from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.page.browser import DOWN, ENTER, TAB, Browser, running_browser
 from tests.triton_process import ROOT, running_triton
 

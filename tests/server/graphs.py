@@ -41,10 +41,12 @@ def identity(data_type: int, shape: Sequence[str | int] = ("b", 3)) -> onnx.Mode
     return graph([helper.make_node("Identity", ["x"], ["y"])], *tensors)
 
 
-def places_of_non_zeros() -> onnx.ModelProto:
-    """y int64 [1, k]: where x [n] is not zero; k may be none."""
-    tensors = [("x", TensorProto.FLOAT, ["n"])], [("y", TensorProto.INT64, [1, "k"])]
-    return graph([helper.make_node("NonZero", ["x"], ["y"])], *tensors)
+def without_first_column() -> onnx.ModelProto:
+    """y [b, n - 1] = x [b, n] without its first column."""
+    ints = {"one": [1], "end": [2**62]}
+    constants = [helper.make_tensor(name, TensorProto.INT64, [1], value) for name, value in ints.items()]
+    tensors = [("x", TensorProto.FLOAT, ["b", "n"])], [("y", TensorProto.FLOAT, ["b", "m"])]
+    return graph([helper.make_node("Slice", ["x", "one", "end", "one"], ["y"])], *tensors, constants)
 
 
 def add_constant(value: float) -> onnx.ModelProto:
@@ -74,8 +76,8 @@ def pair_sums() -> onnx.ModelProto:
     return graph(nodes, [("x", TensorProto.FLOAT, ["b", "n"])], [("y", TensorProto.FLOAT, ["b", 1])], constants)
 
 
-def ragged_sums() -> onnx.ModelProto:
-    """sums [b, 1]: the sum of each row of a ragged int64 batch; lengths from `item_shape`."""
+def ragged_sums(*, flat: bool = False) -> onnx.ModelProto:
+    """sums [b, 1]: the sum of each row of a ragged int64 batch; lengths from `item_shape`, [b, 1] or [b]."""
     axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
     zero = helper.make_tensor("zero", TensorProto.INT64, [], [0])
     one = helper.make_tensor("one", TensorProto.INT64, [], [1])
@@ -83,7 +85,8 @@ def ragged_sums() -> onnx.ModelProto:
     row = helper.make_tensor("row", TensorProto.INT64, [2], [1, -1])
     column = helper.make_tensor("column", TensorProto.INT64, [2], [-1, 1])
     nodes = [
-        helper.make_node("Cast", ["item_shape"], ["length"], to=TensorProto.INT64),
+        helper.make_node("Reshape", ["item_shape", "column"], ["lengths"]),
+        helper.make_node("Cast", ["lengths"], ["length"], to=TensorProto.INT64),
         helper.make_node("CumSum", ["length", "axis0"], ["end"]),
         helper.make_node("Sub", ["end", "length"], ["start"]),
         helper.make_node("Size", ["ids"], ["n"]),
@@ -97,40 +100,9 @@ def ragged_sums() -> onnx.ModelProto:
         helper.make_node("Reshape", ["values", "column"], ["as_column"]),
         helper.make_node("MatMul", ["weights", "as_column"], ["sums"]),
     ]
-    inputs = [("ids", TensorProto.INT64, ["n"]), ("item_shape", TensorProto.INT32, ["b", 1])]
+    inputs = [("ids", TensorProto.INT64, ["n"]), ("item_shape", TensorProto.INT32, ["b"] if flat else ["b", 1])]
     outputs = [("sums", TensorProto.FLOAT, ["b", 1])]
     return graph(nodes, inputs, outputs, [axis, zero, one, axis0, row, column])
-
-
-def show_batch_input(data_type: int, rank: int) -> onnx.ModelProto:
-    """y [b, 8]: the batch input itself, flat and padded with -1, the same in each row.
-
-    Rows come from `item_shape`; the ragged input is only there to be described.
-    """
-    ints = {"eight": [8], "two": [2], "zero": [0], "flat": [-1], "axes": [0], "no": [1, 1]}
-    constants = [helper.make_tensor(k, TensorProto.INT64, [len(v)], v) for k, v in ints.items()]
-    constants.append(helper.make_tensor("minus", TensorProto.FLOAT, [1], [-1.0]))
-    nodes = [
-        helper.make_node("Cast", ["made"], ["number"], to=TensorProto.FLOAT),
-        helper.make_node("Reshape", ["number", "flat"], ["line"]),
-        helper.make_node("Shape", ["line"], ["length"]),
-        helper.make_node("Sub", ["eight", "length"], ["missing"]),
-        helper.make_node("Concat", ["zero", "missing"], ["pads"], axis=0),
-        helper.make_node("Squeeze", ["minus", "axes"], ["fill"]),
-        helper.make_node("Pad", ["line", "pads", "fill"], ["padded"]),
-        helper.make_node("Unsqueeze", ["padded", "axes"], ["as_row"]),
-        helper.make_node("Shape", ["rows"], ["batch"], end=1),
-        helper.make_node("Concat", ["batch", "eight"], ["full"], axis=0),
-        helper.make_node("Expand", ["as_row", "full"], ["y"]),
-    ]
-    constants = [c for c in constants if c.name not in ("two", "no")]
-    shape = ["m", "k"][:rank]
-    inputs = [
-        ("x", TensorProto.FLOAT, ["n"]),
-        ("rows", TensorProto.INT32, ["b", "r"]),
-        ("made", data_type, shape),
-    ]
-    return graph(nodes, inputs, [("y", TensorProto.FLOAT, ["b", 8])], constants)
 
 
 def two_outputs() -> onnx.ModelProto:

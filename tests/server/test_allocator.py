@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from server import allocator
+from server.launching import allocator
 
 
 def test_an_allocator_that_somebody_chose_stays() -> None:

@@ -8,9 +8,8 @@ import onnx
 import onnxruntime
 import pytest
 
-from server.onnxruntime_backend.autocomplete import batch_size, describe
-from server.onnxruntime_backend.configuration import ConfigurationError, read_configuration
-from server.onnxruntime_backend.contract import check_contract
+from server.onnxruntime_backend.configuration import ConfigurationError, SessionConfiguration, read_configuration
+from server.onnxruntime_backend.graph_check import check_graph
 from server.onnxruntime_backend.session import cuda_options, open_session, session_options, unknown_parameters
 from tests.server import graphs
 
@@ -44,34 +43,90 @@ INPUTS = [
 OUTPUTS = [GraphTensor("y", "tensor(float)", ["b", 6])]
 
 
-def parameters(**values: str) -> Any:
+def parameters(**values: str) -> SessionConfiguration:
     given = {key.replace("__", "."): {"string_value": value} for key, value in values.items()}
-    return read_configuration(RAGGED | {"parameters": given})
+    return read_configuration(RAGGED | {"parameters": given}).session
 
 
 def test_a_ragged_model_agrees_with_its_graph() -> None:
-    check_contract(read_configuration(RAGGED), INPUTS, OUTPUTS)
+    check_graph(read_configuration(RAGGED), INPUTS, OUTPUTS)
+
+
+REMEDY = ": serve the model with NVIDIA's image of Triton, or change its configuration"
+SCATTER = {"kind": "BATCH_SCATTER_WITH_INPUT_SHAPE", "target_name": ["y"], "source_input": ["x"]}
+CONTROL = {"name": "start", "control": [{"kind": "CONTROL_SEQUENCE_START", "int32_false_true": [0, 1]}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"max_batch_size": 0}, "max_batch_size 0 (a model that does not batch)"),
+        ({"sequence_batching": {"control_input": [CONTROL]}}, "sequence_batching"),
+        ({"sequence_batching": {"state": [{"input_name": "s"}]}}, "sequence_batching"),
+        ({"batch_output": [SCATTER]}, "batch_output"),
+        ({"model_operations": {"op_library_filename": ["ops.so"]}}, "model_operations (custom operators)"),
+        ({"model_transaction_policy": {"decoupled": True}}, "model_transaction_policy.decoupled"),
+        ({"cc_model_filenames": {"9.0": "hopper.onnx"}}, "cc_model_filenames"),
+        (
+            {"input": [X | {"data_type": "TYPE_STRING"}]},
+            "data_type TYPE_STRING of input 'x' (only TYPE_FP32 and TYPE_INT64)",
+        ),
+        (
+            {"output": [Y | {"data_type": "TYPE_FP16"}]},
+            "data_type TYPE_FP16 of output 'y' (only TYPE_FP32 and TYPE_INT64)",
+        ),
+        ({"input": [X | {"reshape": {"shape": [1, -1]}}]}, "reshape of input 'x'"),
+        ({"output": [Y | {"reshape": {}}]}, "reshape of output 'y'"),
+        ({"input": [X | {"optional": True}]}, "optional of input 'x'"),
+        (
+            {"batch_input": [LENGTHS | {"kind": "BATCH_ACCUMULATED_ELEMENT_COUNT"}]},
+            "batch_input BATCH_ACCUMULATED_ELEMENT_COUNT (only BATCH_ITEM_SHAPE and BATCH_ITEM_SHAPE_FLATTEN)",
+        ),
+        (
+            {"batch_input": [{k: v for k, v in LENGTHS.items() if k != "kind"}]},
+            "batch_input BATCH_ELEMENT_COUNT (only BATCH_ITEM_SHAPE and BATCH_ITEM_SHAPE_FLATTEN)",
+        ),
+        (
+            {"batch_input": [LENGTHS | {"data_type": "TYPE_INT64"}]},
+            "data_type TYPE_INT64 of batch_input BATCH_ITEM_SHAPE (only TYPE_INT32: cast inside the graph)",
+        ),
+        (
+            {"batch_input": [LENGTHS | {"data_type": "TYPE_FP32"}]},
+            "data_type TYPE_FP32 of batch_input BATCH_ITEM_SHAPE (only TYPE_INT32: cast inside the graph)",
+        ),
+        (
+            {"sequence_batching": {"control_input": []}, "batch_output": [SCATTER], "max_batch_size": 0},
+            "max_batch_size 0 (a model that does not batch), sequence_batching, batch_output",
+        ),
+    ],
+)
+def test_what_this_backend_has_not_is_refused_by_name(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        read_configuration(RAGGED | change)
+    assert str(error.value) == f"this backend does not support {named}{REMEDY}"
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"batch_input": [LENGTHS | {"data_type": "TYPE_INT64"}]}, "only TYPE_INT32 and TYPE_FP32"),
         ({"batch_input": [LENGTHS | {"target_name": ["a", "b"]}]}, "one target_name"),
         ({"batch_input": [LENGTHS | {"source_input": ["z"]}]}, "'z', which is no input"),
-        ({"batch_input": [LENGTHS | {"kind": "BATCH_NEW"}]}, "BATCH_NEW is not known"),
-        (
-            {"batch_output": [{"kind": "BATCH_NEW", "target_name": ["y"], "source_input": ["x"]}]},
-            "batch_output BATCH_NEW",
-        ),
-        ({"max_batch_size": 0}, "allow_ragged_batch, and max_batch_size is 0"),
-        ({"input": [X | {"optional": True}]}, "optional input 'x'"),
-        ({"sequence_batching": {"state": [{"input_name": "s"}]}}, "implicit state"),
+        ({"input": []}, "has no input, and this backend does not complete it from the graph: add"),
+        ({"output": []}, "has no output, and this backend does not complete it from the graph: add"),
     ],
 )
-def test_what_can_not_be_had_is_refused(change: dict[str, Any], message: str) -> None:
+def test_a_configuration_that_can_not_be_right(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         read_configuration(RAGGED | change)
+
+
+def test_no_inputs_and_no_outputs() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        read_configuration({"name": "m", "max_batch_size": 8})
+    assert str(error.value) == (
+        "the configuration has no input and no output, and this backend does not complete it from the graph: "
+        "add what is missing to config.pbtxt, or serve the model with NVIDIA's image of Triton"
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,18 +160,22 @@ def test_what_can_not_be_had_is_refused(change: dict[str, Any], message: str) ->
             [GraphTensor("y", "tensor(float)", ["b", 5])],
             r"output 'y' has shape \[-1, 6\] .* and \[-1, 5\] in the graph",
         ),
-        (INPUTS, [GraphTensor("y", "tensor(bfloat16)", ["b", 6])], "not supported"),
+        (
+            INPUTS,
+            [GraphTensor("y", "tensor(float16)", ["b", 6])],
+            r"output 'y' is TYPE_FP32 in the configuration and tensor\(float16\) in the graph",
+        ),
     ],
 )
 def test_a_graph_that_differs_is_refused(inputs: list[GraphTensor], outputs: list[GraphTensor], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        check_contract(read_configuration(RAGGED), inputs, outputs)
+        check_graph(read_configuration(RAGGED), inputs, outputs)
 
 
 def test_a_fixed_batch_dimension_is_refused() -> None:
     config = read_configuration(RAGGED | {"input": [X], "batch_input": []})
     with pytest.raises(ConfigurationError, match=r"\[-1, -1\] .* and \[1, -1\] in the graph"):
-        check_contract(config, [GraphTensor("x", "tensor(int64)", [1, "n"])], OUTPUTS)
+        check_graph(config, [GraphTensor("x", "tensor(int64)", [1, "n"])], OUTPUTS)
 
 
 def test_session_options() -> None:
@@ -151,7 +210,7 @@ def test_session_options() -> None:
 )
 def test_graph_optimization_level(level: int, name: str) -> None:
     # Triton's core writes a 64-bit number as text in its JSON.
-    config = read_configuration(RAGGED | {"optimization": {"graph": {"level": str(level)}}})
+    config = read_configuration(RAGGED | {"optimization": {"graph": {"level": str(level)}}}).session
     assert session_options(config, gpu=False).graph_optimization_level.name == name
 
 
@@ -175,33 +234,21 @@ def test_cuda_options() -> None:
 
 
 def test_accelerators() -> None:
-    def accelerated(name: str) -> Any:
+    def accelerated(name: str) -> SessionConfiguration:
         accelerator = {"name": name, "parameters": {"use_tf32": "0"}}
         accelerators = {"gpu_execution_accelerator": [accelerator]}
-        return read_configuration(RAGGED | {"optimization": {"execution_accelerators": accelerators}})
+        return read_configuration(RAGGED | {"optimization": {"execution_accelerators": accelerators}}).session
 
     assert cuda_options(accelerated("cuda"), 0) == {"use_tf32": "0", "device_id": "0"}
-    with pytest.raises(ConfigurationError, match="'tensorrt' is not in this backend"):
+    with pytest.raises(
+        ConfigurationError, match=r"not support gpu_execution_accelerator 'tensorrt' \(only cuda\): serve the model"
+    ):
         cuda_options(accelerated("tensorrt"), 0)
 
 
 def test_misspelt_parameters_are_found() -> None:
     config = parameters(intra_op_threads_count="1", execution_mode="0", session__any="1")
     assert unknown_parameters(config) == ["intra_op_threads_count"]
-
-
-def test_completing_from_a_graph() -> None:
-    free, fixed = GraphTensor("x", "tensor(float)", ["b", 3]), GraphTensor("s", "tensor(int64)", [])
-    assert batch_size(0, [free]) == 4
-    assert batch_size(16, [free]) == 16
-    assert batch_size(0, [free, fixed]) == 0
-    with pytest.raises(ConfigurationError, match="can't batch: no free first dimension in s"):
-        batch_size(2, [free, fixed])
-    described = {"name": "x", "data_type": "TYPE_FP32"}
-    assert describe(free, batching=True) == described | {"dims": [3]}
-    assert describe(free, batching=False) == described | {"dims": [-1, 3]}
-    flat = GraphTensor("x", "tensor(float)", ["b"])
-    assert describe(flat, batching=True) == described | {"dims": [1], "reshape": {"shape": []}}
 
 
 @pytest.fixture

@@ -12,6 +12,15 @@ WIDE = tensor("y", "TYPE_FP32", "[ 4 ]")
 WHOLE = tensor("x", "TYPE_INT64", "[ 3 ]")
 ACCELERATED = 'optimization { execution_accelerators { cpu_execution_accelerator [ { name: "openvino" } ] } }'
 PARALLEL = 'parameters { key: "execution_mode" value: { string_value: "7" } }'
+COMPLETED = (
+    "the configuration has no input and no output, and this backend does not complete it from the graph: add what is"
+    " missing to config.pbtxt, or serve the model with NVIDIA's image of Triton"
+)
+SEQUENCES = """sequence_batching { control_input [ {
+    name: "START" control [ { kind: CONTROL_SEQUENCE_START int32_false_true: [ 0, 1 ] } ] } ] }"""
+SCATTER = 'batch_output [ { target_name: "y" source_input: "x" } ]'
+OPERATORS = 'model_operations { op_library_filename: "ops.so" }'
+COUNTS = 'batch_input [ { kind: BATCH_ELEMENT_COUNT target_name: "n" data_type: TYPE_INT32 source_input: "x" } ]'
 EXPECTED = {
     "damaged": "is damaged (cut short?)",
     "missing": "model.onnx is not there (beside it: notes.txt)",
@@ -20,9 +29,20 @@ EXPECTED = {
     "wrong_type": "input 'x' is TYPE_INT64 in the configuration and TYPE_FP32 in the graph",
     "wrong_shape": "output 'y' has shape [-1, 4] in the configuration (with the batch dimension)"
     " and [-1, 3] in the graph",
-    "accelerated": "cpu_execution_accelerator 'openvino' is not in this backend",
+    "accelerated": "this backend does not support cpu_execution_accelerator 'openvino': serve the model with",
     "parallel": "parameter execution_mode must be 0 or 1, and is 7",
-    "unbatchable": "max_batch_size is 2, and the graph can't batch",
+    "without_configuration": COMPLETED,
+    "only_backend": COMPLETED,
+    "unbatched": "this backend does not support max_batch_size 0 (a model that does not batch): serve the model with"
+    " NVIDIA's image of Triton, or change its configuration",
+    "sequences": "this backend does not support sequence_batching: serve the model with NVIDIA's image",
+    "scattered": "this backend does not support batch_output: serve the model with NVIDIA's image",
+    "operators": "this backend does not support model_operations (custom operators): serve the model with NVIDIA's",
+    "texts": "this backend does not support data_type TYPE_STRING of input 'x' (only TYPE_FP32 and TYPE_INT64), "
+    "data_type TYPE_STRING of output 'y' (only TYPE_FP32 and TYPE_INT64): serve the model with NVIDIA's image",
+    "reshaped": "this backend does not support reshape of input 'x', reshape of output 'y': serve the model with",
+    "counts": "this backend does not support batch_input BATCH_ELEMENT_COUNT (only BATCH_ITEM_SHAPE and"
+    " BATCH_ITEM_SHAPE_FLATTEN): serve the model with NVIDIA's image",
     "on_gpu": "has kind KIND_GPU but no GPUs are available",
 }
 
@@ -43,8 +63,17 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]]
     write_model(repository, "wrong_shape", graph, config([X3], [WIDE]))
     write_model(repository, "accelerated", graph, config([X3], [Y3], 8, ACCELERATED))
     write_model(repository, "parallel", graph, config([X3], [Y3], 8, PARALLEL))
-    fixed = graphs.identity(1, (1, 3))
-    write_model(repository, "unbatchable", fixed, 'backend: "onnxruntime"\nmax_batch_size: 2\n')
+    write_model(repository, "without_configuration", graph)
+    write_model(repository, "only_backend", graph, 'backend: "onnxruntime"\n')
+    write_model(repository, "unbatched", graph, config([X3], [Y3], 0))
+    write_model(repository, "sequences", graph, config([X3], [Y3], 8, SEQUENCES))
+    write_model(repository, "scattered", graph, config([X3], [Y3], 8, SCATTER))
+    write_model(repository, "operators", graph, config([X3], [Y3], 8, OPERATORS))
+    texts = [tensor("x", "TYPE_STRING", "[ 3 ]")], [tensor("y", "TYPE_STRING", "[ 3 ]")]
+    write_model(repository, "texts", graph, config(*texts))
+    reshaped = [tensor(name, "TYPE_FP32", "[ 1 ]", "reshape: { shape: [ ] }") for name in ("x", "y")]
+    write_model(repository, "reshaped", graph, config(reshaped[:1], reshaped[1:]))
+    write_model(repository, "counts", graph, config([X3], [Y3], 8, COUNTS))
     write_model(repository, "on_gpu", graph, config([X3], [Y3]).replace("_CPU", "_GPU"))
     triton = start_triton(repository)
     try:

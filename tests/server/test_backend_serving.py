@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 import tritonclient.grpc as grpcclient
-from onnx import TensorProto, helper
+from onnx import TensorProto
 from tritonclient.utils import InferenceServerException
 
 from tests.server import graphs
@@ -29,60 +29,33 @@ BATCHING = "dynamic_batching { max_queue_delay_microseconds: 200000 }"
 IDS = tensor("ids", "TYPE_INT64", "[ -1 ]", "allow_ragged_batch: true")
 SUMS = tensor("sums", "TYPE_FP32", "[ 1 ]")
 
-BATCH_INPUT_KINDS = {
-    # For two requests of the ragged x: two rows of two, and one row of three.
-    "BATCH_ELEMENT_COUNT": (1, [4, 3]),
-    "BATCH_ACCUMULATED_ELEMENT_COUNT": (1, [4, 7]),
-    "BATCH_ACCUMULATED_ELEMENT_COUNT_WITH_ZERO": (1, [0, 4, 7]),
-    "BATCH_MAX_ELEMENT_COUNT_AS_SHAPE": (1, [0, 0, 0, 0]),
-    "BATCH_ITEM_SHAPE": (2, [2, 2, 3]),
-    "BATCH_ITEM_SHAPE_FLATTEN": (1, [2, 2, 3]),
-}
 DATA_TYPES: dict[str, tuple[int, list[Any]]] = {
-    "BOOL": (TensorProto.BOOL, [True, False, True]),
-    "UINT8": (TensorProto.UINT8, [0, 1, 255]),
-    "UINT16": (TensorProto.UINT16, [0, 1, 65535]),
-    "UINT32": (TensorProto.UINT32, [0, 1, 2**32 - 1]),
-    "UINT64": (TensorProto.UINT64, [0, 1, 2**64 - 1]),
-    "INT8": (TensorProto.INT8, [-128, 0, 127]),
-    "INT16": (TensorProto.INT16, [-32768, 0, 32767]),
-    "INT32": (TensorProto.INT32, [-(2**31), 0, 2**31 - 1]),
     "INT64": (TensorProto.INT64, [-(2**63), 0, 2**63 - 1]),
-    "FP16": (TensorProto.FLOAT16, [-1.5, 0.0, 65504.0]),
     "FP32": (TensorProto.FLOAT, [-1.5, 0.0, 3.4e38]),
-    "FP64": (TensorProto.DOUBLE, [-1.5, 0.0, 1.7e308]),
-    "BYTES": (TensorProto.STRING, ["радость".encode(), b"", b"a b"]),
 }
 
 
 def write_repository(repository: Path) -> None:
     ragged = config([IDS], [SUMS], 64, f"batch_input [ {ITEM_SHAPE} ]\n{BATCHING}")
     write_model(repository, "ragged", graphs.ragged_sums(), ragged)
-    for kind, (rank, _) in BATCH_INPUT_KINDS.items():
-        data_type = "TYPE_FP32" if kind == "BATCH_ELEMENT_COUNT" else "TYPE_INT32"
-        onnx_type = TensorProto.FLOAT if data_type == "TYPE_FP32" else TensorProto.INT32
-        made = (
-            f'batch_input [ {{ kind: BATCH_ITEM_SHAPE target_name: "rows" data_type: TYPE_INT32 '
-            f'source_input: "x" }}, {{ kind: {kind} target_name: "made" data_type: {data_type} '
-            f'source_input: "x" }} ]\n{BATCHING}'
-        )
-        inputs = [tensor("x", "TYPE_FP32", "[ -1 ]", "allow_ragged_batch: true")]
-        text = config(inputs, [tensor("y", "TYPE_FP32", "[ 8 ]")], 8, made)
-        write_model(repository, kind.lower(), graphs.show_batch_input(onnx_type, rank), text)
+    flat = ITEM_SHAPE.replace("BATCH_ITEM_SHAPE", "BATCH_ITEM_SHAPE_FLATTEN")
+    write_model(
+        repository,
+        "flat",
+        graphs.ragged_sums(flat=True),
+        config([IDS], [SUMS], 64, f"batch_input [ {flat} ]\n{BATCHING}"),
+    )
     for name, (onnx_type, _) in DATA_TYPES.items():
-        triton_type = "TYPE_STRING" if name == "BYTES" else f"TYPE_{name}"
-        tensors = [tensor("x", triton_type, "[ 3 ]")], [tensor("y", triton_type, "[ 3 ]")]
+        tensors = [tensor("x", f"TYPE_{name}", "[ 3 ]")], [tensor("y", f"TYPE_{name}", "[ 3 ]")]
         write_model(repository, f"type_{name.lower()}", graphs.identity(onnx_type), config(*tensors))
     look_up = [tensor("x", "TYPE_INT64", "[ 1 ]")], [tensor("y", "TYPE_FP32", "[ 1 ]")]
     write_model(repository, "look_up", graphs.look_up(), config(*look_up, 64, BATCHING))
     pairs = [tensor("x", "TYPE_FP32", "[ -1 ]")], [tensor("y", "TYPE_FP32", "[ 1 ]")]
     write_model(repository, "pairs", graphs.pair_sums(), config(*pairs))
-    unbatched = config([tensor("x", "TYPE_FP32", "[ -1, 3 ]")], [tensor("y", "TYPE_FP32", "[ -1, 3 ]")], 0)
-    write_model(repository, "unbatched", graphs.add_constant(1.0), unbatched)
-    places = config([tensor("x", "TYPE_FP32", "[ -1 ]")], [tensor("y", "TYPE_INT64", "[ 1, -1 ]")], 0)
-    write_model(repository, "places", graphs.places_of_non_zeros(), places)
-    texts = [tensor("x", "TYPE_STRING", "[ -1 ]")], [tensor("y", "TYPE_STRING", "[ -1 ]")]
-    write_model(repository, "texts", graphs.identity(TensorProto.STRING, ("b", "n")), config(*texts, 8, BATCHING))
+    shorter = [tensor("x", "TYPE_FP32", "[ -1 ]")], [tensor("y", "TYPE_FP32", "[ -1 ]")]
+    write_model(repository, "shorter", graphs.without_first_column(), config(*shorter))
+    large = config([X3], [Y3], 400_000)
+    write_model(repository, "large", graphs.add_constant(1.0), large)
     outputs = [tensor(name, "TYPE_FP32", "[ 3 ]") for name in ("double", "negative")]
     write_model(repository, "two_outputs", graphs.two_outputs(), config([X3], outputs))
     versions = config([X3], [Y3], 8, "version_policy { latest { num_versions: 2 } }")
@@ -96,26 +69,10 @@ def write_repository(repository: Path) -> None:
         "{ data_type: TYPE_FP32 dims: [ 3 ] zero_data: true } } } ]"
     )
     write_model(repository, "warm", graphs.add_constant(1.0), config([X3], [Y3], 8, warm))
-    write_model(repository, "without_configuration", graphs.add_constant(5.0))
-    write_model(repository, "only_backend", graphs.two_outputs(), 'backend: "onnxruntime"\n')
     cpu = repository / "cpu_configuration"
     write_model(repository, cpu.name, graphs.add_constant(7.0), config([X3], [Y3]).replace("CPU", "GPU"))
     (cpu / "configs").mkdir()
     (cpu / "configs/cpu.pbtxt").write_text(config([X3], [Y3]))
-    flat = graphs.graph(
-        [helper.make_node("Neg", ["x"], ["y"])],
-        [("x", TensorProto.FLOAT, ["n"])],
-        [("y", TensorProto.FLOAT, ["n"])],
-    )
-    scattered = config(
-        [tensor("x", "TYPE_FP32", "[ -1 ]", "allow_ragged_batch: true")],
-        [tensor("y", "TYPE_FP32", "[ -1 ]")],
-        8,
-        f'batch_output [ {{ target_name: "y" source_input: "x" }} ]\n{BATCHING}',
-    )
-    write_model(repository, "scattered", flat, scattered)
-    reshaped = [tensor(name, "TYPE_FP32", "[ 1 ]", "reshape: { shape: [ ] }") for name in ("x", "y")]
-    write_model(repository, "reshaped", flat, config(reshaped[:1], reshaped[1:]))
     two_instances = config([X3], [Y3]).replace("kind: KIND_CPU", "count: 2 kind: KIND_CPU")
     misspelt = 'parameters { key: "intra_op_threads" value: { string_value: "1" } }\n'
     write_model(repository, "instances", graphs.add_constant(0.0), two_instances + misspelt)
@@ -125,7 +82,7 @@ def write_repository(repository: Path) -> None:
 def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonProcess]:
     repository = tmp_path_factory.mktemp("repository")
     write_repository(repository)
-    # Some thirty models take their time to unload on a busy machine.
+    # A dozen models take their time to unload on a busy machine.
     with running_triton(repository, "--stop-timeout=30", "--http", "--metrics") as process:
         yield process
 
@@ -181,45 +138,23 @@ def counts(client: Client, model: str) -> tuple[int, int]:
         time.sleep(0.3)
 
 
-def test_ragged_requests_of_several_rows_share_an_execution(client: Client) -> None:
+@pytest.mark.parametrize("model", ["ragged", "flat"])
+def test_ragged_requests_of_several_rows_share_an_execution(client: Client, model: str) -> None:
     random = np.random.default_rng(0)
     batches = [random.integers(0, 100, (1 + i % 3, 1 + 7 * i % 32), dtype=np.int64) for i in range(24)]
-    answered, executed = counts(client, "ragged")
-    results = together([lambda b=b: ask(client, "ragged", b, "INT64", "ids") for b in batches])
+    answered, executed = counts(client, model)
+    results = together([lambda b=b: ask(client, model, b, "INT64", "ids") for b in batches])
     for batch, result in zip(batches, results, strict=True):
         assert result.as_numpy("sums").tolist() == batch.sum(axis=1, keepdims=True).tolist()
-    now_answered, now_executed = counts(client, "ragged")
+    now_answered, now_executed = counts(client, model)
     assert now_answered - answered == len(batches)
     assert now_executed - executed <= len(batches) // 4
-
-
-@pytest.mark.parametrize("kind", BATCH_INPUT_KINDS)
-def test_batch_input(client: Client, kind: str) -> None:
-    requests = [np.zeros((2, 2), np.float32), np.zeros((1, 3), np.float32)]
-    _, made = BATCH_INPUT_KINDS[kind]
-    expected = {tuple(made + [-1] * (8 - len(made)))}
-    if kind != "BATCH_MAX_ELEMENT_COUNT_AS_SHAPE":
-        backwards = {
-            "BATCH_ELEMENT_COUNT": [3, 4],
-            "BATCH_ACCUMULATED_ELEMENT_COUNT": [3, 7],
-            "BATCH_ACCUMULATED_ELEMENT_COUNT_WITH_ZERO": [0, 3, 7],
-        }.get(kind, [3, 2, 2])
-        # Which of the two arrives first is not known.
-        expected.add(tuple(backwards + [-1] * (8 - len(backwards))))
-    results = together([lambda r=r: ask(client, kind.lower(), r) for r in requests])
-    answers = [result.as_numpy("y") for result in results]
-    assert [len(answer) for answer in answers] == [2, 1]
-    assert {tuple(row) for answer in answers for row in answer.tolist()} <= expected
 
 
 @pytest.mark.parametrize("name", DATA_TYPES)
 def test_data_types(client: Client, name: str) -> None:
     _, values = DATA_TYPES[name]
-    dtype = (
-        np.dtype(object)
-        if name == "BYTES"
-        else np.dtype({"FP16": "float16", "FP32": "float32", "FP64": "float64", "BOOL": "bool"}.get(name, name.lower()))
-    )
+    dtype = {"INT64": np.int64, "FP32": np.float32}[name]
     given = np.array([values, values[::-1]], dtype=dtype)
     answer = ask(client, f"type_{name.lower()}", given, name).as_numpy("y")
     assert answer.dtype == dtype
@@ -227,35 +162,9 @@ def test_data_types(client: Client, name: str) -> None:
 
 
 def test_an_output_without_elements(client: Client) -> None:
-    for given, expected in (([1, 0, 2], [[0, 2]]), ([0, 0], [[]]), ([0, 1], [[1]])):
-        answer = ask(client, "places", np.array(given, np.float32)).as_numpy("y")
-        assert (answer.dtype, answer.tolist()) == (np.int64, expected)
-
-
-TEXTS = [b"", b"\0", b"a\0b\0", "радость".encode(), b"x" * 70_000, "😱".encode(), b" \n"]
-
-
-def test_texts_of_many_requests(client: Client) -> None:
-    """Nuls, nothing, long ones; several rows; in batches with others' and again after them."""
-    requests = [np.array([[text, b"|"]] * (1 + i % 3), dtype=object) for i, text in enumerate(TEXTS * 3)]
-    answered, executed = counts(client, "texts")
-    results = together([lambda r=r: ask(client, "texts", r, "BYTES") for r in requests])
-    assert [result.as_numpy("y").tolist() for result in results] == [request.tolist() for request in requests]
-    now_answered, now_executed = counts(client, "texts")
-    assert now_answered - answered == len(requests)
-    assert now_executed - executed < len(requests)
-
-
-@pytest.mark.parametrize("encoded", [b"\1\0\0\0a", b"\1\0\0\0a\1\0\0", b"\1\0\0\0a\xff\0\0\0b", b"\0\0\0\0" * 3])
-def test_texts_that_are_not_as_many_as_the_shape_says(client: Client, encoded: bytes) -> None:
-    given = grpcclient.InferInput("x", [1, 2], "BYTES")
-    given._raw_content = encoded  # what set_data_from_numpy makes of whole texts
-    with pytest.raises(InferenceServerException) as error:
-        client.infer("texts", [given], client_timeout=30)
-    assert error.value.status() == "StatusCode.INVALID_ARGUMENT"
-    assert ask(client, "texts", np.array([[b"a", b"b"]], dtype=object), "BYTES").as_numpy("y").tolist() == [
-        [b"a", b"b"]
-    ]
+    for given, expected in (([[1, 0, 2]], [[0, 2]]), ([[5], [7]], [[], []]), ([[0, 1]], [[1]])):
+        answer = ask(client, "shorter", np.array(given, np.float32)).as_numpy("y")
+        assert (answer.dtype, answer.tolist()) == (np.float32, expected)
 
 
 def memory_of_stubs(triton: TritonProcess) -> int:
@@ -268,19 +177,12 @@ def test_answers_are_released_without_a_complaint(triton: TritonProcess, client:
     megabytes = 4
     given = np.arange(megabytes * 2**18 // 3 * 3, dtype=np.float32).reshape(-1, 3)
     for _ in range(5):
-        ask(client, "unbatched", given)
+        ask(client, "large", given)
     before = memory_of_stubs(triton)
     for _ in range(60):
-        assert np.array_equal(ask(client, "unbatched", given).as_numpy("y"), given + 1)
+        assert np.array_equal(ask(client, "large", given).as_numpy("y"), given + 1)
     assert memory_of_stubs(triton) - before < 60 * megabytes * 2**20 // 3
     assert not re.findall(r".*(?:Exception ignored|PyCapsule).*", triton.log())
-
-
-def test_text_that_is_not_utf8_is_refused(client: Client) -> None:
-    given = np.array([[b"\xff\xfe", b"", b""]], dtype=object)
-    with pytest.raises(InferenceServerException, match="utf-8") as error:
-        ask(client, "type_bytes", given, "BYTES")
-    assert error.value.status() == "StatusCode.INVALID_ARGUMENT"
 
 
 def test_a_failing_request_fails_alone(client: Client) -> None:
@@ -310,12 +212,6 @@ def test_a_failure_that_is_not_the_requests_is_counted(client: Client) -> None:
     assert (statistics.success.count, statistics.fail.count) == (1, 1)
 
 
-def test_without_batching(client: Client) -> None:
-    given = np.arange(6, dtype=np.float32).reshape(2, 3)
-    answer = ask(client, "unbatched", given).as_numpy("y")
-    assert answer.tolist() == (given + 1).tolist()
-
-
 def test_only_requested_outputs_come_back(client: Client) -> None:
     given = np.ones((1, 3), np.float32)
     both = ask(client, "two_outputs", given)
@@ -340,35 +236,9 @@ def test_warm_up_ran(client: Client) -> None:
     assert ask(client, "warm", given).as_numpy("y").tolist() == [[1.0] * 3]
 
 
-@pytest.mark.parametrize(
-    ("model", "inputs", "outputs"),
-    [("without_configuration", ["x"], ["y"]), ("only_backend", ["x"], ["double", "negative"])],
-)
-def test_auto_complete(client: Client, model: str, inputs: list[str], outputs: list[str]) -> None:
-    found = client.get_model_config(model).config
-    assert [(i.name, list(i.dims)) for i in found.input] == [(name, [3]) for name in inputs]
-    assert [(o.name, list(o.dims)) for o in found.output] == [(name, [3]) for name in outputs]
-    assert found.max_batch_size == 4
-    assert found.HasField("dynamic_batching")
-    answer = ask(client, model, np.ones((2, 3), np.float32))
-    assert answer.as_numpy(outputs[0]).shape == (2, 3)
-
-
 def test_the_configuration_for_the_cpu(client: Client) -> None:
     given = np.zeros((1, 3), np.float32)
     assert ask(client, "cpu_configuration", given).as_numpy("y").tolist() == [[7.0] * 3]
-
-
-def test_batch_output(client: Client) -> None:
-    requests = [np.full((2, 2), 1, np.float32), np.full((1, 3), 2, np.float32)]
-    results = together([lambda r=r: ask(client, "scattered", r) for r in requests])
-    answers = [result.as_numpy("y").tolist() for result in results]
-    assert answers == [[[-1, -1], [-1, -1]], [[-2, -2, -2]]]
-
-
-def test_reshape(client: Client) -> None:
-    given = np.array([[1], [2]], np.float32)
-    assert ask(client, "reshaped", given).as_numpy("y").tolist() == [[-1], [-2]]
 
 
 def test_instances_and_misspelt_parameters(triton: TritonProcess) -> None:

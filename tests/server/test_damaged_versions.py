@@ -3,19 +3,21 @@
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import psutil
 import pytest
 import tritonclient.grpc as grpcclient
 from tritonclient.utils import InferenceServerException
 
-from server.view import FIRST_PAUSE, RepositoryView
+from server.repository.view import RepositoryView
 from tests.server import graphs
 from tests.server.graphs import X3, Y3, config, write_model
 from tests.triton_process import TritonProcess, running_triton, start_triton
+from tests.waiting import SECONDS, wait_until
 
 LATEST_TWO = config([X3], [Y3], more="version_policy { latest { num_versions: 2 } }")
 PYTHON = f'backend: "python"\ninput [ {X3} ]\noutput [ {Y3} ]\n'
@@ -69,21 +71,21 @@ def link_to_nowhere(file: Path) -> None:
 
 
 def other_shape(file: Path) -> None:
-    file.unlink()
-    write_model(file.parent.parent.parent, "plus", graphs.two_outputs(), None, int(file.parent.name))
+    onnx.save(graphs.two_outputs(), file)
 
 
-DAMAGES = {
-    cut: "is damaged (cut short?)",
-    empty: "is damaged (cut short?)",
-    garbage: "is damaged (cut short?)",
-    Path.unlink: "model.onnx is not there (beside it: nothing)",
-    directory: "is not there",
-    fifo: "is no regular file: remove it",
-    link_to_a_device: "is no regular file: remove it",
-    link_to_nowhere: "model.onnx is not there",
-    other_shape: "the graph",
+DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "cut": (cut, "is damaged (cut short?)"),
+    "empty": (empty, "is damaged (cut short?)"),
+    "garbage": (garbage, "is damaged (cut short?)"),
+    "missing": (Path.unlink, "model.onnx is not there (beside it: nothing)"),
+    "directory": (directory, "is not there"),
+    "fifo": (fifo, "is no regular file: remove it"),
+    "link_to_a_device": (link_to_a_device, "is no regular file: remove it"),
+    "link_to_nowhere": (link_to_nowhere, "model.onnx is not there"),
+    "other_shape": (other_shape, "the graph"),
 }
+"""By model: what is done to its version 2, and what is said of it."""
 
 
 def ask(triton: TritonProcess, version: str = "", model: str = "plus") -> float | None:
@@ -92,16 +94,13 @@ def ask(triton: TritonProcess, version: str = "", model: str = "plus") -> float 
     given.set_data_from_numpy(np.zeros((1, 3), np.float32))
     with grpcclient.InferenceServerClient(triton.grpc_url) as client:
         try:
-            return float(client.infer(model, [given], model_version=version, client_timeout=10).as_numpy("y")[0, 0])
+            return float(client.infer(model, [given], model_version=version, client_timeout=60).as_numpy("y")[0, 0])
         except InferenceServerException:
             return None
 
 
-def wait_for_answer(triton: TritonProcess, expected: float, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while ask(triton) != expected:
-        assert time.monotonic() < deadline, triton.log()
-        time.sleep(0.1)
+def wait_for_answer(triton: TritonProcess, expected: float, model: str = "plus") -> None:
+    wait_until(lambda: ask(triton, model=model) == expected, triton.log)
 
 
 @pytest.fixture
@@ -111,18 +110,36 @@ def repository(tmp_path: Path) -> Path:
     return repository
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_the_newest_version_is_damaged_at_the_start(repository: Path, damage: Callable[[Path], None]) -> None:
-    publish(repository, 1)
-    publish(repository, 2, damage)
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, TritonProcess]]:
+    """A Triton that has started, and does not poll, with every damage in a model's newest version."""
+    repository = tmp_path_factory.mktemp("damaged") / "models"
+    repository.mkdir()
+    for model, (damage, _) in DAMAGES.items():
+        publish(repository, 1, model=model)
+        publish(repository, 2, damage, model=model)
     with running_triton(repository) as triton:
-        assert [ask(triton, version) for version in ("", "1", "2")] == [1.0, 1.0, None]
-        (warning,) = [line for line in triton.log().splitlines() if line.startswith("warning: ")]
-        assert warning.startswith("warning: Model plus version 2 could not be loaded: ")
-        assert DAMAGES[damage] in warning
-        # The file that can be mended, not what Triton was shown instead.
-        assert str(repository) in warning or damage is other_shape
-        assert str(triton.backend_directory / "repository") not in triton.log()
+        yield repository, triton
+
+
+@pytest.mark.parametrize("model", DAMAGES)
+def test_the_newest_version_is_damaged_at_the_start(damaged: tuple[Path, TritonProcess], model: str) -> None:
+    repository, triton = damaged
+    assert [ask(triton, version, model) for version in ("", "1", "2")] == [1.0, 1.0, None]
+    beginning = f"warning: Model {model} version 2 could not be loaded: "
+    (warning,) = [line for line in triton.log().splitlines() if line.startswith(beginning)]
+    assert DAMAGES[model][1] in warning
+    # The file that can be mended, not what Triton was shown instead.
+    assert str(repository) in warning or model == "other_shape"
+    assert str(triton.backend_directory / "repository") not in triton.log()
+
+
+def test_without_polling_nothing_is_looked_for(damaged: tuple[Path, TritonProcess]) -> None:
+    repository, triton = damaged
+    publish(repository, 3, model="cut")
+    time.sleep(5)
+    assert ask(triton, model="cut") == 1.0
+    assert psutil.Process(triton.triton_pid).is_running()
 
 
 def test_several_are_damaged_at_the_start(repository: Path) -> None:
@@ -162,7 +179,7 @@ def test_an_instance_that_crashes_while_it_is_loaded(repository: Path) -> None:
         wait_for_answer(triton, 2.0)
         (repository / "late").mkdir()
         shutil.copytree(repository / "crash", repository / "late", dirs_exist_ok=True)
-        triton.wait_for("warning: Model late version 1 could not be loaded", 30)
+        triton.wait_for("warning: Model late version 1 could not be loaded")
         for _ in range(8):
             time.sleep(1)
             assert triton.launcher.poll() is None, triton.log()
@@ -189,27 +206,45 @@ def test_tritonserver_ends_while_it_unloads_what_was_loaded_beside_a_damaged_ver
 
 
 # Triton reads the first four as 5, 6 and 7, and ends of the last: it is more than 64 bits hold.
-@pytest.mark.parametrize("name", ["5.bad", "+6", " 6", "7a", "99999999999999999999"])
-def test_a_name_that_is_no_versions(repository: Path, name: str) -> None:
-    publish(repository, 1)
-    publish(repository, 8)
-    (repository / "plus/8").rename(repository / "plus" / name)
-    with running_triton(repository, poll_seconds=1) as triton:
-        assert ask(triton) == 1.0
-        said = f"{repository / 'plus' / name} has no version's name: rename it to a whole number"
-        assert triton.log().count(said) == 1
-        (repository / "plus" / name).rename(repository / "plus/2")
-        wait_for_answer(triton, 8.0)
+NO_VERSIONS = {"bad": "5.bad", "sign": "+6", "space": " 6", "letter": "7a", "long": "99999999999999999999"}
+LINKS = {"version_link": "2", "notes_link": "notes"}
 
 
-@pytest.mark.parametrize("name", ["2", "notes"])
-def test_a_link_that_leads_nowhere_keeps_nothing_from_being_served(repository: Path, name: str) -> None:
-    publish(repository, 1)
+@pytest.fixture(scope="module")
+def odd_names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, TritonProcess]]:
+    """A Triton that polls, with a model for each of these names."""
+    repository = tmp_path_factory.mktemp("odd") / "models"
+    repository.mkdir()
+    for model, name in NO_VERSIONS.items():
+        publish(repository, 1, model=model)
+        publish(repository, 8, model=model)
+        (repository / model / "8").rename(repository / model / name)
+    for model in LINKS:
+        publish(repository, 1, model=model)
     with running_triton(repository, poll_seconds=1) as triton:
-        (repository / "plus" / name).symlink_to("/nowhere")
-        triton.wait_for(f"{repository / 'plus' / name} leads nowhere: remove it", 30)
-        publish(repository, 3)
-        wait_for_answer(triton, 3.0)
+        yield repository, triton
+
+
+def test_names_that_are_no_versions(odd_names: tuple[Path, TritonProcess]) -> None:
+    repository, triton = odd_names
+    for model, name in NO_VERSIONS.items():
+        directory = repository / model / name
+        assert ask(triton, model=model) == 1.0
+        assert triton.log().count(f"{directory} has no version's name: rename it to a whole number") == 1
+        directory.rename(repository / model / "2")
+    for model in NO_VERSIONS:
+        wait_for_answer(triton, 8.0, model)
+
+
+def test_links_that_lead_nowhere_keep_nothing_from_being_served(odd_names: tuple[Path, TritonProcess]) -> None:
+    repository, triton = odd_names
+    for model, name in LINKS.items():
+        (repository / model / name).symlink_to("/nowhere")
+    for model, name in LINKS.items():
+        triton.wait_for(f"{repository / model / name} leads nowhere: remove it")
+        publish(repository, 3, model=model)
+    for model in LINKS:
+        wait_for_answer(triton, 3.0, model)
 
 
 def test_names_that_are_not_ascii(repository: Path, tmp_path: Path) -> None:
@@ -228,7 +263,7 @@ def test_nothing_is_served_without_a_version_that_can_be_loaded(repository: Path
     publish(repository, 2, fifo)
     triton = start_triton(repository)
     try:
-        assert triton.launcher.wait(60) == 1
+        assert triton.launcher.wait(SECONDS) == 1
         last = triton.log().splitlines()[-1]
         assert last.startswith("error: no model could be loaded. Model plus version 1 could not be loaded: ")
         assert "Model plus version 2 could not be loaded: " in last
@@ -241,12 +276,12 @@ def test_damages_while_it_runs(repository: Path) -> None:
     publish(repository, 1)
     with running_triton(repository, poll_seconds=1) as triton:
         publish(repository, 2, cut)
-        triton.wait_for("warning: Model plus version 2 could not be loaded", 30)
+        triton.wait_for("warning: Model plus version 2 could not be loaded")
         publish(repository, 3)  # beside the damaged one, which `latest: 2` would count
         wait_for_answer(triton, 3.0)
         assert [ask(triton, version) for version in "123"] == [1.0, None, 3.0]
         publish(repository, 4, fifo)
-        triton.wait_for("warning: Model plus version 4 could not be loaded", 30)
+        triton.wait_for("warning: Model plus version 4 could not be loaded")
         failed_loads = triton.log().count("failed to load 'plus' version 2")
         time.sleep(4)
         assert triton.log().count("failed to load 'plus' version 2") == failed_loads, "tried at every look"
@@ -264,14 +299,14 @@ def test_damages_while_it_runs(repository: Path) -> None:
 def test_a_version_that_is_damaged_in_place_holds_no_newer_one_up(repository: Path) -> None:
     publish(repository, 1)
     # Of a version that is tried again and again Triton keeps something, for which its stop waits.
-    with running_triton(repository, poll_seconds=1, stops_cleanly=False) as triton:
+    with running_triton(repository, "--stop-timeout=1", poll_seconds=1, stops_cleanly=False) as triton:
         cut(repository / "plus/1/model.onnx")
-        triton.wait_for("failed to load 'plus' version 1", 30)
+        triton.wait_for("failed to load 'plus' version 1")
         assert ask(triton) == 1.0
         publish(repository, 2)
         wait_for_answer(triton, 2.0)
         publish(repository, 3, cut)
-        triton.wait_for("warning: Model plus version 3 could not be loaded", 30)
+        triton.wait_for("warning: Model plus version 3 could not be loaded")
         assert ask(triton) == 2.0
         publish(repository, 4)
         wait_for_answer(triton, 4.0)
@@ -291,15 +326,6 @@ def test_the_repository_is_gone_for_seconds(repository: Path) -> None:
         wait_for_answer(triton, 2.0)
 
 
-def test_without_polling_nothing_is_looked_for(repository: Path) -> None:
-    publish(repository, 1)
-    with running_triton(repository) as triton:
-        publish(repository, 2)
-        time.sleep(5)
-        assert ask(triton) == 1.0
-        assert psutil.Process(triton.triton_pid).is_running()
-
-
 class Clock:
     """A clock that the test sets."""
 
@@ -317,8 +343,7 @@ def test_a_version_is_looked_at_again_after_pauses_that_grow(
     clock = Clock()
     view = RepositoryView(repository, tmp_path / "view", clock)
     view.update()
-    pause = FIRST_PAUSE
-    for _ in range(3):
+    for pause in (10, 20, 40):
         view.leave_out("plus", "2", "no memory")
         assert not view.is_shown("plus", "2")
         clock.now += pause - 1
@@ -327,7 +352,6 @@ def test_a_version_is_looked_at_again_after_pauses_that_grow(
         clock.now += 1
         view.update()
         assert view.is_shown("plus", "2")
-        pause *= 2
     # Said once, not at every try.
     assert capsys.readouterr().err.count("warning: Model plus version 2 could not be loaded: no memory.") == 1
     view.loaded("plus", "2")

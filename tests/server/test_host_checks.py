@@ -12,16 +12,19 @@ from pathlib import Path
 import pytest
 
 from server import pythons
-from server.environment import TritonEnvironment, read_environment
+from server.environment import host
+from server.environment.host import check_gpu, check_libraries, check_platform, check_python, running_libc
+from server.environment.triton_environment import TritonEnvironment, read_environment
 from server.errors import (
+    IncompletePythonError,
     MissingGpuError,
     MissingLibpythonError,
     PortInUseError,
     WrongPlatformError,
 )
-from server.host import check_gpu, check_libraries, check_platform, running_libc
-from server.ports import check_ports, port_holder
+from server.launching.ports import check_ports, port_holder
 from tests.pythons import SERVES, find_interpreter
+from tests.server.libpython import version_without_libpython
 from tests.triton_process import ROOT, free_ports, triton_environment
 
 
@@ -89,6 +92,66 @@ def test_which_pythons_serve(version: tuple[int, ...], serves: bool) -> None:
     assert f"this is Python {version[0]}.{version[1]}. Install one" in pythons.refusal("this", version)
 
 
+@pytest.mark.parametrize(
+    ("ensurepip", "shared_library", "said"),
+    [
+        (
+            False,
+            False,
+            "{} can't make environments (no ensurepip) and has no shared library, which Triton's Python backend links."
+            " On Debian and Ubuntu, as root: apt install python{}-venv libpython{}. With pyenv: ",
+        ),
+        (
+            False,
+            True,
+            "{} can't make environments (no ensurepip). On Debian and Ubuntu, as root: apt install python{}-venv."
+            " Then run this again.",
+        ),
+        (
+            True,
+            False,
+            "{} has no shared library, which Triton's Python backend links. On Debian and Ubuntu, as root: apt install"
+            " libpython{}. With pyenv: ",
+        ),
+    ],
+)
+def test_a_bare_python_is_told_which_packages_to_install(
+    monkeypatch: pytest.MonkeyPatch, ensurepip: bool, shared_library: bool, said: str
+) -> None:
+    if not ensurepip:
+        monkeypatch.setitem(sys.modules, "ensurepip", None)
+    monkeypatch.setattr(host, "has_shared_library", lambda: shared_library)
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    with pytest.raises(IncompletePythonError) as error:
+        check_python()
+    assert str(error.value).startswith(said.format(sys.executable, version, version))
+    assert str(error.value).endswith(". Then run this again.")
+
+
+def test_training_needs_no_shared_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "has_shared_library", lambda: False)
+    check_python(shared_library=False)
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    with pytest.raises(IncompletePythonError, match="no ensurepip"):
+        check_python(shared_library=False)
+
+
+def test_this_python_is_whole() -> None:
+    check_python()
+
+
+@pytest.mark.parametrize("hidden", ["ensurepip", "ctypes"])
+def test_a_python_without_a_part_of_itself_is_told_the_packages(tmp_path: Path, hidden: str) -> None:
+    """As on Debian without python3-venv, and with python3-minimal alone."""
+    (tmp_path / f"{hidden}.py").write_text(f"raise ModuleNotFoundError(name={hidden!r})")
+    command = [sys.executable, "-m", "server", "check", "--host-only"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert f"apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1, ended.stderr
+
+
 def test_the_launcher_needs_no_package() -> None:
     """Isolated and without site-packages, it still runs."""
     arguments = ["server", "check", "--environment", str(triton_environment())]
@@ -121,15 +184,6 @@ def test_the_callers_library_path_comes_last(environment: TritonEnvironment, mon
     monkeypatch.setenv("LD_LIBRARY_PATH", "/usr/local/nvidia/lib64::/more")
     # An empty part would mean the working directory.
     assert environment.library_path == f"{own}:/usr/local/nvidia/lib64:/more"
-
-
-def version_without_libpython() -> str:
-    """A Python whose stub is in the wheel and whose shared library the loader can't find."""
-    known = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=False).stdout
-    for version in ("3.12", "3.11", "3.10", "3.9", "3.8"):
-        if f"libpython{version}.so.1.0" not in known:
-            return version
-    pytest.fail("every libpython is installed system-wide: nothing to miss")
 
 
 def test_a_missing_libpython(environment: TritonEnvironment) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from server.environment import read_environment
+from server.environment.triton_environment import read_environment
 from tests.pythons import find_interpreter
 from tests.triton_process import ROOT
 

@@ -10,16 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from server import environment as room
-from server.environment import (
-    STAMP,
-    TritonEnvironment,
-    check_environment,
-    install,
-    read_environment,
-    requirements_file,
-)
-from server.errors import MissingLibpythonError, TritonEnvironmentError, WrongPythonError
+from server.environment import host, installation
+from server.environment.installation import STAMP, install, requirements_file
+from server.environment.triton_environment import TritonEnvironment, check_environment, read_environment
+from server.errors import IncompletePythonError, TritonEnvironmentError, WrongPythonError
 from tests.triton_process import ROOT, hear_ctrl_c, triton_environment
 
 
@@ -123,10 +117,9 @@ def test_no_libpython_ends_it_before_anything_is_downloaded(
     tmp_path: Path, requirements: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requirements.write_text(f"{tmp_path}/no-such-wheel-1-py3-none-any.whl\n")
-    monkeypatch.setattr(TritonEnvironment, "libpython", None)
-    monkeypatch.setattr(room, "_loader_finds", lambda library: False)  # noqa: ARG005
+    monkeypatch.setattr(host, "has_shared_library", lambda: False)
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    with pytest.raises(MissingLibpythonError, match=f"apt install libpython{version}"):
+    with pytest.raises(IncompletePythonError, match=f"apt install libpython{version}"):
         install(tmp_path / "environment")
     assert not (tmp_path / "environment").exists()
 
@@ -146,7 +139,7 @@ def requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Requirements that need no network: none."""
     file = tmp_path / "requirements.txt"
     file.write_text("# nothing\n")
-    monkeypatch.setattr(room, "requirements_file", lambda *, gpu: file)  # noqa: ARG005
+    monkeypatch.setattr(installation, "requirements_file", lambda *, gpu: file)  # noqa: ARG005
     return file
 
 
@@ -211,5 +204,5 @@ def test_somebody_elses_directory_is_left_alone(tmp_path: Path, requirements: Pa
 def test_no_ensurepip(tmp_path: Path, requirements: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert requirements.exists()
     monkeypatch.setitem(sys.modules, "ensurepip", None)
-    with pytest.raises(TritonEnvironmentError, match=rf"apt install python3\.{sys.version_info[1]}-venv"):
+    with pytest.raises(IncompletePythonError, match=rf"apt install python3\.{sys.version_info[1]}-venv"):
         install(tmp_path / "environment")

@@ -1,0 +1,145 @@
+"""The goals that a run is judged by, and whether it reached them: over pairs of the same round, never a single one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from benchmarks.parts import ceilings, gpu, http, triton
+from benchmarks.parts.rounds import Measurement
+from benchmarks.report.results import Key, Summary, best, keys, paired_ratio, summary
+from benchmarks.setup.repositories import SHAPES
+from gateway.settings import Settings
+
+Verdict = Literal["reached", "not reached", "can't be said", "not measured", "no bound"]
+Chosen = Callable[[Key], bool]
+_DEFAULT_WORKERS: Final[int] = Settings.model_fields["workers"].default
+_RATE: Final = "texts_per_second"
+_LATENCIES: Final = ("p50_ms", "p99_ms")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure of ours, or its ratio to theirs, and its bound.
+
+    Of several candidates the best of each side is taken; ours among those whose median p99 is below `p99_below`. If
+    that is none of them, the goal is not reached, however fast they are.
+    """
+
+    text: str
+    figure: str
+    ours: Chosen
+    theirs: Chosen | None
+    bound: float | None
+    at_least: bool = True
+    p99_below: float | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A goal, what was compared, the ratio (or the figure) over the rounds, and what follows.
+
+    `too_late` is ours' median p99 in milliseconds where it is above the goal's limit.
+    """
+
+    goal: Goal
+    ours: Key | None
+    theirs: Key | None
+    found: Summary | None
+    verdict: Verdict
+    too_late: float | None = None
+
+
+def judge(goal: Goal, measurements: Sequence[Measurement]) -> Judged:
+    """Whether a goal was reached in every round, in none, or can't be said."""
+    there = keys(measurements)
+    highest = goal.figure not in _LATENCIES
+    candidates = [key for key in there if goal.ours(key)]
+    late: dict[Key, float] = {}
+    if goal.p99_below is not None:
+        p99 = {key: one.median for key in candidates if (one := summary(measurements, key, "p99_ms")) is not None}
+        late = {key: median for key, median in p99.items() if median >= goal.p99_below}
+        candidates = [key for key in p99 if key not in late] or list(late)
+    ours = best(measurements, candidates, goal.figure, highest=highest)
+    theirs = best(measurements, filter(goal.theirs, there), goal.figure, highest=highest) if goal.theirs else None
+    found: Summary | None = None
+    if ours is not None and goal.theirs is None:
+        found = summary(measurements, ours, goal.figure)
+    elif ours is not None and theirs is not None:
+        found = paired_ratio(measurements, ours, theirs, goal.figure)
+    if ours in late:
+        return Judged(goal, ours, theirs, found, "not reached", late[ours])
+    return Judged(goal, ours, theirs, found, _verdict(goal, found))
+
+
+def _verdict(goal: Goal, found: Summary | None) -> Verdict:
+    if found is None:
+        return "not measured"
+    if goal.bound is None:
+        return "no bound"
+    if found.rounds < 2:
+        return "can't be said"
+    passed = [
+        (value >= goal.bound) if goal.at_least else (value <= goal.bound) for value in (found.lowest, found.highest)
+    ]
+    if all(passed):
+        return "reached"
+    return "can't be said" if any(passed) else "not reached"
+
+
+def _triton(rows: int) -> Chosen:
+    start = triton.case(rows, 0).partition(",")[0]
+    return lambda key: key.subject == triton.SUBJECT and key.case.startswith(f"{start},")
+
+
+def _graph(case: str) -> Chosen:
+    return lambda key: key.part == ceilings.PART and key.subject in ceilings.GRAPH_NAMES and case in key.case
+
+
+def _ours(texts: int, connections: int | None = None) -> Chosen:
+    return _http((http.ours(_DEFAULT_WORKERS),), texts, connections)
+
+
+def _http(subjects: Sequence[str], texts: int, connections: int | None = None) -> Chosen:
+    start = http.case(texts, 0).partition(",")[0]
+
+    def chosen(key: Key) -> bool:
+        fits = key.case.startswith(f"{start},") if connections is None else key.case == http.case(texts, connections)
+        return key.part == http.PART and key.subject in subjects and fits
+
+    return chosen
+
+
+def _served_on_gpu(model: str) -> Chosen:
+    return lambda key: key.part == gpu.PART and gpu.is_served(key.subject, model)
+
+
+def _in_process_on_gpu(model: str) -> Chosen:
+    return lambda key: key.part == gpu.PART and key.subject == gpu.in_process(model)
+
+
+_BAR: Final = (http.fastapi("int8", 2),)
+_FP32: Final = (http.fastapi("fp32", 1), http.fastapi("fp32", 2), http.litserve("fp32"), http.PIPELINE)
+_EQUAL_BATCH: Final = f"batch {ceilings.CeilingSettings.compared_batch}, "
+
+GOALS: Final = (
+    Goal("Triton with 16 rows a request, of the graph in process at its best batch", _RATE,
+         _triton(16), _graph("mixed"), 0.90),
+    Goal("Triton with one row a request, of the same", _RATE, _triton(1), _graph("mixed"), 0.70),
+    Goal("mixed lengths, of equal lengths with as many tokens", "tokens_per_second",
+         _graph(f"{_EQUAL_BATCH}mixed"), _graph(f"{_EQUAL_BATCH}equal"), 0.90),
+    Goal("one text a request, 16 at once: requests/s of the best peer's", "requests_per_second",
+         _ours(1, 16), _http(_BAR, 1, 16), 1.0),
+    Goal("the same, 64 at once", "requests_per_second", _ours(1, 64), _http(_BAR, 1, 64), 1.2),
+    Goal("p99 of the best peer's, 16 at once", "p99_ms", _ours(1, 16), _http(_BAR, 1, 16), 1.0, at_least=False),
+    Goal("p99 of the best peer's, 64 at once", "p99_ms", _ours(1, 64), _http(_BAR, 1, 64), 1.0, at_least=False),
+    Goal("requests/s of the best fp32 peer's, 64 at once", "requests_per_second",
+         _ours(1, 64), _http(_FP32, 1, 64), 1.8),
+    Goal("p50 of the best peer's, 1 at once", "p50_ms", _ours(1, 1), _http(_BAR, 1, 1), 2.5, at_least=False),
+    Goal("32 texts a request: texts/s of the best peer's", _RATE, _ours(32), _http(_BAR, 32), 1.3),
+    Goal("CPU of the gateway for a one-text request, 64 at once, ms", "gateway_cpu_ms",
+         _ours(1, 64), None, 0.35, at_least=False),
+    *(Goal(f"Triton on the GPU, {model}: texts/s with a p99 below 50 ms", _RATE, _served_on_gpu(model), None, rate,
+           p99_below=50.0) for model, rate in (("rubert_tiny2", 25_000.0), ("xlm_roberta_base", 15_000.0))),
+    *(Goal(f"Triton on the GPU, {model}: share of the rate in process", _RATE, _served_on_gpu(model),
+           _in_process_on_gpu(model), None) for model in SHAPES),
+)  # fmt: skip

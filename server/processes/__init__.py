@@ -1,0 +1,1 @@
+"""Child processes that end with their parent. Uses the standard library only; `deploy` uses it too."""

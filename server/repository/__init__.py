@@ -1,0 +1,4 @@
+"""The model repository: whether there is a model in it, and what Triton is shown of it.
+
+May import: errors and messages of `server`.
+"""

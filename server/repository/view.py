@@ -1,0 +1,196 @@
+"""What Triton is shown of the model repository: a directory of links, without the versions that can't be loaded.
+
+Triton loads the versions of a model that its policy chooses together: if one of them fails, none that was
+to be loaded with it is served, and `latest: 2` counts the damaged ones. So one that failed is taken out of
+the view, and its neighbours are served. It is shown again when its files change, and otherwise after pauses
+that grow, because what was wrong may have been the machine.
+"""
+
+import os
+import re
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from server.messages import not_loaded, report
+
+FIRST_PAUSE: Final = 10.0
+LONGEST_PAUSE: Final = 600.0
+_VERSION: Final = re.compile(r"0|[1-9][0-9]{0,17}")
+_NUMBER_TO_TRITON: Final = re.compile(r"\s*[+-]?[0-9]")
+"""It reads a directory's name up to where it is no number any more, and ends if that is more than 64 bits hold."""
+_State = tuple[tuple[str, int, int, int], ...]
+
+
+@dataclass
+class _LeftOut:
+    reason: str
+    state: _State
+    pause: float
+    again_at: float
+
+
+class RepositoryView:
+    """A directory of links into a model repository, kept like it."""
+
+    def __init__(self, repository: Path, directory: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nothing is shown before the first `update`.
+
+        Args:
+            repository: what is served.
+            directory: where the links are to be; made here, removed by whoever owns its parent.
+            clock: seconds, from any moment on.
+        """
+        self.directory = directory
+        self._repository = repository.absolute()
+        self._clock = clock
+        self._left_out: dict[tuple[str, str], _LeftOut] = {}
+        directory.mkdir()
+
+    def update(self) -> None:
+        """Show what is in the repository now.
+
+        What can't be read, the whole repository too, stays as it was shown: it may be back in a moment.
+        """
+        try:
+            models = {path.name: path for path in self._repository.iterdir() if path.is_dir()}
+        except OSError:
+            return
+        for name in set(os.listdir(self.directory)) - models.keys():
+            shutil.rmtree(self.directory / name)
+        for name, path in models.items():
+            try:
+                self._update_model(path)
+            except OSError as error:
+                self._note(name, "", f"{path} can't be read ({error.strerror})")
+        self._forget_what_is_gone()
+
+    def leave_out(self, model: str, version: str, reason: str) -> None:
+        """Take a version out of the view because Triton could not load it."""
+        self._note(model, version, reason)
+        directory = self.directory / model
+        (directory / version).unlink(missing_ok=True)
+        if not any(_is_version(name) for name in os.listdir(directory)):
+            shutil.rmtree(directory)  # of a model without versions Triton complains at every look
+
+    def shows_anything(self) -> bool:
+        """Whether Triton sees a version at all."""
+        return any(_is_version(path.name) for path in self.directory.glob("*/*"))
+
+    def loaded(self, model: str, version: str) -> None:
+        """Forget what was wrong with a version: Triton serves it.
+
+        Not of one that is left out: Triton answers from memory until it has loaded another in its place.
+        """
+        if self.is_shown(model, version):
+            self._left_out.pop((model, version), None)
+
+    def is_shown(self, model: str, version: str) -> bool:
+        """Whether Triton sees a version now."""
+        return (self.directory / model / version).is_symlink()
+
+    def shown_versions(self, model: str) -> list[str]:
+        """The versions of a model that Triton sees now."""
+        return [path.name for path in (self.directory / model).glob("*") if _is_version(path.name)]
+
+    def reasons(self) -> dict[tuple[str, str], str]:
+        """Why each version that is left out is, by model and version."""
+        return {key: entry.reason for key, entry in self._left_out.items()}
+
+    def _update_model(self, model: Path) -> None:
+        shown = self.directory / model.name
+        entries = [path for path in model.iterdir() if path.name[0] != "." and not self._is_left_out(model, path)]
+        faults = {path: fault for path in entries if (fault := _fault(path))}
+        for path, fault in faults.items():
+            self._note(model.name, path.name if _is_numbered(path) else "", fault)
+        of_the_model = [path for path in faults if not _is_numbered(path)]
+        if not of_the_model:
+            self._left_out.pop((model.name, ""), None)
+        wanted = {path.name for path in entries if path not in faults}
+        # Of a model's own files only one that leads nowhere can be left out alone: who opens another may wait for ever.
+        if any(path.exists() for path in of_the_model) or not any(map(_is_version, wanted)):
+            shutil.rmtree(shown, ignore_errors=True)
+            return
+        shown.mkdir(exist_ok=True)
+        present = set(os.listdir(shown))
+        for name in present - wanted:
+            (shown / name).unlink()
+        for name in wanted - present:
+            (shown / name).symlink_to(model / name)
+
+    def _is_left_out(self, model: Path, path: Path) -> bool:
+        """Whether an entry was left out, has not changed since, and is not to be tried again yet."""
+        known = self._left_out.get((model.name, path.name))
+        return known is not None and self._clock() < known.again_at and _state(model, path) == known.state
+
+    def _note(self, model: str, version: str, reason: str) -> None:
+        path = self._repository / model / version
+        state = _state(self._repository / model, path)
+        known = self._left_out.get((model, version))
+        again = known is not None and known.state == state
+        pause = min(known.pause * 2, LONGEST_PAUSE) if known and again else FIRST_PAUSE
+        self._left_out[model, version] = _LeftOut(reason, state, pause, self._clock() + pause)
+        if not (known and again and known.reason == reason):
+            report(f"warning: {not_loaded(model, version, reason)} It is left out: mend or remove it.")
+
+    def _forget_what_is_gone(self) -> None:
+        for model, version in list(self._left_out):
+            if not os.path.lexists(self._repository / model / version):
+                del self._left_out[model, version]
+
+
+def _is_version(name: str) -> bool:
+    return _VERSION.fullmatch(name) is not None
+
+
+def _is_numbered(path: Path) -> bool:
+    """Whether an entry is a version, or a directory that Triton may take for one or die of."""
+    return _is_version(path.name) or (_NUMBER_TO_TRITON.match(path.name) is not None and path.is_dir())
+
+
+def _fault(path: Path) -> str | None:
+    """Why Triton must not be shown an entry of a model's directory; None if it may see it."""
+    if _is_numbered(path) and not _is_version(path.name):
+        return f"{path} has no version's name: rename it to a whole number"
+    # Triton gives up a whole model in which an entry leads nowhere. It should, if that is a configuration: without one
+    # it would load the model anew.
+    if not path.exists() and path.suffix != ".pbtxt":
+        return f"{path} leads nowhere: remove it"
+    special = _special_file(path)
+    return f"{special} is no regular file: remove it" if special else None
+
+
+def _files(path: Path) -> Iterator[Path]:
+    yield path
+    for directory, directories, names in os.walk(path):
+        yield from (Path(directory) / name for name in (*directories, *names))
+
+
+def _state(model: Path, version: Path) -> _State:
+    """What changes when somebody mends a version, or its model's configuration: sizes, times and places of files."""
+    watched = [*_files(version), *model.glob("*.pbtxt"), *model.glob("configs/*.pbtxt")]
+    found = []
+    for path in watched:
+        try:
+            status = path.stat()
+        except OSError:
+            continue  # a link to nowhere, or gone meanwhile: its absence is in the state too
+        size = 0 if stat.S_ISDIR(status.st_mode) else status.st_size
+        found.append((str(path), status.st_ino, size, status.st_ctime_ns))
+    return tuple(sorted(found))
+
+
+def _special_file(path: Path) -> Path | None:
+    """A FIFO, device or socket among a version's files: whoever opened it might wait for ever."""
+    for file in _files(path):
+        try:
+            mode = file.stat().st_mode
+        except OSError:
+            continue  # whoever needs it says so
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            return file
+    return None

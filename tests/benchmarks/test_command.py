@@ -1,0 +1,35 @@
+"""`python -m benchmarks`, short, on the real parts."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.report.results import Results
+from tests.triton_process import ROOT, triton_environment
+
+
+def bench(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    texts = tmp_path / "texts.jsonl"
+    lines = [json.dumps({"text": f"Текст {number}." + " И ещё." * (number % 8)}) for number in range(64)]
+    texts.write_text("\n".join(lines))
+    command = [
+        *(sys.executable, "-m", "benchmarks", f"--texts={texts}", f"--environment={triton_environment()}"),
+        *(f"--output={tmp_path / 'out/REPORT.md'}", "--seconds=1", *arguments),
+    ]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=200)
+
+
+def test_two_rounds_of_one_part(tmp_path: Path) -> None:
+    ended = bench(tmp_path, "--parts", "ceilings", "--subjects", "tokenizer", "--rounds", "2")
+    assert ended.returncode == 0, ended.stderr
+    found = Results.load(tmp_path / "out/report/results.json")
+    assert [one.round for one in found.measurements] == [1, 1, 2, 2]
+    assert found.machine.triton["nvidia-pytriton"] == "0.7.0"
+    assert "## Without a server" in (tmp_path / "out/REPORT.md").read_text(encoding="utf-8")
+
+
+def test_a_subject_that_is_not_there(tmp_path: Path) -> None:
+    ended = bench(tmp_path, "--parts", "ceilings", "--subjects", "nothing")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: no subject has nothing in its name; there are: tokenizer, CPU graph")

@@ -1,0 +1,48 @@
+"""CEDR's folds: the dev split is the first of five, the same one as in published results."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import StratifiedKFold
+
+from training.common.command import TrainingError
+from training.data.rows.examples import Example
+from training.data.rows.loading import load_source
+
+FOLDS: Final = 5
+
+
+def fold_of_each(examples: Sequence[Example]) -> npt.NDArray[np.int64]:
+    """The fold, 0 to 4, that holds each example; int64 `[examples]`.
+
+    Stratified on the rarest label a row has, unshuffled: fold 0 is the dev split that the
+    published results for these encoders were measured on.
+    """
+    counts = Counter(label for example in examples for label in example.labels)
+    rarest = [min(e.labels, key=lambda label: (counts[label], label)) for e in examples]
+    folds = np.empty(len(examples), dtype=np.int64)
+    splitter = StratifiedKFold(FOLDS)
+    try:
+        for fold, (_, held_out) in enumerate(splitter.split(np.zeros(len(examples)), rarest)):
+            folds[held_out] = fold
+    except ValueError as error:
+        raise TrainingError(f"the data cannot be split into {FOLDS} folds: {error}") from error
+    return folds
+
+
+def held_out_fold(fold: int, data_dir: Path | None) -> list[Example]:
+    """The rows of one fold of CEDR train, untouched."""
+    cedr = load_source("cedr", "train", data_dir)
+    return [example for example, of in zip(cedr, fold_of_each(cedr), strict=True) if of == fold]
+
+
+def cedr_by_fold(data_dir: Path | None) -> tuple[list[Example], npt.NDArray[np.int64]]:
+    """CEDR train's rows, all of fold 0 first, each fold in CEDR's order; and the fold of each."""
+    cedr = load_source("cedr", "train", data_dir)
+    fold = fold_of_each(cedr)
+    order = np.argsort(fold, kind="stable")
+    return [cedr[row] for row in order], fold[order]

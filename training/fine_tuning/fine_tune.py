@@ -1,0 +1,147 @@
+"""Fine-tunes an encoder on all folds of CEDR but one, with transformers' Trainer."""
+
+import copy
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch.utils.tensorboard import SummaryWriter
+from transformers import set_seed
+from transformers.integrations.integration_utils import TensorBoardCallback
+
+from contract.labels import EMOTIONS
+from contract.version_directory import TOKENIZER
+from training.common.command import TrainingError, main_process
+from training.common.files import copy_whole
+from training.data.cleaning.steps import steps_as_text
+from training.data.rows.corrections import read_corrections
+from training.data.rows.examples import targets
+from training.data.rows.synthetic import load_augmented
+from training.data.splits.training_rows import Split, train_and_held_out
+from training.encoder.base_model import load_base_model
+from training.encoder.classifier import TokenRows, encode, load_classifier, predict
+from training.fine_tuning.checkpoints import check_disk, kept_checkpoint, last_checkpoint, remove_unfinished, step_of
+from training.fine_tuning.hardware import choose_hardware
+from training.fine_tuning.progress import Progress
+from training.fine_tuning.settings import Settings
+from training.fine_tuning.trainer import make_trainer, positive_weights
+from training.runs.directory import Probabilities
+from training.runs.life import Fold
+from training.runs.record import Record, fingerprint
+
+
+def read_rows(settings: Settings, fold: int) -> Split:
+    """The rows to train on when `fold` of CEDR is held out, corrected and cleaned, and the held-out rows.
+
+    Raises:
+        TrainingError: a file or a data set cannot be read, or leaves too few rows.
+    """
+    split = train_and_held_out(
+        settings.dataset,
+        fold,
+        settings.data_dir,
+        corrections=read_corrections(settings.corrections) if settings.corrections else (),
+        augmented=load_augmented(settings.augmented) if settings.augmented else (),
+    )
+    if len(split.train) < settings.batch_size:
+        raise TrainingError(
+            f"{len(split.train)} rows don't fill one batch of {settings.batch_size}: lower --batch-size"
+        )
+    for which, rows in (("to train on", split.train), ("held out", split.held_out)):
+        for emotion, count in zip(EMOTIONS, targets(rows).sum(axis=0), strict=True):
+            if not 0 < count < len(rows):
+                raise TrainingError(
+                    f"of {len(rows)} rows {which}, {count:.0f} are labelled {emotion}: there must be some that are,"
+                    " and some that aren't"
+                )
+    return split
+
+
+class FineTuning:
+    """A base model, fine-tuned again for every fold.
+
+    Raises:
+        TrainingError: the hardware is not there; rows or base model cannot be read, or cannot be trained on.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._hardware = settings, choose_hardware(settings)
+        self._first = read_rows(settings, 0)
+        set_seed(settings.seed)
+        self._base_model, self._tokenizer, self._pad_id = load_base_model(settings.checkpoint)
+        self.record: Record = {
+            "recipe": settings.recipe,
+            "hardware": asdict(self._hardware),
+            "rows": fingerprint([*self._first.train, *self._first.held_out]),
+        }
+        self.recipe = {**settings.recipe, "hardware": str(self._hardware)}
+        if main_process():
+            print(steps_as_text(self._first.steps), flush=True)
+
+    def train_fold(self, fold: Fold) -> Probabilities:
+        """Train with one fold of CEDR held out; probabilities of that fold's rows, float32 `[rows, 6]`.
+
+        Of fold 0 the checkpoint stays. An interrupted training goes on from its last whole checkpoint, to the
+        same parameters.
+
+        Raises:
+            TrainingError: rows, disk or GPU don't allow it, or training diverges.
+        """
+        settings, hardware = self._settings, self._hardware
+        train, held_out = read_rows(settings, fold.number) if fold.number else self._first
+        if main_process():
+            print(
+                f"fold {fold.number}: {len(train):,} rows to train on, {len(held_out):,} held out;"
+                f" {len(train) // settings.batch_size} steps an epoch; {hardware}",
+                flush=True,
+            )
+        train_ids, held_out_ids = (
+            encode([example.text for example in rows], self._tokenizer) for rows in (train, held_out)
+        )
+        trainer = make_trainer(
+            settings, hardware, copy.deepcopy(self._base_model), self._pad_id,
+            TokenRows(train_ids, targets(train)), TokenRows(held_out_ids, targets(held_out)),
+            positive_weights(targets(train), settings.class_weights), fold.unfinished,
+        )  # fmt: skip
+        trainer.add_callback(Progress(f"fold {fold.number}"))
+        try:
+            _train(trainer, fold, hardware.processes)
+            kept = kept_checkpoint(fold.unfinished, hardware.processes)
+            # Loaded anew: the trained object goes on computing in the precision it was trained in.
+            probabilities = predict(load_classifier(str(kept)).to(trainer.args.device), held_out_ids, self._pad_id)
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                "the GPU's memory is full: work through each batch in parts with --gradient-accumulation 2 (or 4, …),"
+                " or take a smaller --batch-size"
+            ) from error
+        if fold.number == 0 and main_process():
+            _keep(kept, self._tokenizer, fold.checkpoint)
+        trainer.accelerator.wait_for_everyone()
+        return probabilities
+
+
+def _train(trainer: Any, fold: Fold, processes: int) -> None:
+    """Train to the end, from the last checkpoint where there is one."""
+    if main_process():
+        remove_unfinished(fold.unfinished, processes)
+    trainer.accelerator.wait_for_everyone()
+    last = last_checkpoint(fold.unfinished, processes)
+    if last is None:
+        check_disk(fold.run, trainer.model)
+    elif main_process():
+        print(f"going on from {last.path}", flush=True)
+    if last is not None and last.over:
+        return
+    if main_process():
+        repeated = None if last is None else step_of(last.path) + 1
+        writer: Any = SummaryWriter(str(fold.run / "tensorboard" / f"fold{fold.number}"), purge_step=repeated)
+        trainer.add_callback(TensorBoardCallback(writer))  # type: ignore[no-untyped-call]
+    trainer.train(resume_from_checkpoint=None if last is None else str(last.path))
+
+
+def _keep(checkpoint: Path, tokenizer: Tokenizer, directory: Path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        copy_whole(checkpoint / name, directory / name)
+    tokenizer.save(str(directory / TOKENIZER))

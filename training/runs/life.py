@@ -1,0 +1,121 @@
+"""The life of a run: begun, trained with one fold of CEDR held out after another, resumed, finished.
+
+Either way of training is a `Trainer`: `training.fine_tuning` and the commands of `training.scratch`.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from training.common.command import main_process
+from training.data.rows.examples import Example, targets
+from training.data.splits.folds import FOLDS, held_out_fold
+from training.measuring.metrics import evaluate, table
+from training.measuring.out_of_fold import OutOfFold
+from training.runs.directory import (
+    Probabilities,
+    checkpoint_directory,
+    fold_file,
+    read_fold,
+    write_fold,
+    write_metrics,
+    write_out_of_fold,
+)
+from training.runs.record import Record, begun, check, full_disk_explained
+from training.runs.settings import FoldSettings
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A fold of CEDR to hold out. `held_out` are its rows, as they were published; 0 is the dev split."""
+
+    number: int
+    held_out: list[Example]
+    run: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the checkpoint that never saw the fold stays."""
+        return checkpoint_directory(self.run, self.number)
+
+    @property
+    def unfinished(self) -> Path:
+        """Where to keep what an interrupted training goes on from; removed when the fold is done."""
+        return self.run / f"checkpoints_fold{self.number}"
+
+
+class Trainer(Protocol):
+    """Fits one encoder to a fold's training rows, from the same start for each, and predicts the held-out rows.
+
+    `record` is all that must be the same when the run goes on, `recipe` what the card says of how it was made.
+    """
+
+    record: Record
+    recipe: dict[str, Any]
+
+    def train_fold(self, fold: Fold) -> Probabilities:
+        """Train, keep the checkpoint; probabilities of the held-out rows, float32 `[rows, 6]`."""
+        ...
+
+
+def train_run(settings: FoldSettings, make_trainer: Callable[[], Trainer]) -> None:
+    """Begin a run or go on with it; when all its folds are done, write its figures.
+
+    Args:
+        settings: of the run.
+        make_trainer: loads what the trainer needs. Where it fails, no folder is left.
+
+    Raises:
+        TrainingError: the folder, the data, the disk or the trainer's own needs don't allow it.
+    """
+    if not main_process():
+        trainer = make_trainer()
+        with full_disk_explained(settings.folder):
+            _train_folds(settings, trainer)
+        return
+    check(settings, {"recipe": settings.recipe})
+    trainer = make_trainer()
+    with begun(settings, trainer.record):
+        _train_folds(settings, trainer)
+        _finish(settings, trainer.recipe)
+
+
+def _train_folds(settings: FoldSettings, trainer: Trainer) -> None:
+    run = settings.folder
+    for number in settings.folds:
+        if fold_file(run, number).exists():
+            if main_process():
+                print(f"fold {number} is done already", flush=True)
+            continue
+        fold = Fold(number, held_out_fold(number, settings.data_dir), run)
+        probabilities = trainer.train_fold(fold)
+        if main_process():
+            write_fold(run, number, targets(fold.held_out), probabilities)
+            if fold.unfinished.exists():
+                shutil.rmtree(fold.unfinished)
+
+
+def _finish(settings: FoldSettings, recipe: dict[str, Any]) -> None:
+    """Print and write what the run is worth: over all folds where they are done, or on the dev split alone."""
+    run = settings.folder
+    missing = [fold for fold in range(FOLDS) if not fold_file(run, fold).exists()]
+    if missing and list(settings.folds) != [0]:
+        print(f"folds {', '.join(map(str, missing))} are not done yet; the last one writes the figures", flush=True)
+        return
+    predictions = [read_fold(run, fold) for fold in (range(1) if missing else range(FOLDS))]
+    figures = [evaluate(truth, probabilities) for truth, probabilities in predictions]
+    print("dev split (fold 0 of CEDR):\n" + table(figures[0]), flush=True)
+    written: dict[str, Any] = {"recipe": recipe, "dev": figures[0]}
+    if not missing:
+        written["five_folds"] = {
+            name: round(float(np.mean([fold["mean"][name] for fold in figures])), 4) for name in figures[0]["mean"]
+        }
+        print(f"five folds, mean: {written['five_folds']}")
+        truths, probabilities = zip(*predictions, strict=True)
+        write_out_of_fold(run, OutOfFold.joined(truths, probabilities))
+    write_metrics(run, written)
+    print(f"the run is in {run}", flush=True)

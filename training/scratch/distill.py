@@ -1,0 +1,22 @@
+"""Distil an ensemble into a small encoder: train it on the ensemble's soft targets.
+
+    python -m training.scratch.distill --base-model CHECKPOINT --taught runs/taught --output runs/student
+
+`--taught` is what `training.scratch.teach` left. The output is a run directory like `training.train`'s.
+"""
+
+from training.common.command import run_command
+from training.runs.life import train_run
+from training.runs.settings import read_settings
+from training.scratch.fast_training.gpu_graphs import run_device
+from training.scratch.student import Student, StudentSettings
+
+
+def main() -> None:
+    """Distil, and leave a run directory."""
+    settings = read_settings(StudentSettings, "training.scratch.distill", __doc__)
+    train_run(settings, lambda: Student(settings, run_device()))
+
+
+if __name__ == "__main__":
+    run_command(main)
