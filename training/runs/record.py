@@ -51,10 +51,13 @@ def check(settings: RunSettings, record: Record) -> None:
         )
 
 
-def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+def _changes(before: dict[str, Any], now: dict[str, Any], within: str = "") -> Iterator[str]:
     for name in sorted(before.keys() | now.keys()):
-        if before.get(name) != now.get(name):
-            yield f"{name} was {before.get(name)}, is {now.get(name)}"
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _changes(old, new, f"{within}{name}.")
+        elif old != new:
+            yield f"{within}{name} was {old}, is {new}"
 
 
 def fingerprint(rows: Sequence[Example]) -> dict[str, int | str]:

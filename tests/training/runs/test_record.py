@@ -94,3 +94,11 @@ def test_a_part_of_the_record_can_be_asked_about_alone(tmp_path: Path) -> None:
     check(settings, {"recipe": settings.recipe})
     with pytest.raises(TrainingError, match="was begun otherwise: device was gpu, is cpu"):
         check(settings, {"recipe": settings.recipe, "hardware": {"device": "cpu"}})
+
+
+def test_of_settings_within_settings_only_the_changed_one_is_named(tmp_path: Path) -> None:
+    settings = Settings(output=tmp_path, resume=True)
+    with begun(settings, {"recipe": {"lr": 0.1, "taught": {"sentences": 10, "seed": 0}}}):
+        pass
+    with pytest.raises(TrainingError, match=r"was begun otherwise: taught\.sentences was 10, is 20\. Go on"):
+        check(settings, {"recipe": {"lr": 0.1, "taught": {"sentences": 20, "seed": 0}}})
