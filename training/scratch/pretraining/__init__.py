@@ -1,4 +1,4 @@
 """Pre-training by masked language modelling.
 
-Imports `data`, `encoder` and `common`.
+Imports `scratch.settings`, `runs`, `data`, `encoder` and `common`.
 """

@@ -1,4 +1,5 @@
 """Teachers: multi-task encoders and a linear model, and the soft targets that their ensemble leaves for a student.
 
-Imports `scratch.fast_training`, `scratch.pretraining`, `runs`, `measuring`, `data`, `encoder` and `common`.
+Imports `scratch.settings`, `scratch.fast_training`, `scratch.pretraining`, `runs`, `measuring`, `data`,
+`encoder` and `common`.
 """
