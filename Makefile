@@ -57,7 +57,7 @@ test-page: $(SERVING) $(DEVELOPMENT) ## test the page in a real Chromium
 
 test-clients: $(SERVING) $(DEVELOPMENT) ## test with the clients of Hugging Face and Java themselves, from npm and PyPI
 	@.venv/bin/python -m server install
-	.venv-dev/bin/python -m pytest -m clients tests/clients
+	.venv-dev/bin/python -m pytest -m clients tests/gateway/clients
 
 # One of them alone: make drills DRILLS=tests/gateway/drills/test_overload.py
 DRILLS ?= tests/gateway tests/integration
