@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from starlette.routing import request_response
+from starlette.types import Receive, Scope, Send
 
 
 class RawRoute(APIRoute):
@@ -23,4 +24,9 @@ class RawRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """See FastAPI."""
         super().__init__(path, endpoint, **options)
-        self.app = request_response(self.endpoint)
+        self.app = self._answer
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # What it raises is answered once, by the application's exception handlers.
+        response: Response = await self.endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Heads of requests: one header, offers to change the protocol, and what is no HTTP."""
+"""Heads of requests: one header, upgrades to another protocol, and what is no HTTP."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -23,7 +23,7 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 
 def without_upgrade(method: bytes, url: bytes, version: str, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """The head of a request less its offer to go on in another protocol.
+    """The head of a request without its offer to upgrade to another protocol.
 
     A server may ignore such an offer and answer as if it had not been made (RFC 9110, 7.8); Java's HttpClient
     and `curl --http2` make one by default.

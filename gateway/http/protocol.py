@@ -1,5 +1,5 @@
 """uvicorn's HTTP protocol for clients as they are: bounds on what a request may consist of and on the time its
-head may take, offers of other protocols ignored, malformed requests answered like all others, connections
+head may take, upgrades to other protocols ignored, malformed requests answered like all others, connections
 closed whose requests never end, and word of a client that hangs up."""
 
 import asyncio
@@ -40,8 +40,8 @@ class _MalformedError(Exception):
 class HttpProtocol(HttpToolsProtocol):
     """One connection.
 
-    httptools stops at an offer of another protocol, skips the request's body and takes it for the next request.
-    So what was parsed of such a request is forgotten, and a new parser gets its head without the offer.
+    httptools stops at an upgrade to another protocol, skips the request's body and takes it for the next request.
+    So what was parsed of such a request is forgotten, and a new parser gets its head without the upgrade.
     """
 
     transport: CoalescingTransport
@@ -212,7 +212,7 @@ class HttpProtocol(HttpToolsProtocol):
                 return
             except httptools.HttpParserUpgrade as upgrade:
                 data = memoryview(data)[upgrade.args[0] :]
-            # Not while the offer is handled: what goes wrong would be said to come of it.
+            # Not while the upgrade is handled: what goes wrong would be said to come of it.
             self._parse_without_upgrade()
 
     def _parse_without_upgrade(self) -> None:
