@@ -219,7 +219,7 @@ def test_unknown_names(tmp_path: Path) -> None:
 
 
 def in_another_process(code: str, **environment: str) -> str:
-    line = [sys.executable, "-c", f"from training.data import load_source\n{code}"]
+    line = [sys.executable, "-c", f"from training.data.rows.loading import load_source\n{code}"]
     done = subprocess.run(
         line, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=60
     )

@@ -21,7 +21,7 @@ from training.common.output import write_result
 from training.data.rows.examples import targets
 from training.data.rows.loading import load_source
 from training.data.splits.folds import held_out_fold
-from training.evaluate import evaluation as evaluation
+from training.evaluate import __main__ as command
 from training.evaluate.evaluation import evaluate_model
 from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
 from training.evaluate.results import evaluate_and_write
@@ -221,11 +221,11 @@ def test_wrong_sources_are_a_sentence(run: Path, data_dir: Path, tmp_path: Path)
 def test_the_command(run: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flags = ["--rows", "out-of-fold", "--data-dir", str(data_dir), "--output", str(tmp_path / "out")]
     monkeypatch.setattr(sys, "argv", ["evaluate", str(run), *flags])
-    evaluation.main()
+    command.main()
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"metrics.json", "report.html"}
     monkeypatch.setattr(sys, "argv", ["evaluate", str(run), "--row", "dev"])
     with pytest.raises(SystemExit, match="2"):
-        evaluation.main()
+        command.main()
 
 
 def test_the_baseline_is_fitted_without_the_fold_it_answers(data_dir: Path) -> None:
