@@ -5,11 +5,10 @@ python -m benchmarks.report benchmarks/results/report/results.json
 
 from pathlib import Path
 
-from training.common.command import command_parser
-
 from benchmarks.command import run_command
 from benchmarks.report.results import Results
 from benchmarks.report.writing import REPORT, write_report
+from training.common.command import command_parser
 
 
 def main() -> None:
