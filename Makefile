@@ -39,9 +39,10 @@ python: ## no Python from 3.11 to 3.13 here? Let uv download one into build/pyth
 training: $(TRAINING) ## prepare .venv-training, whose Python runs the commands of docs/training.md
 	@echo "Ready: .venv-training/bin/python. How to train: docs/training.md"
 
+# Three at once on two cores: they wait for servers most of the time. In the files' order, the longest come early.
 test: $(SERVING) $(DEVELOPMENT) ## run all tests, on the real tritonserver
 	@.venv/bin/python -m server install
-	.venv-dev/bin/python -m pytest --numprocesses=2 --dist=loadfile
+	.venv-dev/bin/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 # The backend alone, with each Python that is here: their environments are made on first use, and stay.
 test-pythons: $(SERVING) $(DEVELOPMENT) ## test the backend with those of Python 3.11, 3.12 and 3.13 that are here too
@@ -57,10 +58,10 @@ test-page: $(SERVING) $(DEVELOPMENT) ## test the page in a real Chromium
 
 test-clients: $(SERVING) $(DEVELOPMENT) ## test with the clients of Hugging Face and Java themselves, from npm and PyPI
 	@.venv/bin/python -m server install
-	.venv-dev/bin/python -m pytest -m clients tests/clients
+	.venv-dev/bin/python -m pytest -m clients tests/gateway/clients
 
 # One of them alone: make drills DRILLS=tests/gateway/drills/test_overload.py
-DRILLS ?= tests/gateway tests/integration
+DRILLS ?= tests/gateway tests/integration tests/training
 drills: $(SERVING) $(DEVELOPMENT) ## the long drills, more than an hour: hostile clients, overload, failures, restarts
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m drill -s --timeout=1800 $(DRILLS)

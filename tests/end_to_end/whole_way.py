@@ -20,7 +20,6 @@ from tests.integration.serving import Serving, make_serve
 from tests.training.support.hub_checkpoints import save_base_model
 from tests.triton_process import ROOT, free_ports
 from training.data.rows.loading import load_source
-from training.export.gate.checks import AUC_LOSS, F1_LOSS
 from training.export.integrity import damage
 from training.publishing.versions import versions_of
 
@@ -58,7 +57,7 @@ class Clients:
                         self.versions[answer.json()["version"]] += 1
                 time.sleep(0.02)
 
-    def wait_for_version(self, version: str, seconds: float = 60) -> None:
+    def wait_for_version(self, version: str, seconds: float = 120) -> None:
         """Until thirty more of them have been answered by a version."""
         goal, deadline = self.versions[version] + 30, time.monotonic() + seconds
         while self.versions[version] < goal:
@@ -111,8 +110,8 @@ def check_figures(run: dict[str, Any], version: dict[str, Any], served: dict[str
     assert version["mean"] == card["mean"]
     for name, value in version["mean"].items():
         assert abs(served["mean"][name] - value) <= 0.0005, name
-    assert run["mean"]["roc_auc"] - served["mean"]["roc_auc"] <= AUC_LOSS
-    assert run["mean"]["f1_macro"] - served["mean"]["f1_macro"] <= F1_LOSS
+    assert run["mean"]["roc_auc"] - served["mean"]["roc_auc"] <= 0.005
+    assert run["mean"]["f1_macro"] - served["mean"]["f1_macro"] <= 0.01
 
 
 def check_versions_change_under_load(serving: Serving, run: Path, repository: Path, data_dir: Path) -> None:

@@ -37,7 +37,7 @@ def test_nothing_dies(serving: Serving, what: str) -> None:
     assert not is_listening(metrics)
     for port in (grpc, gateway):
         with socket.create_connection(("127.0.0.1", port), 5) as connection:
-            connection.settimeout(10)
+            connection.settimeout(60)
             try:
                 for part in parts(*REQUESTS[what]):
                     connection.sendall(part)

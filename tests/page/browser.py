@@ -65,7 +65,7 @@ class Browser:
         )
         return found
 
-    def wait(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    def wait(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, self.run("return document.body.innerText")
@@ -121,11 +121,11 @@ def running_browser(language: str) -> Iterator[Browser]:
                     client.delete(f"/session/{answer['sessionId']}")
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def _wait_for(client: httpx.Client) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         with contextlib.suppress(httpx.TransportError):
             if client.get("/status").json()["value"]["ready"]:

@@ -153,7 +153,7 @@ def test_the_documentation_works_and_loads_nothing_from_elsewhere(gateway: Gatew
     with running_browser("ru") as browser:
         browser.resize(1100, 900)
         browser.open(f"{gateway.url}/docs")
-        browser.wait(lambda: len(browser.texts(".opblock-summary")) == 8, 30)
+        browser.wait(lambda: len(browser.texts(".opblock-summary")) == 8)
         browser.click("#operations-emotions-emotions_v1_emotions_post .opblock-summary-control")
         execute = "#operations-emotions-emotions_v1_emotions_post .execute"
         browser.wait(lambda: bool(browser.texts(execute)))

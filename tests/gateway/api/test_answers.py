@@ -8,11 +8,18 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from contract.labels import EMOTIONS, LABELS
 from tests.gateway.support.gateway_process import GatewayProcess
 from tests.gateway.support.small_model import BALANCED, MAX_BATCH_SIZE, MAX_LENGTH, WORDS, expected
 
 JOY = "Как же я рад тебя видеть!"
+LABELS = {
+    "no_emotion": "нейтрально",
+    "joy": "радость",
+    "sadness": "грусть",
+    "surprise": "удивление",
+    "fear": "страх",
+    "anger": "злость",
+}
 
 
 @pytest.fixture
@@ -38,7 +45,7 @@ def test_the_shape_to_the_letter(client: httpx.Client) -> None:
     (result,) = answer["results"]
     probabilities = expected(JOY, version=2)
     assert list(result) == [*("emotion", "label", "probability", "emotions", "probabilities", "tokens", "truncated")]
-    assert list(result["probabilities"]) == list(EMOTIONS)
+    assert list(result["probabilities"]) == list(LABELS)
     assert result["probabilities"] == pytest.approx(probabilities, abs=1e-5)
     assert (result["emotion"], result["label"]) == ("joy", "радость")
     assert result["probability"] == result["probabilities"]["joy"]
@@ -79,13 +86,13 @@ def test_emotions_are_those_above_their_thresholds_most_probable_first(
 def test_profile_and_threshold(client: httpx.Client) -> None:
     nothing = ask(client, text="дом")
     assert nothing["results"][0]["emotions"] == []
-    assert nothing["results"][0]["emotion"] in EMOTIONS
+    assert nothing["results"][0]["emotion"] in LABELS
     moderation = ask(client, text="дом", profile="moderation")
     assert moderation["profile"] == "moderation"
     assert [entry["emotion"] for entry in moderation["results"][0]["emotions"]] == ["anger"]
     everything = ask(client, text="дом", threshold=0)
     assert everything["profile"] is None
-    assert {entry["emotion"] for entry in everything["results"][0]["emotions"]} == set(EMOTIONS)
+    assert {entry["emotion"] for entry in everything["results"][0]["emotions"]} == set(LABELS)
     assert ask(client, text=JOY, threshold=1)["results"][0]["emotions"] == []
 
 
@@ -144,7 +151,7 @@ def test_models(client: httpx.Client) -> None:
         "max_characters": 10_000,
         "max_body_bytes": 2 * 1024 * 1024,
         "max_in_flight": 256,
-        "request_timeout_seconds": 5.0,
+        "request_timeout_seconds": 60.0,
     }
     rubert, xlm = listed["models"]
     assert (rubert["model"], rubert["default"]) == ("emotion_rubert", True)
@@ -188,7 +195,7 @@ def test_an_answer_comes_in_one_piece(gateway: GatewayProcess) -> None:
     url = httpx.URL(gateway.url)
     body = json.dumps({"text": JOY}).encode()
     head = f"POST /v1/emotions HTTP/1.1\r\nhost: a\r\ncontent-length: {len(body)}\r\n\r\n".encode()
-    with socket.create_connection((url.host, url.port or 0), timeout=20) as connection:
+    with socket.create_connection((url.host, url.port or 0), timeout=60) as connection:
         for _ in range(20):
             connection.sendall(head + body)
             assert json.loads(connection.recv(65_536).partition(b"\r\n\r\n")[2])["results"]

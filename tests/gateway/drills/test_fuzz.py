@@ -29,7 +29,7 @@ def fuzz(gateway: GatewayProcess, directory: Path, *extent: str, seconds: int) -
 
 
 def test_fuzzing_finds_nothing(gateway: GatewayProcess, tmp_path: Path) -> None:
-    fuzz(gateway, tmp_path, "--phases=examples,coverage", seconds=100)
+    fuzz(gateway, tmp_path, "--phases=examples,coverage", seconds=280)
 
 
 @pytest.mark.drill

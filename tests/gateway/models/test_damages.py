@@ -56,6 +56,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
                 wait_until(
                     lambda: len(left_out(client)) == len(DAMAGES) and "being checked" not in str(left_out(client)),
                     lambda: left_out(client),
+                    seconds=300,
                 )
             yield gateway
 

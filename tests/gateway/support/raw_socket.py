@@ -63,14 +63,14 @@ class RawSocket:
         except TimeoutError:
             return not self._received
         finally:
-            self.connection.settimeout(30)
+            self.connection.settimeout(60)
         return False
 
 
 @contextlib.contextmanager
 def connected(gateway: GatewayProcess) -> Iterator[RawSocket]:
     url = httpx.URL(gateway.url)
-    with socket.create_connection((url.host, url.port or 0), timeout=30) as connection:
+    with socket.create_connection((url.host, url.port or 0), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield RawSocket(connection)
 
