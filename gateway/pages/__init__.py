@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
+from starlette.routing import Route
 
 _POLICY: Final = "; ".join(
     (
@@ -46,16 +47,11 @@ _FILES: Final = {
 }
 
 
-router = APIRouter(include_in_schema=False)
-
-
-@router.get("/openapi.json")
-async def openapi(request: Request) -> Response:
-    """The OpenAPI document."""
+async def _openapi(request: Request) -> Response:
     return Response(json.dumps(request.app.openapi(), ensure_ascii=False), media_type="application/json")
 
 
-def _file(path: str, package: str, name: str) -> Callable[[], Awaitable[Response]]:
+def _file(path: str, package: str, name: str) -> Callable[[Request], Awaitable[Response]]:
     body = files(package).joinpath(name).read_bytes()
     headers = {
         "content-security-policy": _DOCS_POLICY if path == "/docs" else _POLICY,
@@ -63,11 +59,14 @@ def _file(path: str, package: str, name: str) -> Callable[[], Awaitable[Response
         "cache-control": "no-cache",
     }
 
-    async def endpoint() -> Response:
+    async def endpoint(_: Request) -> Response:
         return Response(body, headers=headers, media_type=_KINDS[name.rpartition(".")[2]])
 
     return endpoint
 
 
-for _path, (_package, _name) in _FILES.items():
-    router.add_api_route(_path, _file(_path, _package, _name), methods=["GET"])
+routes: Final = (
+    Route("/openapi.json", _openapi, methods=["GET"]),
+    *(Route(path, _file(path, package, name), methods=["GET"]) for path, (package, name) in _FILES.items()),
+)
+"""GET of each page and file; the OpenAPI document is not in itself."""
