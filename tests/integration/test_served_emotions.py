@@ -41,7 +41,7 @@ def ask(client: triton_grpc.InferenceServerClient, ids: np.ndarray, name: str = 
     kind = {np.dtype("int64"): "INT64", np.dtype("int32"): "INT32"}[ids.dtype]
     tensor = triton_grpc.InferInput(name, list(ids.shape), kind)
     tensor.set_data_from_numpy(ids)
-    answer = client.infer(MODEL, [tensor], client_timeout=20).as_numpy("probabilities")
+    answer = client.infer(MODEL, [tensor], client_timeout=60).as_numpy("probabilities")
     assert answer is not None
     return answer
 
@@ -88,7 +88,7 @@ def test_500_concurrent_requests_of_many_lengths_share_executions(serving: Servi
             tensor.set_data_from_numpy(row)
             client.async_infer(MODEL, [tensor], lambda result, error, index=index: keep(index, result, error))
         for _ in rows:
-            assert done.acquire(timeout=30)
+            assert done.acquire(timeout=120)
         for result, expected in zip(together, alone, strict=True):
             assert not isinstance(result, InferenceServerException), result
             np.testing.assert_allclose(result.as_numpy("probabilities"), expected, atol=5e-3)  # type: ignore[attr-defined]
