@@ -38,7 +38,6 @@ def test_a_byte_order_mark_is_skipped(gateway: GatewayProcess, path: str) -> Non
         (BODY.encode("utf-32"), "UTF-32"),
         (BODY.encode("windows-1251"), "byte 10 is not UTF-8"),
         (BODY.encode("koi8-r"), "byte 10 is not UTF-8"),
-        # Without the time: processes that share the tests must name them alike.
         (gzip.compress(BODY.encode(), mtime=0), "gzip"),
         (b"", "is empty"),
         (b" \n", "is empty"),
