@@ -5,7 +5,8 @@ checkouts), `.report` (a report again from its raw figures). Rooms, each of whic
 `setup`, `load`, `peers`, `parts`, `report`. Reports are in `results/`; what is downloaded or made on the way lies in
 `build/benchmarks/`.
 
-May import: contract, server, gateway's command line, and training.export for graphs. Nothing imports this room.
+May import: contract, server, gateway's settings, training.common for the command line, and training.export for
+graphs. Nothing imports this room.
 """
 
 import os
