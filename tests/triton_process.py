@@ -88,12 +88,6 @@ class TritonProcess:
         """The Python backend's processes, one for each model instance."""
         return [child.pid for child in psutil.Process(self.triton_pid).children(recursive=True)]
 
-    @property
-    def memory_bytes(self) -> int:
-        """Resident memory of tritonserver and its stubs, shared pages counted once each."""
-        pids = [self.triton_pid, *self.stub_pids]
-        return sum(int(psutil.Process(pid).memory_full_info().pss) for pid in pids)
-
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")
 

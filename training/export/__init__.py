@@ -2,6 +2,9 @@
 
 Both graphs are written node by node from the encoder's weights, so that what runs is what
 was meant to run: fused operators are there because they were put there.
+
+`graphs` → `gate` → the modules beside this file, each of which imports only those before it.
+Imports `measuring`, `data`, `encoder` and `common`. The command is `python -m training.export.gpu_weights`.
 """
 
 import os
