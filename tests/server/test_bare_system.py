@@ -1,15 +1,13 @@
 """`make` on a system that lacks a part of Python: it names the packages, and makes nothing."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.triton_process import ROOT
+from tests.server.bare_systems import MAKE, copy_for_make, link_programs
 
-MAKE = shutil.which("make") or pytest.fail("no make here")
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 TARGETS = ("serve", "test", "training", "lint", "python")
 
@@ -19,21 +17,14 @@ def programs(tmp_path: Path) -> Path:
     """All that is on PATH: a shell and sed."""
     directory = tmp_path / "programs"
     directory.mkdir()
-    for name in ("sh", "sed"):
-        found = shutil.which(name)
-        assert found, f"no {name} here"
-        (directory / name).symlink_to(found)
+    link_programs(directory, "sh", "sed")
     return directory
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """What the Makefile needs before it makes anything."""
-    directory = tmp_path / "checkout"
-    shutil.copytree(ROOT / "server", directory / "server", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, directory)
-    return directory
+    return copy_for_make(tmp_path / "checkout")
 
 
 def first_complaint(checkout: Path, programs: Path, target: str) -> str:

@@ -24,8 +24,8 @@ from server.launching.allocator import preloaded
 from server.launching.log import explain
 from server.launching.stubs import DeadStubWatch
 from tests.server import graphs
+from tests.server.bare_systems import version_without_libpython
 from tests.server.graphs import X3, Y3, config, tensor, write_model
-from tests.server.libpython import version_without_libpython
 from tests.triton_process import (
     ROOT,
     TritonProcess,

@@ -7,7 +7,6 @@ python-build-standalone packs it: everything below `python/`, configured for the
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -17,9 +16,7 @@ import pytest
 
 from server.environment.triton_environment import read_environment
 from tests.pythons import find_interpreter
-from tests.triton_process import ROOT
-
-MAKE = shutil.which("make") or pytest.fail("no make here")
+from tests.server.bare_systems import MAKE, copy_for_make, link_programs
 
 
 def prefix_of(python: Path) -> Path:
@@ -66,21 +63,14 @@ def system(tmp_path: Path) -> dict[str, str]:
     # So answers any other Python, as the Makefile sees it: the question whether it serves ends with a status.
     (programs / "python3").write_text("#!/bin/sh\nexit 1\n")
     (programs / "python3").chmod(0o755)
-    for name in ("sh", "sed", "uv"):
-        found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-        assert found, f"no {name} here"
-        (programs / name).symlink_to(found)
+    link_programs(programs, "sh", "sed", "uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     return {"PATH": str(programs), "UV_CACHE_DIR": str(tmp_path / "cache"), "HOME": str(tmp_path)}
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """What the Makefile needs to make a choice."""
-    directory = tmp_path / "checkout"
-    shutil.copytree(ROOT / "server", directory / "server", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, directory)
-    return directory
+    return copy_for_make(tmp_path / "checkout")
 
 
 def make(checkout: Path, variables: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
