@@ -26,7 +26,7 @@ def architecture(request: pytest.FixtureRequest) -> Architecture:
 
 
 def tokenizer_of(architecture: Architecture) -> Tokenizer:
-    return train_wordpiece(PASSAGES, 60) if architecture == "bert" else train_unigram(PASSAGES, 100)
+    return train_wordpiece(PASSAGES, 240) if architecture == "bert" else train_unigram(PASSAGES, 180)
 
 
 def test_whole_words_are_hidden_and_special_tokens_never(architecture: Architecture) -> None:
@@ -56,7 +56,7 @@ def test_an_interrupted_run_ends_as_it_would_have(
 
     def run(folder: str, **changes: Any) -> Any:
         shape: dict[str, Any] = {
-            "vocabulary": 200, "layers": 1, "hidden": 32, "heads": 4, "intermediate": 48, "steps": 7, "batch_size": 4,
+            "vocabulary": 300, "layers": 1, "hidden": 32, "heads": 4, "intermediate": 48, "steps": 7, "batch_size": 4,
             "lr": 1e-3, "seed": 3, "save_every": 100, **changes,
         }  # fmt: skip
         output = tmp_path / folder
