@@ -5,7 +5,7 @@ Either way of training is a `Trainer`: `training.fine_tuning` and the commands o
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,11 +31,20 @@ from training.runs.settings import FoldSettings
 
 @dataclass(frozen=True)
 class Fold:
-    """A fold of CEDR to hold out. `held_out` are its rows, as they were published; 0 is the dev split."""
+    """A fold of CEDR to hold out. `held_out` are its rows, as they were published; 0 is the dev split.
+
+    `elsewhere` are the rows of BRIGHTER's Russian part that are held out with it, if the run holds any out.
+    """
 
     number: int
     held_out: list[Example]
     run: Path
+    elsewhere: list[Example] = field(default_factory=list)
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts that must not be trained on, and that are predicted: CEDR's, then those from elsewhere."""
+        return [example.text for example in [*self.held_out, *self.elsewhere]]
 
     @property
     def checkpoint(self) -> Path:
@@ -58,7 +67,7 @@ class Trainer(Protocol):
     recipe: dict[str, Any]
 
     def train_fold(self, fold: Fold) -> Probabilities:
-        """Train, keep the checkpoint; probabilities of the held-out rows, float32 `[rows, 6]`."""
+        """Train, keep the checkpoint; probabilities of the fold's texts, float32 `[texts, 6]`."""
         ...
 
 

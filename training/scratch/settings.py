@@ -22,6 +22,8 @@ DataSet = Annotated[str, AfterValidator(_is_beside_cedr)]
 Epochs = Annotated[float, Field(gt=0, description="passes over the texts")]
 BatchSize = Annotated[int, Field(ge=1, description="texts of one step")]
 Rate = Annotated[float, Field(gt=0, description="peak learning rate")]
+Repeats = Annotated[int, Field(ge=0, description="how often a pass has these rows")]
+Share = Annotated[float, Field(ge=0, le=1)]
 LayerDecay = Annotated[float, Field(gt=0, description="a layer's rate over that of the layer above")]
 
 
@@ -68,6 +70,7 @@ class TrainingSettings(ScratchSettings):
     warmup: float = Field(0.06, ge=0, lt=1, description="share of the steps in which the learning rate rises")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
     layer_decay: LayerDecay
+    head_rate: float = Field(1.0, gt=0, description="the head's peak learning rate over the encoder's")
     average_share: float = Field(
         0.1, gt=0, le=1, description="share of the steps that the moving average of the weights spans"
     )

@@ -35,6 +35,11 @@ def available_splits(name: str, data_dir: Path | None) -> list[str]:
     return [s for s in SOURCES[name].splits if data_dir is None or local_file(name, s, data_dir).exists()]
 
 
+def training_splits(name: str, data_dir: Path | None) -> list[str]:
+    """The splits that training may read: all that are available, but never a test split."""
+    return [split for split in available_splits(name, data_dir) if split != "test"]
+
+
 def load_rows(name: str, split: str, data_dir: Path | None = None) -> list[Row]:
     """Load one split of a data set with the data set's own classes.
 
