@@ -13,22 +13,25 @@ from safetensors import safe_open
 from tokenizers import Tokenizer
 
 from contract.version_directory import CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER, Sample
-from training.classifier import MAX_LENGTH, TokenRows, load_classifier, predict
-from training.command import TrainingError
-from training.data import load_source, targets
-from training.export import cpu_graph, gate, gpu_graph
-from training.export.cpu_graph import build_cpu_graph
-from training.export.gpu_graph import build_gpu_graph
-from training.export.gpu_weights import graph_from_cpu_graph, sample, write_record
-from training.export.portable import portable
-from training.export.runtime import Probabilities, session
-from training.export.runtimes import OLDEST, check_on
+from training.common.command import TrainingError
+from training.common.staging import move, staged, write_file
+from training.data.rows.examples import targets
+from training.data.rows.loading import load_source
+from training.data.splits.folds import held_out_fold
+from training.encoder.classifier import MAX_LENGTH, encode, load_classifier, predict
+from training.encoder.tokenizer import load_tokenizer, special_ids
+from training.export.gate import checks as gate
+from training.export.gate.runtimes import OLDEST, check_on
+from training.export.gpu_graph_files import graph_from_cpu_graph, sample, write_record
+from training.export.graphs import cpu as cpu_graph
+from training.export.graphs import gpu as gpu_graph
+from training.export.graphs.cpu import build_cpu_graph
+from training.export.graphs.gpu import build_gpu_graph
+from training.export.graphs.portable import portable
+from training.export.graphs.runtime import Probabilities, session
+from training.export.graphs.weights import EncoderWeights, Shape, from_checkpoint
 from training.export.sample import record_sample
-from training.export.weights import EncoderWeights, Shape, from_checkpoint
-from training.folds import held_out_fold
-from training.staging import move, staged, write_file
-from training.tokenizer import load_tokenizer, special_ids
-from training.triton_config import MAX_BATCH_SIZE
+from training.export.triton_config import MAX_BATCH_SIZE
 
 EXPORTED: Final = (CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER)
 
@@ -103,9 +106,8 @@ def write_graphs(
             f" {model.config.vocab_size:,}: they don't belong together"
         )
     weights = from_checkpoint(model, MAX_LENGTH, pad_id, unk_id)
-    encoded = TokenRows(held_out, tokenizer)
-    rows = [[int(token) for token in encoded[index]["input_ids"]] for index in range(len(encoded))]
-    dev = _Dev(rows, targets(held_out), predict(model, encoded, pad_id))
+    rows = encode([example.text for example in held_out], tokenizer)
+    dev = _Dev(rows, targets(held_out), predict(model, rows, pad_id))
     write_file(directory / TOKENIZER, tokenizer.to_str(pretty=True).encode())
     _check_tokenizer(directory, tokenizer, data_dir)
     full, served, measured = _cpu_graph_through_the_gate(directory, weights, dev)
@@ -170,7 +172,7 @@ def _cpu_graph_through_the_gate(
     for precision, graph in graphs.items():
         name, bound = f"CPU graph in {precision}", gate.COMPOSITION[precision]
         answers[precision], measured[f"composition_{precision}"] = gate.check_composition(name, graph, dev.rows, bound)
-        gate.check_hostile(name, graph, dev.rows, shape, bound)
+        gate.check_malformed_rows(name, graph, dev.rows, shape, bound)
     measured["parity_cpu_fp32"] = gate.check_parity(
         "CPU graph in fp32", answers["fp32"], dev.reference, gate.PARITY["fp32"]
     )
@@ -199,7 +201,7 @@ def _gpu_graph_through_the_gate(
     for precision, graph in sessions.items():
         name, bound = f"GPU graph in {precision}", gate.PARITY[precision]
         measured[f"parity_gpu_{precision}"] = gate.check_parity(name, answers[precision], dev.reference, bound)
-        gate.check_hostile(name, graph, dev.rows, shape, 10 * bound)
+        gate.check_malformed_rows(name, graph, dev.rows, shape, 10 * bound)
     difference, asked = np.abs(answers["fp16"] - served), sample(sessions["fp16"], shape)
     write_record(directory, directory / GPU_GRAPH, "the checkpoint", difference, "the dev split", asked)
     # In git, and so for whoever clones, there is the CPU graph alone.

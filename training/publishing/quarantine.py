@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 from typing import Final
 
-from training.command import TrainingError
+from training.common.command import TrainingError
+from training.common.staging import explained, move
 from training.publishing.triton_rules import Obstacle, counted_versions, obstacles, version_obstacles
 from training.publishing.versions import check_writable, find_version, versions_of
-from training.staging import explained, move
 
 _SUFFIX: Final = ".quarantine"
 
@@ -47,6 +47,13 @@ def quarantine_damaged(repository: Path, model: str, newest_only: bool = False) 
             )
         taken.append((obstacle, _take_out(repository, model, obstacle.path)))
     return taken
+
+
+def quarantine_blocking(repository: Path, model: str) -> None:
+    """Take out what would keep Triton from serving one more version, and say so."""
+    if (repository / model).is_dir():
+        for obstacle, target in quarantine_damaged(repository, model, newest_only=True):
+            print(f"moved {obstacle.path} to {target}: {obstacle.sentence}", flush=True)
 
 
 def quarantine_version(repository: Path, model: str, version: str) -> Path:

@@ -1,0 +1,136 @@
+"""Measures a model on rows: a run or another checkpoint, a published version, or a model that a gateway serves."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from contract.version_directory import CARD
+from training.common.command import TrainingError
+from training.data.rows.examples import Example, targets
+from training.data.rows.loading import load_source
+from training.data.splits.folds import held_out_fold
+from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
+from training.evaluate.served_model import ServedModel
+from training.measuring.figures import (
+    DEV,
+    Tuned,
+    measure,
+    measure_out_of_fold,
+    tuned_on_all,
+    tuned_without_dev,
+    with_thresholds,
+)
+from training.measuring.out_of_fold import OutOfFold, out_of_fold_examples
+from training.runs.directory import is_cross_validated, read_cross_validated
+
+ROWS: Final = {
+    "dev": DEV,
+    "test": "test split of CEDR",
+    "out-of-fold": "CEDR train, out of fold",
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One model on one set of rows: `figures` as `training.measuring.figures` describes them."""
+
+    model: str
+    rows: str
+    examples: list[Example]
+    probabilities: npt.NDArray[np.float32]
+    figures: dict[str, Any]
+
+
+def evaluate_model(
+    source: str, rows: str, data_dir: Path | None, model: str | None = None, version: str | None = None
+) -> Evaluation:
+    """Measure a model.
+
+    Args:
+        source: a run or checkpoint, a version directory, or the URL of a gateway.
+        rows: a key of `ROWS`.
+        data_dir: directory of `<data set>/<split>.jsonl`; the hub when None.
+        model: which one, of a gateway's; its default when None.
+        version: which one, of a gateway's; the newest when None.
+
+    Raises:
+        TrainingError: the model or the rows cannot be had, or a figure is undefined on them.
+    """
+    if source.startswith(("http://", "https://")):
+        return _evaluate_served(source, rows, data_dir, model, version)
+    if model is not None or version is not None:
+        raise TrainingError("--model and --version choose among what a gateway serves: give its http:// address")
+    directory = Path(source)
+    if (directory / CARD).exists():
+        return _evaluate_version(directory, rows, data_dir)
+    if not directory.is_dir():
+        raise TrainingError(f"{source} is no directory, and no http:// address of a gateway")
+    return _evaluate_run(directory, rows, data_dir)
+
+
+def _evaluate_run(run: Path, rows: str, data_dir: Path | None) -> Evaluation:
+    if rows == "out-of-fold":
+        _, kept = read_cross_validated(run)
+        examples = out_of_fold_examples(kept, data_dir)
+        return Evaluation(f"{run}", ROWS[rows], examples, kept.probabilities, measure_out_of_fold(kept))
+    examples = _examples(rows, data_dir)
+    probabilities = predict_checkpoint(run, examples)
+    tuned = _tuned(rows, read_cross_validated(run)[1], probabilities) if is_cross_validated(run) else None
+    return _measured(f"{run}", rows, examples, probabilities, tuned)
+
+
+def _evaluate_version(directory: Path, rows: str, data_dir: Path | None) -> Evaluation:
+    card = checked_card(directory)
+    examples = _examples(rows, data_dir)
+    probabilities = predict_version(directory, card, examples)
+    profiles = {name: profile.model_dump() for name, profile in card.profiles.items()}
+    tuned = _tuned_by_card(rows, card.metrics, profiles, probabilities)
+    return _measured(f"{directory}", rows, examples, probabilities, tuned)
+
+
+def _evaluate_served(url: str, rows: str, data_dir: Path | None, model: str | None, version: str | None) -> Evaluation:
+    examples = _examples(rows, data_dir)
+    with ServedModel.at(url, model, version, os.environ.get("GATEWAY_API_KEY")) as served:
+        probabilities = served.answers([example.text for example in examples])
+        tuned = _tuned_by_card(rows, served.card["metrics"], served.card["profiles"], probabilities)
+        name = f"{served.model} version {served.version}, served at {url}"
+    return _measured(name, rows, examples, probabilities, tuned)
+
+
+def _measured(
+    name: str, rows: str, examples: list[Example], probabilities: npt.NDArray[np.float32], tuned: Tuned | None
+) -> Evaluation:
+    return Evaluation(name, ROWS[rows], examples, probabilities, measure(targets(examples), probabilities, tuned))
+
+
+def _examples(rows: str, data_dir: Path | None) -> list[Example]:
+    if rows == "out-of-fold":
+        raise TrainingError(
+            "only a run trained with --cross-validate has out-of-fold predictions; a finished model has seen"
+            " most of these rows: choose dev or test"
+        )
+    return load_source("cedr", "test", data_dir) if rows == "test" else held_out_fold(0, data_dir)
+
+
+def _tuned(rows: str, kept: OutOfFold, probabilities: npt.NDArray[np.float32]) -> Tuned:
+    return tuned_without_dev(kept, probabilities) if rows == "dev" else tuned_on_all(kept, probabilities)
+
+
+def _tuned_by_card(
+    rows: str, metrics: dict[str, Any], profiles: dict[str, Any], probabilities: npt.NDArray[np.float32]
+) -> Tuned | None:
+    """With the card's thresholds: its profiles', or on dev those that were tuned without it."""
+    if rows == "dev":
+        # The profiles' own were tuned on all of CEDR train, dev included.
+        on_dev = [figures for name, figures in metrics.items() if name.startswith(DEV)]
+        profiles = next((figures["profiles"] for figures in on_dev if "profiles" in figures), {})
+    known = {name: profile for name, profile in profiles.items() if "thresholds" in profile}
+    if "balanced" not in known:
+        return None
+    thresholds = {name: profile["thresholds"] for name, profile in known.items()}
+    tuned_on = known["balanced"].get("tuned_on", "CEDR train, out of fold")
+    return with_thresholds(probabilities, thresholds, tuned_on)
