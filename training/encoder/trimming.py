@@ -19,8 +19,9 @@ import transformers
 from tokenizers import Tokenizer
 
 from contract.version_directory import TOKENIZER
-from training.command import TrainingError
-from training.staging import explained, move, staged
+from training.common.command import TrainingError
+from training.common.staging import explained, move, staged
+from training.encoder.tokenizer import tokenizer_file
 
 _BATCH: Final = 10_000
 _WORD_MARKS: Final = ("▁", "##")
@@ -108,23 +109,20 @@ def used_ids(tokenizer: Tokenizer, texts: Iterable[str]) -> set[int]:
     return set(counts)
 
 
-def trim(checkpoint: Path, texts: list[str], output: Path) -> tuple[int, int]:
+def trim(checkpoint: str, texts: list[str], output: Path) -> tuple[int, int]:
     """Write a checkpoint with a smaller vocabulary; gives the numbers of pieces before and after.
 
     Args:
-        checkpoint: a local directory with `config.json`, weights and `tokenizer.json`; it is not changed.
+        checkpoint: a local directory with `config.json`, weights and `tokenizer.json`, or a hub name.
         texts: the corpus.
         output: a directory that is not there yet.
 
     Raises:
         TrainingError: the checkpoint can't be read or its vocabulary can't be cut, or `output` is there.
     """
-    file = checkpoint / TOKENIZER
-    if not file.is_file():
-        raise TrainingError(f"{checkpoint} has no {TOKENIZER}: save the fast tokenizer there")
     if output.exists():
         raise TrainingError(f"{output} is there already: name a new directory")
-    content = file.read_text(encoding="utf-8")
+    content = tokenizer_file(checkpoint).read_text(encoding="utf-8")
     vocabulary, before = Vocabulary.of(content), Tokenizer.from_str(content)
     model = _model(checkpoint)
     if len(vocabulary.pieces) > model.config.vocab_size:
@@ -144,7 +142,7 @@ def trim(checkpoint: Path, texts: list[str], output: Path) -> tuple[int, int]:
     return len(vocabulary.pieces), len(ids)
 
 
-def _model(checkpoint: Path) -> Any:
+def _model(checkpoint: str) -> Any:
     """A checkpoint as the class that wrote it, so that a head it has stays."""
     try:
         config = transformers.AutoConfig.from_pretrained(checkpoint)
@@ -152,7 +150,10 @@ def _model(checkpoint: Path) -> Any:
         kind = getattr(transformers, name, transformers.AutoModel)
         return kind.from_pretrained(checkpoint)
     except (OSError, ValueError, RuntimeError) as error:
-        raise TrainingError(f"could not load the checkpoint {checkpoint}: {error}") from error
+        raise TrainingError(
+            f"could not load the checkpoint {checkpoint}: {error}\nGive a local directory or the"
+            " name of a checkpoint on the Hugging Face hub (which needs a network)"
+        ) from error
 
 
 @torch.no_grad()
