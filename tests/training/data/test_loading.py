@@ -16,7 +16,7 @@ from tests.triton_process import ROOT
 from training.common.command import TrainingError
 from training.data.rows.combinations import COMBINATIONS
 from training.data.rows.examples import Example, targets
-from training.data.rows.loading import load_rows, load_source
+from training.data.rows.loading import load_rows, load_source, training_splits
 from training.data.rows.sources import SOURCES
 from training.data.splits.training_rows import train_and_held_out
 
@@ -144,6 +144,14 @@ def test_a_row_labelled_in_part_is_named(tmp_path: Path) -> None:
     write_brighter(tmp_path, "rus", "dev", [brighter_row(1), brighter_row(2, "joy", missing=("fear",))])
     with pytest.raises(TrainingError, match=r"rus_dev\.jsonl, row 2: `fear` must be 0 or 1, not None"):
         load_rows("brighter_rus", "dev", tmp_path)
+
+
+def test_a_test_split_is_never_trained_on(tmp_path: Path) -> None:
+    for name, source in SOURCES.items():
+        assert training_splits(name, None) == [split for split in source.splits if split != "test"]
+    for split in ("dev", "test"):
+        write_brighter(tmp_path, "rus", split, [brighter_row(1, "joy")])
+    assert training_splits("brighter_rus", tmp_path) == ["dev"]
 
 
 def test_every_class_that_is_dropped_or_renamed_says_why() -> None:

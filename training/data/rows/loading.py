@@ -30,9 +30,10 @@ def local_file(name: str, split: str, data_dir: Path) -> Path:
     return data_dir / SOURCES[name].file.format(name=name, split=split)
 
 
-def available_splits(name: str, data_dir: Path | None) -> list[str]:
-    """All splits from the hub; of a local copy those that are there."""
-    return [s for s in SOURCES[name].splits if data_dir is None or local_file(name, s, data_dir).exists()]
+def training_splits(name: str, data_dir: Path | None) -> list[str]:
+    """The splits to train on: all but the test split, and of a local copy those that are there."""
+    splits = [split for split in SOURCES[name].splits if split != "test"]
+    return [split for split in splits if data_dir is None or local_file(name, split, data_dir).exists()]
 
 
 def load_rows(name: str, split: str, data_dir: Path | None = None) -> list[Row]:

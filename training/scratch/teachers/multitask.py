@@ -15,7 +15,7 @@ from contract.labels import EMOTIONS
 from training.data.cleaning.decontamination import HeldOutTexts
 from training.data.cleaning.texts import comparison_key
 from training.data.rows.examples import targets as targets_of
-from training.data.rows.loading import available_splits, load_rows
+from training.data.rows.loading import load_rows, training_splits
 from training.data.rows.sources import SOURCES
 from training.data.splits.training_rows import train_and_held_out
 from training.encoder.classifier import BASE_MODELS
@@ -59,7 +59,7 @@ def gather_tasks(fold: int, auxiliary: Sequence[str], repeats: int, data_dir: Pa
         row_of(example.text)[heads["cedr"]] = labels
     for name in auxiliary:
         classes = list(SOURCES[name].classes)
-        for split in available_splits(name, data_dir):
+        for split in training_splits(name, data_dir):
             for row in load_rows(name, split, data_dir):
                 if not unseen.overlap(row.text):
                     row_of(row.text)[heads[name]] = [float(own in row.classes) for own in classes]

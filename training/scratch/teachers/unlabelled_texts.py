@@ -16,7 +16,7 @@ from tqdm import tqdm
 from transformers import AutoModelForMaskedLM
 
 from training.data.cleaning.texts import comparison_key
-from training.data.rows.loading import available_splits, load_rows, load_source
+from training.data.rows.loading import load_rows, load_source, training_splits
 from training.encoder.classifier import MAX_LENGTH
 from training.encoder.tokenizer import load_tokenizer
 from training.scratch.pretraining.corpus import read_passages
@@ -76,10 +76,10 @@ def sample_sentences(texts: Path, limit: int, seed: int) -> list[str]:
 
 
 def dataset_texts(names: Sequence[str], data_dir: Path | None) -> list[str]:
-    """The different texts of labelled data sets, all their splits that are there."""
+    """The different texts of labelled data sets, all their splits that may be trained on."""
     found: dict[str, str] = {}
     for name in names:
-        for split in available_splits(name, data_dir):
+        for split in training_splits(name, data_dir):
             found.update({comparison_key(row.text): row.text for row in load_rows(name, split, data_dir)})
     return list(found.values())
 
