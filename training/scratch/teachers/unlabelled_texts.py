@@ -78,7 +78,7 @@ def sample_sentences(texts: Path, limit: int, seed: int) -> list[str]:
 
 
 def dataset_texts(names: Sequence[str], data_dir: Path | None) -> list[str]:
-    """The different texts of labelled data sets, all their splits but a test split."""
+    """The different texts of labelled data sets, all their splits that may be trained on."""
     found: dict[str, str] = {}
     for name in names:
         for split in training_splits(name, data_dir):
