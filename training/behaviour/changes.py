@@ -19,6 +19,7 @@ _STATEMENT: Final = re.compile(r"(.*\w)([.!…]*)", re.DOTALL)
 _OPEN_ENDED: Final = re.compile(r"(.*\w)([.!?…]*)", re.DOTALL)
 _VOWELS: Final = "аеёиоуыэюяАЕЁИОУЫЭЮЯ"
 _LATIN: Final = str.maketrans("асеорухАВЕКМНОРСТХ", "aceopyxABEKMHOPCTX")
+_TYPEWRITER: Final = str.maketrans("«»—–", '""--')
 _STRESS: Final = "\u0301"
 _INVISIBLE: Final = ("\u00ad", "\u200b", "\u2060", "\ufe0f")
 _KEYS: Final = ("йцукенгшщзхъ", "фывапролджэ", "ячсмитьбю")
@@ -113,7 +114,7 @@ def _without_commas(text: str, _: Random) -> str:
 
 
 def _typewriter(text: str, _: Random) -> str:
-    return text.translate(str.maketrans({"«": '"', "»": '"', "—": "-", "–": "-", "…": "..."}))
+    return text.translate(_TYPEWRITER)
 
 
 def _mistyped(text: str, random: Random) -> str:

@@ -22,7 +22,7 @@ def behaviour_figures(behaviour: Behaviour) -> dict[str, Any]:
     halves = {half: [each for each in behaviour.judged if each.case.half == half] for half in HALVES}
     kinds: dict[str, list[bool]] = {}
     for each in behaviour.moved:
-        kinds.setdefault(each.changed.kind, []).append(each.moved)
+        kinds.setdefault(each.changed.kind, []).append(not each.good)
     shares = {kind: {"texts": len(moved), "changed": _share(moved)} for kind, moved in kinds.items()}
     return {
         "suite": {half: _suite(judged) for half, judged in halves.items() if judged},
@@ -37,8 +37,8 @@ def behaviour_figures(behaviour: Behaviour) -> dict[str, Any]:
 def _suite(judged: Sequence[Judged]) -> dict[str, Any]:
     groups: dict[str, list[bool]] = {}
     for each in judged:
-        groups.setdefault(each.case.group, []).append(each.right)
-    right = [each.right for each in judged]
+        groups.setdefault(each.case.group, []).append(each.good)
+    right = [each.good for each in judged]
     return {
         "texts": len(right),
         "right": _share(right),

@@ -1,11 +1,13 @@
 """Whether a model behaves worse than the one it follows, on the same texts.
 
-Each of the two has its open half of the suite and its changes, text by text. What the one got right and the other
-wrong is counted both ways, and an exact sign test (McNemar's) says whether that can be chance. The suite as a whole
-and the changes as a whole are each held to 5 %; single groups and kinds, of which there are many, share another 5 %,
-so that a version as good as the last is seldom refused. The hidden half is not looked at: nothing may be decided on it.
+Text by text: on how many is the new model worse, on how many better, and can that be chance? An exact sign test
+(McNemar's) says so. The suite as a whole and the changes as a whole are each held to 5 %. The groups share another
+5 %, and so do the kinds: there are many of them, and a version as good as the last must seldom be refused. A group
+that was right throughout and is wrong throughout is refused all the same. The hidden half is not looked at: nothing
+may be decided on it.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import comb
@@ -17,7 +19,8 @@ from training.behaviour.suite import GROUPS
 from training.command import TrainingError
 
 LEVEL: Final = 0.05
-_PARTS: Final = len(GROUPS) + len(CHANGES)
+Row = tuple[str, str, int]
+"""A group or kind, a text, and by how much the model is better on it: -1, 0 or 1."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +46,19 @@ def falls(before: Behaviour, after: Behaviour) -> list[Fall]:
         ValueError: they were asked different texts.
     """
     suite = [
-        (old.case.group, old.right, new.right)
+        (old.case.group, old.case.text, new.good - old.good)
         for old, new in zip(before.judged, after.judged, strict=True)
         if _same(old.case, new.case) and old.case.half == "open"
     ]
     changes = [
-        (old.changed.kind, not old.moved, not new.moved)
+        (old.changed.kind, old.changed.text, new.good - old.good)
         for old, new in zip(before.moved, after.moved, strict=True)
         if _same(old.changed, new.changed)
     ]
-    found = [
-        _fall("the suite's right labels", [pair[1:] for pair in suite], LEVEL),
-        _fall("labels that stay under changes that mean nothing", [pair[1:] for pair in changes], LEVEL),
+    return [
+        *_falls("right labels in the suite", suite, len(GROUPS)),
+        *_falls("labels that stay under changes that mean nothing", changes, len(CHANGES)),
     ]
-    for what, rows in ("the suite's group", suite), ("labels that stay under", changes):
-        for part in dict.fromkeys(row[0] for row in rows):
-            pairs = [row[1:] for row in rows if row[0] == part]
-            found.append(_fall(f"{what} {part}", pairs, LEVEL / _PARTS))
-    return [fall for fall in found if fall is not None]
 
 
 def check_behaviour(before: Behaviour, after: Behaviour, follows: str) -> None:
@@ -75,17 +73,27 @@ def check_behaviour(before: Behaviour, after: Behaviour, follows: str) -> None:
         raise TrainingError(f"it behaves worse than {follows}, beyond chance: {sentences}")
 
 
-def _fall(what: str, pairs: Iterable[tuple[bool, bool]], level: float) -> Fall | None:
-    rows = list(pairs)
-    lost = sum(old and not new for old, new in rows)
-    won = sum(new and not old for old, new in rows)
+def _falls(what: str, rows: list[Row], parts: int) -> list[Fall]:
+    """Of all rows, and of each of so many groups or kinds."""
+    found = [_fall(what, rows, LEVEL)]
+    for part in dict.fromkeys(row[0] for row in rows):
+        found += [_fall(f"{what}, {part}", [row for row in rows if row[0] == part], LEVEL / parts)]
+    return [fall for fall in found if fall is not None]
+
+
+def _fall(what: str, rows: Iterable[Row], level: float) -> Fall | None:
+    """Rows of one text count once: its changes are no independent cases."""
+    rises: Counter[str] = Counter()
+    for _, text, rise in rows:
+        rises[text] += rise
+    lost, won = sum(rise < 0 for rise in rises.values()), sum(rise > 0 for rise in rises.values())
     probability = at_least(lost, lost + won)
-    return Fall(what, len(rows), lost, won, probability) if probability <= level else None
+    return Fall(what, len(rises), lost, won, probability) if probability <= level else None
 
 
 def at_least(heads: int, tosses: int) -> float:
     """The chance of so many heads or more in tosses of a fair coin."""
-    return sum(comb(tosses, count) for count in range(heads, tosses + 1)) / 2**tosses
+    return float(sum(comb(tosses, count) for count in range(heads, tosses + 1)) / 2**tosses)
 
 
 def _same(old: object, new: object) -> bool:

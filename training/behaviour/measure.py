@@ -1,4 +1,4 @@
-"""Asks a model for the suite and for every change, and keeps for each text whether it was right or moved."""
+"""Asks a model for the suite and for every change, and keeps what it answered to each text."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Judged:
     probability: float
 
     @property
-    def right(self) -> bool:
+    def good(self) -> bool:
         """Whether the most probable label is one of the acceptable ones."""
         return self.answered in self.case.labels
 
@@ -36,9 +36,9 @@ class Moved:
     after: int
 
     @property
-    def moved(self) -> bool:
-        """Whether the label is another one than before."""
-        return self.before != self.after
+    def good(self) -> bool:
+        """Whether the label is the same as before."""
+        return self.before == self.after
 
 
 @dataclass(frozen=True)
