@@ -26,7 +26,7 @@ from benchmarks.rounds import Subject, run_rounds
 from benchmarks.texts import Workload, models, newest_version, read_texts, workload
 from contract.version_directory import read_card
 from server.environment import TritonEnvironment, read_environment
-from training.command import command_parser
+from training.common.command import command_parser
 
 CPU_PARTS = (triton_part.PART, ceilings.PART, http.PART, triton_part.GROWTH)
 """In an order in which what the goals compare is measured close together."""

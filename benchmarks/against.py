@@ -23,7 +23,7 @@ from benchmarks.perf_analyzer import Load, find_perf_analyzer
 from benchmarks.serving import HOST, Server, answers, free_ports, running
 from benchmarks.texts import newest_version, read_texts, workload
 from server.environment import read_environment
-from training.command import command_parser
+from training.common.command import command_parser
 
 MODEL: Final = "emotion_rubert"
 Figures = dict[str, float]

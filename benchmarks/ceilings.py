@@ -15,7 +15,7 @@ from onnxruntime import InferenceSession
 from benchmarks.rounds import Record, Subject
 from benchmarks.texts import Row, Workload, load_tokenizer
 from contract.version_directory import CPU_GRAPH, INPUT_IDS, ITEM_SHAPE
-from training.export.runtime import session
+from training.export.graphs.runtime import session
 
 # One thread of the tokenizer, as the gateway has it; read by the library at its first batch.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -9,7 +9,7 @@ from typing import Final
 
 from contract.version_directory import CardError
 from server.errors import LauncherError
-from training.command import TrainingError
+from training.common.command import TrainingError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 BUILD: Final = ROOT / "build/benchmarks"

@@ -17,10 +17,10 @@ from transformers import AutoModelForSequenceClassification, BertConfig
 from benchmarks.command import BenchmarkError
 from contract.labels import EMOTIONS
 from contract.version_directory import CPU_GRAPH, TOKENIZER, read_card, sha256
-from training.export.cpu_graph import build_cpu_graph
-from training.export.graph import OPSET
-from training.export.runtime import run, session
-from training.export.weights import EncoderWeights, Shape, from_cpu_graph
+from training.export.graphs.cpu import build_cpu_graph
+from training.export.graphs.runtime import run, session
+from training.export.graphs.weights import EncoderWeights, Shape, from_cpu_graph
+from training.export.graphs.writer import OPSET
 
 FP32: Final = "model.onnx"
 INT8: Final = "model.int8.onnx"

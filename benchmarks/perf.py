@@ -22,7 +22,7 @@ from benchmarks.serving import running_triton
 from benchmarks.statistics import read_counts
 from benchmarks.texts import Workload, newest_version, read_texts, workload
 from server.environment import read_environment
-from training.command import command_parser
+from training.common.command import command_parser
 
 _COLUMNS: Final = (
     ("rows", "rows"), ("at once", "concurrency"), ("texts/s", "texts_per_second"), ("p50 ms", "p50_ms"),

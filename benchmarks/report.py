@@ -13,7 +13,7 @@ from benchmarks import ceilings, gpu, http, plots, triton_part
 from benchmarks.command import ROOT, BenchmarkError, run_command
 from benchmarks.goals import GOALS, Judged, judge
 from benchmarks.results import Key, Results, Summary, keys, summary
-from training.command import command_parser
+from training.common.command import command_parser
 
 REPORT: Final = ROOT / "benchmarks/REPORT.md"
 WIDE: Final = 0.15

@@ -12,10 +12,10 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
 from contract.version_directory import CPU_GRAPH, GPU_GRAPH
-from training.export.cpu_graph import build_cpu_graph
-from training.export.gpu_graph import build_gpu_graph
-from training.export.weights import Array, EncoderWeights, Shape
-from training.triton_config import write_model_directory
+from training.export.graphs.cpu import build_cpu_graph
+from training.export.graphs.gpu import build_gpu_graph
+from training.export.graphs.weights import Array, EncoderWeights, Shape
+from training.export.triton_config import write_model_directory
 
 _CONFIGURATIONS: Final = {"cpu": "configs/cpu.pbtxt", "gpu": "config.pbtxt"}
 SHAPES: Final = {

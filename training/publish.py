@@ -17,7 +17,7 @@ Versions that are there already are managed with
 import sys
 from pathlib import Path
 
-from training.command import command_parser, run_command
+from training.common.command import command_parser, run_command
 from training.publishing.commands import (
     add_serving_arguments,
     list_versions,

@@ -14,17 +14,17 @@ from pathlib import Path
 import torch
 from transformers.utils import logging as transformers_logging
 
-from training.command import TrainingError, run_command
-from training.cross_validation import write_figures
-from training.data import steps_as_text
-from training.evaluate import evaluate_and_write
+from training.common.command import TrainingError, run_command
+from training.data.cleaning.steps import steps_as_text
+from training.data.splits.folds import FOLDS, Split
+from training.evaluate.evaluation import evaluate_and_write
 from training.export.checkpoint import export_checkpoint
-from training.fine_tuning import fine_tune, read_rows
-from training.folds import FOLDS, Split
-from training.hardware import Hardware, choose_hardware, main_process
-from training.run_directory import fold_file, read_fold
-from training.run_state import alone, begin
-from training.settings import Settings, read_settings
+from training.fine_tuning.fine_tune import fine_tune, read_rows
+from training.fine_tuning.hardware import Hardware, choose_hardware, main_process
+from training.fine_tuning.run_state import alone, begin
+from training.fine_tuning.settings import Settings, read_settings
+from training.runs.cross_validation import write_figures
+from training.runs.directory import fold_file, read_fold
 
 
 def train(settings: Settings) -> None:

@@ -16,9 +16,9 @@ from benchmarks.rounds import run_rounds
 from benchmarks.texts import newest_version, workload
 from contract.version_directory import CPU_GRAPH, GPU_GRAPH
 from tests.triton_process import ROOT, triton_environment
-from training.export.portable import portable
-from training.export.runtime import run, session
-from training.export.weights import Shape
+from training.export.graphs.portable import portable
+from training.export.graphs.runtime import run, session
+from training.export.graphs.weights import Shape
 
 REPOSITORY = ROOT / "model_repository"
 VERSION = newest_version(REPOSITORY, "emotion_rubert")

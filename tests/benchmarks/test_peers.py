@@ -20,7 +20,7 @@ from benchmarks.texts import load_tokenizer, newest_version
 from contract.labels import EMOTIONS
 from contract.version_directory import CPU_GRAPH, TOKENIZER, read_card
 from tests.triton_process import ROOT
-from training.export.runtime import run, session
+from training.export.graphs.runtime import run, session
 
 VERSION = newest_version(ROOT / "model_repository", "emotion_rubert")
 TEXTS = ["Как же я рад тебя видеть!", "Мне очень страшно, я боюсь выходить из дома одна.", "Я зол!", "слово " * 300]

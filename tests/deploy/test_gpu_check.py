@@ -12,7 +12,7 @@ from deploy import gpu_check
 from deploy.gpu_check import GpuCheckError, check
 from tests.triton_process import ROOT, triton_environment
 from training.export.gpu_weights import make_gpu_graph
-from training.export.portable import portable
+from training.export.graphs.portable import portable
 
 GPU_PYTHON = ROOT / ".venv-triton-gpu/bin/python"
 

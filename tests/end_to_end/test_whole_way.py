@@ -22,7 +22,7 @@ from tests.end_to_end.whole_way import (
     train,
 )
 from tests.training.training_rows import keyword_rows, write_lines
-from training.evaluate import evaluate_model
+from training.evaluate.evaluation import evaluate_model
 from training.publishing.checkpoint import Publication
 from training.publishing.checkpoint import publish as publish_checkpoint
 

@@ -19,9 +19,9 @@ from contract.version_directory import read_card
 from tests.integration.conftest import Serving, make_serve
 from tests.training.hub_checkpoints import save_base_model
 from tests.triton_process import ROOT, free_ports
-from training.data import load_source
-from training.export.gate import AUC_LOSS, F1_LOSS
-from training.integrity import damage
+from training.data.rows.loading import load_source
+from training.export.gate.checks import AUC_LOSS, F1_LOSS
+from training.export.integrity import damage
 from training.publishing.versions import versions_of
 
 MODEL = "emotion_small"

@@ -13,9 +13,9 @@ from tests.gateway.gateway_process import running_gateway
 from tests.integration.conftest import Serving
 from tests.training.small_run import write_cedr
 from tests.triton_process import ROOT, free_ports
-from training.answers import checked_card, version_answers
-from training.command import TrainingError
-from training.evaluate import evaluate_model
+from training.common.command import TrainingError
+from training.evaluate.evaluation import evaluate_model
+from training.evaluate.predictions import checked_card, version_answers
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from tokenizers.trainers import UnigramTrainer
 from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaForMaskedLM
 
 from tests.training.training_rows import keyword_rows, write_lines
-from training.tokenizer import train_wordpiece
+from training.encoder.tokenizer import train_wordpiece
 
 # One thread in every process: sums in one order, so that equal runs end in equal bytes.
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -11,12 +11,12 @@ from transformers import BertConfig, BertForSequenceClassification
 from contract.labels import EMOTIONS
 from contract.version_directory import TOKENIZER
 from tests.training.training_rows import CEDR_CLASSES, WORDS, write_lines
-from training.baseline import baseline_out_of_fold
-from training.classifier import TokenRows, collate
-from training.data import Example
-from training.folds import train_and_held_out
-from training.run_directory import write_metrics
-from training.tokenizer import train_wordpiece
+from training.data.rows.examples import Example
+from training.data.splits.folds import train_and_held_out
+from training.encoder.classifier import TokenRows, collate
+from training.encoder.tokenizer import train_wordpiece
+from training.measuring.baseline import baseline_out_of_fold
+from training.runs.directory import write_metrics
 
 SYLLABLES = ("ба", "ве", "ди", "ко", "лу", "мы", "но", "ра", "се", "ту", "фи", "хо", "ця", "шу")
 

@@ -12,20 +12,14 @@ from contract.labels import EMOTIONS
 from tests.training.small_run import read_json, train_classifier, write_cedr, write_run
 from tests.training.test_training_commands import fails, succeeds
 from training.audit.comparison import compare
+from training.audit.label_evidence import Witness, labels_of, larger_witness, out_of_fold_witness, over_fitted_witness
 from training.audit.suspects import find_suspects, suspects_csv
-from training.audit.witnesses import (
-    Witness,
-    labels_of,
-    larger_witness,
-    out_of_fold_witness,
-    over_fitted_witness,
-)
-from training.command import TrainingError
-from training.corrections import Correction, read_corrections
-from training.data import Example
-from training.folds import train_and_held_out
-from training.out_of_fold import cedr_by_fold
-from training.run_directory import write_metrics
+from training.common.command import TrainingError
+from training.data.rows.corrections import Correction, read_corrections
+from training.data.rows.examples import Example
+from training.data.splits.folds import train_and_held_out
+from training.runs.directory import write_metrics
+from training.runs.out_of_fold import cedr_by_fold
 
 NO, JOY, SADNESS, FEAR = (EMOTIONS.index(name) for name in ("no_emotion", "joy", "sadness", "fear"))
 

@@ -14,15 +14,16 @@ from transformers import BertConfig, BertForSequenceClassification, T5Config, T5
 from contract.labels import EMOTIONS
 from contract.version_directory import TOKENIZER
 from tests.training.training_rows import CEDR_CLASSES, write_lines
-from training.classifier import TokenRows, collate
-from training.command import TrainingError
-from training.data import Example, load_augmented
+from training.common.command import TrainingError
+from training.common.files import json_lines
 from training.data import __main__ as command
-from training.data.files import json_lines
-from training.data.generated import BATCH, generate
-from training.data.paraphrase import Paraphraser
-from training.folds import held_out_fold, train_and_held_out
-from training.tokenizer import train_wordpiece
+from training.data.augmentation.generation import BATCH, generate
+from training.data.augmentation.paraphraser import Paraphraser
+from training.data.rows.examples import Example
+from training.data.rows.synthetic import load_augmented
+from training.data.splits.folds import held_out_fold, train_and_held_out
+from training.encoder.classifier import TokenRows, collate
+from training.encoder.tokenizer import train_wordpiece
 
 # Text, its emotion, what the paraphraser answers, and what becomes of the answer.
 ANSWERS = [

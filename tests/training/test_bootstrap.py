@@ -8,9 +8,9 @@ from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
 from contract.labels import EMOTIONS
-from training.bootstrap import draw, intervals, paired_intervals, resampled
-from training.command import TrainingError
-from training.metrics import DECISION, RANKING, calibration_bins, evaluate, evaluate_decisions
+from training.common.command import TrainingError
+from training.measuring.bootstrap import draw, intervals, paired_intervals, resampled
+from training.measuring.metrics import DECISION, RANKING, calibration_bins, evaluate, evaluate_decisions
 
 
 def predictions(rows: int, seed: int = 0, decimals: int = 2) -> tuple[np.ndarray, np.ndarray]:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from contract.labels import EMOTIONS
-from training.data import Example, clean, steps_as_text
-from training.data.cleaning import MAXIMUM_CHARACTERS, Cleaned
-from training.data.duplicates import SIMILARITY, NearDuplicates, similarity
-from training.data.texts import key, normalised, spoken
+from training.data.cleaning.duplicates import SIMILARITY, NearDuplicates, similarity
+from training.data.cleaning.steps import MAXIMUM_CHARACTERS, Cleaned, clean, steps_as_text
+from training.data.cleaning.texts import key, normalised, spoken
+from training.data.rows.examples import Example
 
 
 def example(text: str, *emotions: str, source: str = "cedr") -> Example:

@@ -11,15 +11,16 @@ from tritonclient.grpc import model_config_pb2
 from contract.labels import EMOTIONS
 from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, TOKENIZER, read_card, read_gpu_record, sha256
 from tests.triton_process import ROOT
-from training.export import gate, gpu_graph
+from training.encoder.tokenizer import load_tokenizer
+from training.export.gate import checks as gate
 from training.export.gpu_weights import SAMPLE_LENGTHS, make_gpu_graph
-from training.export.portable import portable
-from training.export.runtime import run, session
-from training.export.weights import Shape
-from training.integrity import damage
+from training.export.graphs import gpu as gpu_graph
+from training.export.graphs.portable import portable
+from training.export.graphs.runtime import run, session
+from training.export.graphs.weights import Shape
+from training.export.integrity import damage
+from training.export.triton_config import model_config
 from training.publishing.versions import versions_of
-from training.tokenizer import load_tokenizer
-from training.triton_config import model_config
 
 REPOSITORY = ROOT / "model_repository"
 MODELS = sorted(path.name for path in REPOSITORY.iterdir() if path.is_dir())

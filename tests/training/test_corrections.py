@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from contract.labels import EMOTIONS
-from training.command import TrainingError
-from training.corrections import Correction, apply_corrections, label_names, read_corrections
-from training.data import Example
+from training.common.command import TrainingError
+from training.data.rows.corrections import Correction, apply_corrections, label_names, read_corrections
+from training.data.rows.examples import Example
 
 JOY, SADNESS, FEAR = (EMOTIONS.index(name) for name in ("joy", "sadness", "fear"))
 

@@ -14,8 +14,8 @@ import pytest
 from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER
 from tests.training.version_directories import MODEL, make_repository, write_version
 from tests.triton_process import ROOT, free_ports
-from training.command import TrainingError
-from training.integrity import damage
+from training.common.command import TrainingError
+from training.export.integrity import damage
 from training.publishing.commands import tell_whether_served
 from training.publishing.listing import print_model
 from training.publishing.quarantine import quarantine_damaged, quarantine_version

@@ -12,11 +12,11 @@ import pytest
 
 from contract.labels import EMOTIONS
 from tests.training.training_rows import keyword_rows, write_lines
-from training.command import TrainingError
+from training.common.command import TrainingError
 from training.data import __main__ as command
-from training.data.sources import SOURCES
-from training.data.statistics import co_occurrence, emotions_by_domain, figures_of, load_all, overlaps
-from training.folds import train_and_held_out
+from training.data.report.statistics import co_occurrence, emotions_by_domain, figures_of, load_all, overlaps
+from training.data.rows.sources import SOURCES
+from training.data.splits.folds import train_and_held_out
 
 ROOT = Path(__file__).parents[2]
 

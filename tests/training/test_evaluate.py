@@ -16,18 +16,19 @@ from contract.version_directory import CARD
 from tests.training.small_run import read_json, write_cedr, write_run
 from tests.training.training_rows import write_lines
 from tests.triton_process import ROOT, free_ports
-from training import evaluate as evaluation
-from training.answers import checked_card, checkpoint_answers, version_answers
-from training.baseline import baseline_out_of_fold
-from training.command import TrainingError
-from training.data import load_source, targets
-from training.evaluate import evaluate_and_write, evaluate_model
-from training.figures import card_metrics, measure, tuned_across_folds, tuned_without_dev
-from training.folds import held_out_fold
-from training.out_of_fold import out_of_fold_examples
-from training.report.output import write_result
-from training.run_directory import OutOfFold, read_cross_validated
-from training.thresholds import decide, tune
+from training.common.command import TrainingError
+from training.common.output import write_result
+from training.data.rows.examples import targets
+from training.data.rows.loading import load_source
+from training.data.splits.folds import held_out_fold
+from training.evaluate import evaluation as evaluation
+from training.evaluate.evaluation import evaluate_and_write, evaluate_model
+from training.evaluate.predictions import checked_card, checkpoint_answers, version_answers
+from training.measuring.baseline import baseline_out_of_fold
+from training.measuring.figures import card_metrics, measure, tuned_across_folds, tuned_without_dev
+from training.measuring.thresholds import decide, tune
+from training.runs.directory import OutOfFold, read_cross_validated
+from training.runs.out_of_fold import out_of_fold_examples
 
 COMMITTED = ROOT / "model_repository" / "emotion_rubert" / "1"
 

@@ -13,14 +13,15 @@ import transformers
 from onnx import helper
 
 from contract.version_directory import CPU_GRAPH
-from training.command import TrainingError
-from training.export import cpu_graph, gate
-from training.export.cpu_attention import TILES, TILES_OF_FEW
-from training.export.cpu_graph import build_cpu_graph, fused_operators, quantise
-from training.export.gpu_graph import build_gpu_graph
-from training.export.portable import portable
-from training.export.runtime import Probabilities, run, session
-from training.export.weights import EncoderWeights, Shape, from_checkpoint, from_cpu_graph
+from training.common.command import TrainingError
+from training.export.gate import checks as gate
+from training.export.graphs import cpu as cpu_graph
+from training.export.graphs.cpu import build_cpu_graph, fused_operators, quantise
+from training.export.graphs.cpu_attention import TILES, TILES_OF_FEW
+from training.export.graphs.gpu import build_gpu_graph
+from training.export.graphs.portable import portable
+from training.export.graphs.runtime import Probabilities, run, session
+from training.export.graphs.weights import EncoderWeights, Shape, from_checkpoint, from_cpu_graph
 
 VOCABULARY, MAX_LENGTH = 150, 40
 Family = Literal["bert", "xlm-roberta"]

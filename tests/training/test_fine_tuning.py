@@ -21,18 +21,18 @@ from transformers import BertConfig, BertModel
 from contract.labels import EMOTIONS
 from tests.training.fine_tuning_runs import ENVIRONMENT, train_command, write_bert, write_rows, write_xlm_roberta
 from tests.triton_process import ROOT
-from training.classifier import TokenRows, load_classifier, predict
-from training.command import TrainingError
-from training.corrections import label_names
-from training.data import Example, targets
-from training.data.augmented import save_augmented
-from training.fine_tuning import read_rows
-from training.folds import train_and_held_out
-from training.run_directory import read_fold
-from training.settings import Settings
-from training.tokenizer import load_tokenizer
+from training.common.command import TrainingError
+from training.data.rows.corrections import label_names
+from training.data.rows.examples import Example, targets
+from training.data.rows.synthetic import save_augmented
+from training.data.splits.folds import train_and_held_out
+from training.encoder.classifier import TokenRows, load_classifier, predict
+from training.encoder.tokenizer import load_tokenizer
+from training.fine_tuning.fine_tune import read_rows
+from training.fine_tuning.settings import Settings
+from training.fine_tuning.trainer import positive_weights
+from training.runs.directory import read_fold
 from training.train import main, train
-from training.trainer import positive_weights
 
 WEIGHTS = "model.safetensors"
 LEARNS = {"epochs": 6, "lr": 5e-3, "batch_size": 16}
@@ -198,7 +198,7 @@ def test_several_processes_and_accumulated_gradients_give_the_model_of_one(data_
 def scripted(monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
     """The dev figures of one epoch after another, because no small run can be relied on to get worse."""
     remaining = iter(scores)
-    figures = "training.trainer.evaluate"
+    figures = "training.fine_tuning.trainer.evaluate"
     monkeypatch.setattr(figures, lambda *_: {"mean": {"roc_auc": next(remaining), "f1_macro": 0.5}})
 
 
@@ -234,7 +234,7 @@ def test_a_run_stopped_after_its_last_epoch_is_only_finished(
     """As a kill between the last checkpoint and the predictions leaves it: no epoch more is trained."""
     scripted(monkeypatch, 0.6, 0.9, 0.7)
     with monkeypatch.context() as patch:
-        patch.setattr("training.fine_tuning.write_fold", interrupt)
+        patch.setattr("training.fine_tuning.fine_tune.write_fold", interrupt)
         with pytest.raises(ZeroDivisionError):
             trained(data_dir, tmp_path, epochs=9, patience=1, **STEADY)
     # There is no fourth score: one more epoch would fail.

@@ -8,10 +8,11 @@ import pytest
 from sklearn.model_selection import StratifiedKFold
 
 from tests.training.training_rows import write_lines
-from training.command import TrainingError
-from training.corrections import Correction
-from training.data import Example, load_source
-from training.folds import fold_of_each, held_out_fold, train_and_held_out
+from training.common.command import TrainingError
+from training.data.rows.corrections import Correction
+from training.data.rows.examples import Example
+from training.data.rows.loading import load_source
+from training.data.splits.folds import fold_of_each, held_out_fold, train_and_held_out
 
 
 def cedr_rows() -> list[dict[str, Any]]:

@@ -8,12 +8,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.training.test_export_and_gate import classifier
-from training.export import gate
-from training.export.gpu_graph import build_gpu_graph, fused_operators
-from training.export.graph import GraphWriter, clean_tokens
-from training.export.portable import portable
-from training.export.runtime import run, session
-from training.export.weights import EncoderWeights, Shape
+from training.export.gate import checks as gate
+from training.export.graphs.gpu import build_gpu_graph, fused_operators
+from training.export.graphs.portable import portable
+from training.export.graphs.runtime import run, session
+from training.export.graphs.weights import EncoderWeights, Shape
+from training.export.graphs.writer import GraphWriter, clean_tokens
 
 # Heads of 8 need no padding; of 6 and 13 they do.
 HEADS = [(32, 4), (24, 4), (26, 2)]

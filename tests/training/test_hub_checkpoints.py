@@ -16,11 +16,11 @@ from tests.training.hub_checkpoints import (
     wordpiece_as_on_the_hub,
 )
 from tests.training.training_rows import keyword_rows
-from training.classifier import load_classifier
-from training.export.cpu_graph import build_cpu_graph
-from training.export.runtime import run, session
-from training.export.weights import from_checkpoint
-from training.tokenizer import load_tokenizer, special_ids, special_tokens_as_text
+from training.encoder.classifier import load_classifier
+from training.encoder.tokenizer import load_tokenizer, special_ids, special_tokens_as_text
+from training.export.graphs.cpu import build_cpu_graph
+from training.export.graphs.runtime import run, session
+from training.export.graphs.weights import from_checkpoint
 
 CORPUS = [row["text"] for row in keyword_rows(40)]
 # Full-width digits, a ligature, a no-break space, an ellipsis, a combining breve: SentencePiece's table folds them.

@@ -1,6 +1,6 @@
 """Held-out texts and what is too much like them."""
 
-from training.data.kept_out import KeptOut, without
+from training.data.cleaning.decontamination import KeptOut, without
 
 HELD_OUT = ["Отмечается, что злоумышленники скрылись с места происшествия.", "Удивительно!"]
 

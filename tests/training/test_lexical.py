@@ -8,9 +8,9 @@ from sklearn.metrics import roc_auc_score
 
 from contract.labels import EMOTIONS
 from tests.training.training_rows import WORDS, keyword_rows, write_lines
-from training import chunks
-from training.data import Example, targets
-from training.lexical import Labelled, other_labels, train_lexical
+from training.common import parallel as chunks
+from training.data.rows.examples import Example, targets
+from training.scratch.teachers.lexical import Labelled, other_labels, train_lexical
 
 NO_OTHERS = Labelled([], np.zeros((0, 0), dtype=np.float32))
 

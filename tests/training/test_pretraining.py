@@ -9,11 +9,11 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from training import pretrain as pretraining
-from training.command import TrainingError
-from training.corpus import BLOCK, IGNORED, WordPieces, mask_whole_words, pack, read_passages
-from training.pretrain import STATE, Architecture, Shape, all_passages, pretrain
-from training.tokenizer import train_unigram, train_wordpiece
+from training.common.command import TrainingError
+from training.encoder.tokenizer import train_unigram, train_wordpiece
+from training.scratch import pretrain as pretraining
+from training.scratch.pretrain import STATE, Architecture, Shape, all_passages, pretrain
+from training.scratch.pretraining.corpus import BLOCK, IGNORED, WordPieces, mask_whole_words, pack, read_passages
 
 PASSAGES = ["Как же я рад тебя видеть!", "Мне страшно, мой ёжик убежал :(", "Она промолчала и ушла прочь."] * 200
 CPU = torch.device("cpu")

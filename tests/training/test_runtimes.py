@@ -14,9 +14,9 @@ import pytest
 
 from contract.version_directory import CPU_GRAPH, read_card
 from tests.triton_process import ROOT
-from training.command import TrainingError
-from training.export import runtimes
-from training.export.runtimes import OLDER, OLDEST, check_on, environment
+from training.common.command import TrainingError
+from training.export.gate import runtimes
+from training.export.gate.runtimes import OLDER, OLDEST, check_on, environment
 
 VERSIONS = sorted(card.parent for card in (ROOT / "model_repository").glob("*/*/card.json"))
 every_version = pytest.mark.parametrize("directory", VERSIONS, ids=lambda path: f"{path.parent.name}/{path.name}")

@@ -16,19 +16,20 @@ from transformers import BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRober
 
 from contract.version_directory import TOKENIZER
 from tests.training.training_rows import CEDR_CLASSES, keyword_rows, write_lines
-from training import resumable
-from training.classifier import load_classifier
-from training.command import TrainingError
-from training.data import SOURCES, load_source
-from training.data.texts import key
-from training.fitting import TokenTable, epoch_batches, logits_of
-from training.folds import held_out_fold
-from training.multitask import AUXILIARY, first_outputs, gather_tasks, masked_loss
-from training.run_directory import read_cross_validated
-from training.soft_targets import SoftTargets
-from training.teach import Pool, Teachers, TeachingRecipe, choose
-from training.tokenizer import load_tokenizer, train_wordpiece
-from training.transfer import Variant, sentences, variants
+from training.common.command import TrainingError
+from training.data.cleaning.texts import key
+from training.data.rows.loading import load_source
+from training.data.rows.sources import SOURCES
+from training.data.splits.folds import held_out_fold
+from training.encoder.classifier import load_classifier
+from training.encoder.tokenizer import load_tokenizer, train_wordpiece
+from training.runs import resumable
+from training.runs.directory import read_cross_validated
+from training.scratch.fitting.fit import TokenTable, epoch_batches, logits_of
+from training.scratch.multitask import AUXILIARY, first_outputs, gather_tasks, masked_loss
+from training.scratch.teach import Pool, Teachers, TeachingRecipe, choose
+from training.scratch.teachers.soft_targets import SoftTargets
+from training.scratch.teachers.transfer import Variant, sentences, variants
 
 CPU = torch.device("cpu")
 
@@ -55,7 +56,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def base(data_dir: Path) -> Path:
-    """A masked language model as `training.pretrain` leaves it, with wide random weights that learn quickly."""
+    """A masked language model as `training.scratch.pretrain` leaves it, with wide random weights that learn quickly."""
     directory = data_dir / "base"
     tokenizer = train_wordpiece([row["text"] for row in keyword_rows(40)], 400)
     torch.manual_seed(0)
@@ -88,7 +89,7 @@ def error_of(module: str, *arguments: Any) -> str:
 def teacher(data_dir: Path, base: Path) -> Path:
     run = data_dir / "teacher"
     command(
-        "training.multitask", "--base-model", base, "--data-dir", data_dir, "--output", run, "--cross-validate",
+        "training.scratch.multitask", "--base-model", base, "--data-dir", data_dir, "--output", run, "--cross-validate",
         "--epochs", 4, "--lr", 5e-3, "--batch-size", 32,
     )  # fmt: skip
     return run
@@ -98,7 +99,7 @@ def teacher(data_dir: Path, base: Path) -> Path:
 def taught(data_dir: Path, base: Path, teacher: Path) -> Path:
     run = data_dir / "taught"
     command(
-        "training.teach", "--teachers", teacher, "--texts", data_dir / "texts", "--language-model", base,
+        "training.scratch.teach", "--teachers", teacher, "--texts", data_dir / "texts", "--language-model", base,
         "--variants", 2, "--sentences", 30, "--data-dir", data_dir, "--output", run, "--cross-validate",
     )  # fmt: skip
     return run
@@ -210,15 +211,15 @@ def test_a_student_learns_from_the_answers(data_dir: Path, base: Path, taught: P
         "--base-model", base, "--taught", taught, "--data-dir", data_dir, "--output", run, "--cross-validate",
         "--epochs", 4, "--lr", 5e-3, "--batch-size", 32,
     ]  # fmt: skip
-    command("training.distill", *flags)
+    command("training.scratch.distill", *flags)
     metrics, _ = read_cross_validated(run)
     assert metrics["five_folds"]["roc_auc"] > 0.9
     assert metrics["recipe"]["taught"]["teachers"] == [str(data_dir / "teacher")]
-    assert "holds a run already" in error_of("training.distill", *flags)
-    assert "epochs" in error_of("training.distill", *flags[:-5], 5, *flags[-4:], "--resume")
+    assert "holds a run already" in error_of("training.scratch.distill", *flags)
+    assert "epochs" in error_of("training.scratch.distill", *flags[:-5], 5, *flags[-4:], "--resume")
     (run / "folds" / "4.npz").unlink()
     (run / "fold4" / "model.safetensors").unlink()
-    printed = command("training.distill", *flags, "--resume")
+    printed = command("training.scratch.distill", *flags, "--resume")
     assert "fold 3 is done already" in printed
     assert (run / "fold4" / "model.safetensors").exists()
     assert read_cross_validated(run)[0] == metrics
@@ -228,14 +229,14 @@ def test_folds_in_processes_of_their_own(data_dir: Path, base: Path, taught: Pat
     run = tmp_path / "student"
     flags = ["--base-model", base, "--taught", taught, "--data-dir", data_dir, "--output", run, "--epochs", 0.1]
     for fold in (3, 4):
-        assert "not done yet" in command("training.distill", *flags, "--fold", fold)
+        assert "not done yet" in command("training.scratch.distill", *flags, "--fold", fold)
     assert not (run / "metrics.json").exists()
-    assert "dev split" in command("training.distill", *flags, "--fold", 0)
-    assert "not done yet" in command("training.distill", *flags, "--fold", 1)
-    assert "five folds" in command("training.distill", *flags, "--fold", 2)
+    assert "dev split" in command("training.scratch.distill", *flags, "--fold", 0)
+    assert "not done yet" in command("training.scratch.distill", *flags, "--fold", 1)
+    assert "five folds" in command("training.scratch.distill", *flags, "--fold", 2)
     assert len(read_cross_validated(run)[1].fold) == 240
-    assert "give one of the two" in error_of("training.distill", *flags, "--fold", 2, "--cross-validate")
-    assert "holds a run with other settings" in error_of("training.distill", *flags, "--fold", 2, "--seed", 1)
+    assert "give one of the two" in error_of("training.scratch.distill", *flags, "--fold", 2, "--cross-validate")
+    assert "holds a run with other settings" in error_of("training.scratch.distill", *flags, "--fold", 2, "--seed", 1)
 
 
 def test_folds_that_begin_at_the_same_moment_share_the_run(tmp_path: Path) -> None:
@@ -258,13 +259,15 @@ def test_folds_that_begin_at_the_same_moment_share_the_run(tmp_path: Path) -> No
 def test_what_is_missing_is_named(data_dir: Path, base: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     flags = ["--texts", data_dir / "texts", "--data-dir", data_dir, "--output", tmp_path / "out"]
-    error = error_of("training.teach", "--teachers", tmp_path / "run", *flags)
+    error = error_of("training.scratch.teach", "--teachers", tmp_path / "run", *flags)
     assert f"{tmp_path / 'run'} holds no checkpoint" in error
-    error = error_of("training.distill", "--base-model", base, "--taught", tmp_path / "run", "--output", tmp_path / "s")
-    assert "is no finished directory of training.teach" in error
+    error = error_of(
+        "training.scratch.distill", "--base-model", base, "--taught", tmp_path / "run", "--output", tmp_path / "s"
+    )
+    assert "is no finished directory of training.scratch.teach" in error
     flags = ["--base-model", base, "--data-dir", data_dir, "--output", tmp_path / "out"]
-    assert "--lr must be above 0" in error_of("training.multitask", *flags, "--lr", 0)
-    assert "--adapt-epochs must be 0 or above" in error_of("training.multitask", *flags, "--adapt-epochs", -1)
+    assert "--lr must be above 0" in error_of("training.scratch.multitask", *flags, "--lr", 0)
+    assert "--adapt-epochs must be 0 or above" in error_of("training.scratch.multitask", *flags, "--adapt-epochs", -1)
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "s").exists()
     with pytest.raises(TrainingError, match=r"soft_targets\.1\.npz does not exist"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from training.steps import MovingAverage, ScheduledAdamW, fast_steps
+from training.scratch.fitting.steps import MovingAverage, ScheduledAdamW, fast_steps
 
 CPU = torch.device("cpu")
 RATES = [0.5, 1.0, 0.25, 0.75, 0.1]

@@ -29,18 +29,19 @@ from contract.version_directory import (
 )  # fmt: skip
 from tests.training.training_rows import keyword_rows, write_lines
 from tests.training.version_directories import write_version
-from training.classifier import TokenRows, collate, predict
-from training.command import TrainingError
-from training.data import load_source, targets
-from training.export import gate
+from training.common.command import TrainingError
+from training.data.rows.examples import targets
+from training.data.rows.loading import load_source
+from training.data.splits.folds import fold_of_each
+from training.encoder.classifier import TokenRows, collate, predict
+from training.encoder.tokenizer import load_tokenizer, train_wordpiece
 from training.export.checkpoint import export_checkpoint
+from training.export.gate import checks as gate
 from training.export.gpu_weights import make_gpu_graph
-from training.export.portable import portable
-from training.export.runtime import run, session
-from training.folds import fold_of_each
-from training.integrity import damage
+from training.export.graphs.portable import portable
+from training.export.graphs.runtime import run, session
+from training.export.integrity import damage
 from training.publishing.checkpoint import Publication, publish
-from training.tokenizer import load_tokenizer, train_wordpiece
 
 ROOT = Path(__file__).parents[2]
 
@@ -344,9 +345,11 @@ def test_weights_that_are_not_the_configurations(checkpoint: Path, data_dir: Pat
 def test_wrong_inputs_are_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "few").mkdir()
     (tmp_path / "few" / "passages.txt").write_text("Одна строка.\n", encoding="utf-8")
-    error = fails("training.pretrain", "--texts", tmp_path / "few", "--output", tmp_path / "base")
+    error = fails("training.scratch.pretrain", "--texts", tmp_path / "few", "--output", tmp_path / "base")
     assert "1 passages are too few" in error
     (tmp_path / "none").mkdir()
-    assert "holds no .txt" in fails("training.pretrain", "--texts", tmp_path / "none", "--output", tmp_path / "base")
+    assert "holds no .txt" in fails(
+        "training.scratch.pretrain", "--texts", tmp_path / "none", "--output", tmp_path / "base"
+    )
     assert "holds no version directories" in fails("training.export.gpu_weights", "--repository", tmp_path)
     assert not (tmp_path / "base").exists()

@@ -12,10 +12,12 @@ import pytest
 
 from contract.labels import EMOTIONS
 from tests.training.training_rows import write_lines
-from training.command import TrainingError
-from training.data import SOURCES, Example, load_rows, load_source, targets
-from training.data.combinations import COMBINATIONS
-from training.folds import train_and_held_out
+from training.common.command import TrainingError
+from training.data.rows.combinations import COMBINATIONS
+from training.data.rows.examples import Example, targets
+from training.data.rows.loading import load_rows, load_source
+from training.data.rows.sources import SOURCES
+from training.data.splits.folds import train_and_held_out
 
 
 def loaded(data_dir: Path, name: str, labels: list[Any]) -> list[set[str]]:

@@ -6,9 +6,9 @@ from scipy.stats import binomtest, norm
 from sklearn import metrics as sk
 
 from contract.labels import EMOTIONS
-from training.command import TrainingError
-from training.metrics import evaluate, table
-from training.thresholds import best_f1, lower_bound, precision_kept, recall_kept, tune_profiles
+from training.common.command import TrainingError
+from training.measuring.metrics import evaluate, table
+from training.measuring.thresholds import best_f1, lower_bound, precision_kept, recall_kept, tune_profiles
 
 
 def column(*runs: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from tests.triton_process import ROOT
-from training.command import TrainingError
-from training.settings import Settings, flag, read_settings
+from training.common.command import TrainingError
+from training.fine_tuning.settings import Settings, flag, read_settings
 
 
 def settings(*arguments: str) -> Settings:

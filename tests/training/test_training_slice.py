@@ -43,7 +43,7 @@ def test_pretraining_and_cross_validated_fine_tuning(tmp_path: Path) -> None:
         (tmp_path / path).write_text("\n".join(content), encoding="utf-8")
     sizes = ["--vocabulary", "300", "--layers", "1", "--hidden", "48", "--heads", "4", "--intermediate", "64"]
     texts_and_output = ["--texts", f"{tmp_path}/texts", "--output", f"{base}"]
-    command("training.pretrain", *texts_and_output, "--steps", "2", "--batch-size", "16", *sizes)
+    command("training.scratch.pretrain", *texts_and_output, "--steps", "2", "--batch-size", "16", *sizes)
     # Wide random weights in the same shape: they learn these six words in seconds.
     torch.manual_seed(0)
     widths = {"initializer_range": 0.2, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}

@@ -8,8 +8,14 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 from tokenizers.trainers import UnigramTrainer
 from transformers import BertConfig
 
-from training.command import TrainingError
-from training.tokenizer import load_tokenizer, special_ids, special_tokens_as_text, train_unigram, train_wordpiece
+from training.common.command import TrainingError
+from training.encoder.tokenizer import (
+    load_tokenizer,
+    special_ids,
+    special_tokens_as_text,
+    train_unigram,
+    train_wordpiece,
+)
 
 CORPUS = [
     "Как же я рад тебя видеть!", "Мне страшно, мой ёжик убежал.", "Ёлка, ещё ёлка; йод и май.",

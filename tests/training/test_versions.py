@@ -15,10 +15,10 @@ import pytest
 from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, TOKENIZER, read_card
 from tests.training.version_directories import MODEL, make_repository, write_version
 from tests.triton_process import ROOT
-from training.command import TrainingError
-from training.integrity import damage
+from training.common.command import TrainingError
+from training.common.staging import remove_leftovers, staged
+from training.export.integrity import damage
 from training.publishing.versions import add_version, prune, roll_back, versions_of
-from training.staging import remove_leftovers, staged
 
 TOUCHES = {
     "open", "os.listdir", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.scandir",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from contract.version_directory import CARD, CPU_GRAPH, TOKENIZER, sha256
 from tests.triton_process import ROOT
-from training.triton_config import write_model_directory
+from training.export.triton_config import write_model_directory
 
 EXAMPLE = ROOT / "model_repository/emotion_rubert/1" / CARD
 MODEL = "emotion_test"

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Final
 
 from training.audit.comparison import compare
+from training.audit.label_evidence import larger_witness, out_of_fold_witness, over_fitted_witness
 from training.audit.suspects import CSV_NAME, find_suspects, suspects_csv
-from training.audit.witnesses import larger_witness, out_of_fold_witness, over_fitted_witness
-from training.command import TrainingError, command_parser, run_command
-from training.corrections import read_corrections
-from training.out_of_fold import cedr_by_fold
-from training.report.evaluation import TITLES
-from training.report.output import as_json, check_output, write_result
-from training.report.page import write_page
+from training.common.command import TrainingError, command_parser, run_command
+from training.common.output import as_json, check_output, write_result
+from training.common.page import write_page
+from training.data.rows.corrections import read_corrections
+from training.evaluate.report.page import TITLES
+from training.runs.out_of_fold import cedr_by_fold
 
 _SHOWN: Final = 300
 _CHANGED_SHOWN: Final = 50
@@ -68,8 +68,8 @@ def _suspects(arguments: argparse.Namespace) -> None:
     csv = write_result(arguments.output, CSV_NAME, suspects_csv(suspects, list(runs)))
     path = arguments.output / "suspects.html"
     write_page(
-        path, "audit.html.j2", suspects=suspects, shown=suspects[:_SHOWN], rows=len(examples), runs=runs,
-        counts=counts, csv_name=CSV_NAME,
+        path, "training.audit", "suspects.html.j2", suspects=suspects, shown=suspects[:_SHOWN], rows=len(examples),
+        runs=runs, counts=counts, csv_name=CSV_NAME,
     )  # fmt: skip
     print(f"{len(suspects):,} of {len(examples):,} rows are doubted; {counts}")
     print(f"wrote {csv} and {path}")
@@ -80,7 +80,8 @@ def _compare(arguments: argparse.Namespace) -> None:
     comparison = compare(arguments.before, arguments.after, corrections, arguments.data_dir)
     path = arguments.output / "comparison.html"
     write_page(
-        path, "comparison.html.j2", before=arguments.before, after=arguments.after, rows=comparison.rows,
+        path, "training.audit", "comparison.html.j2", before=arguments.before, after=arguments.after,
+        rows=comparison.rows,
         changes=comparison.changes, figures=_COMPARED, titles=TITLES, corrected=comparison.corrected,
         trained_on=any(row.trained_on for row in comparison.corrected),
         changed=comparison.changed[:_CHANGED_SHOWN], changed_count=len(comparison.changed),

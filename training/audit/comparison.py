@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.answers import checkpoint_answers
-from training.audit.witnesses import labels_of
-from training.bootstrap import paired_intervals
-from training.command import TrainingError
-from training.corrections import Correction, apply_corrections, text_key
-from training.data import Example, targets
-from training.metrics import evaluate
-from training.out_of_fold import cedr_by_fold, out_of_fold_examples
-from training.run_directory import is_cross_validated, read_cross_validated
+from training.audit.label_evidence import labels_of
+from training.common.command import TrainingError
+from training.data.rows.corrections import Correction, apply_corrections, text_key
+from training.data.rows.examples import Example, targets
+from training.evaluate.predictions import checkpoint_answers
+from training.measuring.bootstrap import paired_intervals
+from training.measuring.metrics import evaluate
+from training.runs.directory import is_cross_validated, read_cross_validated
+from training.runs.out_of_fold import cedr_by_fold, out_of_fold_examples
 
 Probabilities = npt.NDArray[np.float32]
 

@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from training.audit.witnesses import Witness, labels_of
-from training.corrections import label_names
-from training.data import Example
-from training.metrics import Matrix
+from training.audit.label_evidence import Witness, labels_of
+from training.data.rows.corrections import label_names
+from training.data.rows.examples import Example
+from training.measuring.metrics import Matrix
 
 CSV_NAME: Final = "suspects.csv"
 

@@ -16,7 +16,7 @@ from typing import Final
 from training.behaviour.changes import CHANGES
 from training.behaviour.measure import Behaviour
 from training.behaviour.suite import GROUPS
-from training.command import TrainingError
+from training.common.command import TrainingError
 
 LEVEL: Final = 0.05
 Row = tuple[str, str, int]

@@ -11,10 +11,10 @@ import argparse
 from pathlib import Path
 
 from contract.labels import EMOTIONS
-from training.command import command_parser, run_command
-from training.data.combinations import COMBINATIONS, RARE
+from training.common.command import command_parser, run_command
 from training.data.commands import augment_command, clean_command, report_command
-from training.folds import FOLDS
+from training.data.rows.combinations import COMBINATIONS, RARE
+from training.data.splits.folds import FOLDS
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from contract.labels import EMOTIONS
-from training.command import TrainingError
-from training.corrections import Correction, read_corrections
-from training.data.augmented import load_augmented, save_augmented
-from training.data.cleaning import Step, steps_as_text
-from training.data.examples import Example
-from training.data.files import write_text
-from training.data.statistics import figures_of, load_all
-from training.folds import Split, train_and_held_out
+from training.common.command import TrainingError
+from training.common.files import write_text
+from training.data.cleaning.steps import Step, steps_as_text
+from training.data.report.statistics import figures_of, load_all
+from training.data.rows.corrections import Correction, read_corrections
+from training.data.rows.examples import Example
+from training.data.rows.synthetic import load_augmented, save_augmented
+from training.data.splits.folds import Split, train_and_held_out
 
 
 def clean_command(arguments: argparse.Namespace) -> None:
@@ -30,9 +30,9 @@ def clean_command(arguments: argparse.Namespace) -> None:
 def augment_command(arguments: argparse.Namespace) -> None:
     """Paraphrase training rows, filter the paraphrases and write them."""
     # Here: the other commands don't need PyTorch.
-    from training.data.augmentation import kept_paraphrases, load_judge, rows_to_paraphrase
-    from training.data.generated import generate
-    from training.data.paraphrase import Paraphraser
+    from training.data.augmentation.filters import kept_paraphrases, load_judge, rows_to_paraphrase
+    from training.data.augmentation.generation import generate
+    from training.data.augmentation.paraphraser import Paraphraser
 
     if arguments.per_text < 1:
         raise TrainingError(f"--per-text {arguments.per_text}: at least 1")
@@ -62,7 +62,7 @@ def augment_command(arguments: argparse.Namespace) -> None:
 def report_command(arguments: argparse.Namespace) -> None:
     """Write the page about the data, and print its main figures."""
     # Here: drawing is for this command alone.
-    from training.data.report import splits_as_text, write_data_report
+    from training.data.report.page import splits_as_text, write_data_report
 
     parts, missing = load_all(arguments.data_dir)
     arguments.fold = 0

@@ -13,22 +13,25 @@ from safetensors import safe_open
 from tokenizers import Tokenizer
 
 from contract.version_directory import CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER, Sample
-from training.classifier import MAX_LENGTH, TokenRows, load_classifier, predict
-from training.command import TrainingError
-from training.data import load_source, targets
-from training.export import cpu_graph, gate, gpu_graph
-from training.export.cpu_graph import build_cpu_graph
-from training.export.gpu_graph import build_gpu_graph
+from training.common.command import TrainingError
+from training.common.staging import move, staged, write_file
+from training.data.rows.examples import targets
+from training.data.rows.loading import load_source
+from training.data.splits.folds import held_out_fold
+from training.encoder.classifier import MAX_LENGTH, TokenRows, load_classifier, predict
+from training.encoder.tokenizer import load_tokenizer, special_ids
+from training.export.gate import checks as gate
+from training.export.gate.runtimes import OLDEST, check_on
 from training.export.gpu_weights import graph_from_cpu_graph, sample, write_record
-from training.export.portable import portable
-from training.export.runtime import Probabilities, session
-from training.export.runtimes import OLDEST, check_on
+from training.export.graphs import cpu as cpu_graph
+from training.export.graphs import gpu as gpu_graph
+from training.export.graphs.cpu import build_cpu_graph
+from training.export.graphs.gpu import build_gpu_graph
+from training.export.graphs.portable import portable
+from training.export.graphs.runtime import Probabilities, session
+from training.export.graphs.weights import EncoderWeights, Shape, from_checkpoint
 from training.export.sample import record_sample
-from training.export.weights import EncoderWeights, Shape, from_checkpoint
-from training.folds import held_out_fold
-from training.staging import move, staged, write_file
-from training.tokenizer import load_tokenizer, special_ids
-from training.triton_config import MAX_BATCH_SIZE
+from training.export.triton_config import MAX_BATCH_SIZE
 
 EXPORTED: Final = (CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER)
 

@@ -19,13 +19,13 @@ import onnx
 import onnxruntime
 
 from contract.version_directory import CPU_GRAPH, GPU_GRAPH, GPU_RECORD, GpuGraph, Sample, read_card, sha256
-from training.command import TrainingError, command_parser, run_command
-from training.export.gpu_graph import build_gpu_graph
-from training.export.portable import portable
-from training.export.runtime import run, session
-from training.export.weights import Shape, from_cpu_graph
-from training.integrity import damage
-from training.staging import explained, write_file
+from training.common.command import TrainingError, command_parser, run_command
+from training.common.staging import explained, write_file
+from training.export.graphs.gpu import build_gpu_graph
+from training.export.graphs.portable import portable
+from training.export.graphs.runtime import run, session
+from training.export.graphs.weights import Shape, from_cpu_graph
+from training.export.integrity import damage
 
 MEAN_DIFFERENCE: Final = 0.02
 """What int8 activations alone, which the GPU graph does not have, may move a probability on average."""

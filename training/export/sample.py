@@ -6,8 +6,8 @@ from typing import Final
 import onnxruntime
 
 from contract.version_directory import Sample
-from training.export.runtime import Ids, run
-from training.export.weights import Shape
+from training.export.graphs.runtime import Ids, run
+from training.export.graphs.weights import Shape
 
 ORDINARY_ROWS: Final = 16
 

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from contract.labels import LABELS
 from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, Label, sha256
-from training.command import TrainingError
+from training.common.command import TrainingError
+from training.common.staging import staged
 from training.export.checkpoint import write_graphs
-from training.figures import card_metrics
-from training.metrics import table
+from training.measuring.figures import card_metrics
+from training.measuring.metrics import table
+from training.measuring.thresholds import tune_profiles
 from training.publishing.versions import add_version, check_can_add, now, write_card
-from training.run_directory import read_cross_validated
-from training.staging import staged
-from training.thresholds import tune_profiles
+from training.runs.directory import read_cross_validated
 
 TOOLS: Final = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
 

@@ -4,7 +4,8 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-from training.command import TrainingError, command_parser
+from training.common.command import TrainingError, command_parser
+from training.export.triton_config import VERSIONS_SERVED
 from training.publishing.listing import print_model
 from training.publishing.quarantine import quarantine_damaged, quarantine_version
 from training.publishing.triton_index import (
@@ -17,7 +18,6 @@ from training.publishing.triton_index import (
 )
 from training.publishing.triton_rules import entries, obstacles
 from training.publishing.versions import find_repeatable, find_version, prune, roll_back, versions_of
-from training.triton_config import VERSIONS_SERVED
 
 
 def _parser(name: str, description: str) -> ArgumentParser:

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from contract.version_directory import GPU_GRAPH, CardError, read_card
-from training.integrity import damage
+from training.export.integrity import damage
 from training.publishing.triton_index import Index, State
 from training.publishing.triton_rules import chosen_versions, obstacles
 from training.publishing.versions import versions_of

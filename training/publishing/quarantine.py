@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 from typing import Final
 
-from training.command import TrainingError
+from training.common.command import TrainingError
+from training.common.staging import explained, move
 from training.publishing.triton_rules import Obstacle, counted_versions, obstacles, version_obstacles
 from training.publishing.versions import check_writable, find_version, versions_of
-from training.staging import explained, move
 
 _SUFFIX: Final = ".quarantine"
 

@@ -7,7 +7,7 @@ from typing import Final
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from training.command import TrainingError
+from training.common.command import TrainingError
 
 DEFAULT_URL: Final = "127.0.0.1:8001"
 _ANSWER_SECONDS: Final = 2.0

@@ -19,9 +19,9 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
 from contract.regular_files import read_file
-from training.command import TrainingError
-from training.integrity import damage
-from training.triton_config import CONFIGURATIONS, LABELS_FILE, model_config
+from training.common.command import TrainingError
+from training.export.integrity import damage
+from training.export.triton_config import CONFIGURATIONS, LABELS_FILE, model_config
 
 _LEADING_INTEGER: Final = re.compile(r"[ \t\n\v\f\r]*([+-]?[0-9]+)")
 _LARGEST: Final = (1 << 63) - 1

@@ -13,11 +13,11 @@ from typing import Final
 
 from contract.regular_files import read_file
 from contract.version_directory import CARD, GPU_GRAPH, GPU_RECORD, MOST_GRAPH_BYTES, Card, CardError, read_card
-from training.command import TrainingError
-from training.integrity import damage
+from training.common.command import TrainingError
+from training.common.staging import explained, move, staged, write_file
+from training.export.integrity import damage
+from training.export.triton_config import CONFIGURATIONS, LABELS_FILE, VERSIONS_SERVED, write_model_directory
 from training.publishing.triton_rules import entries, next_number, obstacles
-from training.staging import explained, move, staged, write_file
-from training.triton_config import CONFIGURATIONS, LABELS_FILE, VERSIONS_SERVED, write_model_directory
 
 MODEL_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _NUMBER: Final = re.compile(r"[1-9][0-9]*")

@@ -11,7 +11,7 @@ from training.behaviour.figures import behaviour_figures
 from training.behaviour.gate import at_least, check_behaviour, falls
 from training.behaviour.measure import Behaviour, measure_behaviour
 from training.behaviour.suite import Case, Half, load_suite
-from training.command import TrainingError
+from training.common.command import TrainingError
 
 NONE, JOY, SADNESS, SURPRISE, FEAR, ANGER = range(6)
 

@@ -10,8 +10,8 @@ import pytest
 
 from contract.labels import EMOTIONS
 from training.behaviour.suite import GROUPS, HALVES, SUITE, load_suite
-from training.data.duplicates import NearDuplicates
-from training.data.texts import key, normalised, spoken
+from training.data.cleaning.duplicates import NearDuplicates
+from training.data.cleaning.texts import key, normalised, spoken
 
 ROWS = [json.loads(line) for line in SUITE.read_text(encoding="utf-8").splitlines()]
 

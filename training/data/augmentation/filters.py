@@ -1,0 +1,118 @@
+"""Augmentation: paraphrases of training rows, filtered until each may carry its row's labels.
+
+Never from or into the held-out fold or CEDR's test split: only rows that are trained on when the
+dev split is held out are paraphrased, and a paraphrase that is like a protected row goes.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from transformers import AutoConfig
+
+from contract.labels import EMOTIONS
+from training.common.command import TrainingError
+from training.data.cleaning.duplicates import SIMILARITY, similarity
+from training.data.cleaning.steps import Cleaned, Reasons, Rule, names, remove_by
+from training.data.rows.examples import Example
+from training.data.splits.folds import Split, usable_paraphrases
+from training.encoder.classifier import TokenRows, load_classifier, predict
+from training.encoder.tokenizer import load_tokenizer, special_ids
+
+FARTHEST: Final = 0.05
+"""Similarity below which a paraphrase is too far: of 100 pairs of CEDR's texts drawn at random, 99 are less alike."""
+LENGTHS: Final = (0.5, 2.0)
+"""Length of a paraphrase as a share of its text's, at least and at most."""
+THRESHOLD: Final = 0.5
+
+Judge = Callable[[Sequence[str]], list[frozenset[int]]]
+"""Predicts each text's labels, as indices into `EMOTIONS`."""
+
+
+def rows_to_paraphrase(split: Split, emotions: Sequence[str]) -> list[Example]:
+    """The rows of a split's training rows that carry one of the emotions.
+
+    Raises:
+        TrainingError: none does.
+    """
+    wanted = {EMOTIONS.index(emotion) for emotion in emotions}
+    rows = [row for row in split.train if row.labels & wanted and not row.synthetic]
+    if not rows:
+        raise TrainingError(f"no row to train on is labelled {' or '.join(emotions)}")
+    return rows
+
+
+def kept_paraphrases(rows: Sequence[Example], answers: dict[str, list[str]], judge: Judge, split: Split) -> Cleaned:
+    """Synthetic rows from the answers for each row's text, filtered; and what each filter removed."""
+    made = [Example(text, row.labels, row.source, row.text) for row in rows for text in answers[row.text]]
+    filters = [
+        Rule("identical", f"a near-duplicate (similarity from {SIMILARITY}) of its text", _identical),
+        Rule("too far", f"similarity below {FARTHEST}, or shorter or longer by more than half or twice", _too_far),
+        Rule("other prediction", "the classifier predicts other labels than for its text", _judged_by(judge)),
+    ]
+    filtered = remove_by(filters, made)
+    usable = usable_paraphrases(filtered.examples, split)
+    return Cleaned(usable.examples, filtered.steps + usable.steps)
+
+
+def _identical(rows: Sequence[Example]) -> Reasons:
+    return [_reason(similarity(row.text, _origin(row)) >= SIMILARITY, row) for row in rows]
+
+
+def _too_far(rows: Sequence[Example]) -> Reasons:
+    least, most = LENGTHS
+    return [
+        _reason(
+            similarity(row.text, _origin(row)) < FARTHEST or not least <= len(row.text) / len(_origin(row)) <= most, row
+        )
+        for row in rows
+    ]
+
+
+def _judged_by(judge: Judge) -> Callable[[Sequence[Example]], Reasons]:
+    def reasons(rows: Sequence[Example]) -> Reasons:
+        before, after = judge([_origin(row) for row in rows]), judge([row.text for row in rows])
+        return [
+            None if old == new else f"{names(old)} of {_origin(row)!r} became {names(new)}"
+            for row, old, new in zip(rows, before, after, strict=True)
+        ]
+
+    return reasons
+
+
+def _reason(removed: bool, row: Example) -> str | None:
+    return f"made from {_origin(row)!r}" if removed else None
+
+
+def _origin(row: Example) -> str:
+    if row.paraphrase_of is None:
+        raise ValueError(f"{row.text!r} is no paraphrase")
+    return row.paraphrase_of
+
+
+def load_judge(checkpoint: str) -> Judge:
+    """A fine-tuned classifier, whose labels are those from a probability of 0.5 and the likeliest.
+
+    Raises:
+        TrainingError: it cannot be loaded, or does not tell the six emotions apart.
+    """
+    try:
+        labels = tuple(AutoConfig.from_pretrained(checkpoint).id2label.values())
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"could not load the classifier {checkpoint}: {error}") from error
+    if labels != EMOTIONS:
+        raise TrainingError(
+            f"{checkpoint} is no classifier of {', '.join(EMOTIONS)} (it has {', '.join(labels)}):"
+            " give one that training.train has made"
+        )
+    tokenizer = load_tokenizer(checkpoint)
+    model = load_classifier(checkpoint)
+    pad_id, _ = special_ids(tokenizer, model.config)
+
+    def judge(texts: Sequence[str]) -> list[frozenset[int]]:
+        if not texts:
+            return []
+        rows = TokenRows([Example(text, frozenset(), "") for text in texts], tokenizer)
+        probabilities = predict(model, rows, pad_id)
+        return [frozenset({int(row.argmax()), *map(int, (row >= THRESHOLD).nonzero()[0])}) for row in probabilities]
+
+    return judge

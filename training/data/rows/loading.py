@@ -1,0 +1,116 @@
+"""Rows of a data set, from the hub or from a local directory, mapped into the six labels.
+
+A local directory stands in for the hub: `<data_dir>/<name>/<split>.jsonl`, one JSON object
+a line, with the fields the hub's data set has.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contract.labels import EMOTIONS
+from training.common.command import TrainingError
+from training.common.files import json_lines, no_space_left
+from training.data.rows.examples import Example
+from training.data.rows.sources import SOURCES, Source
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row as its data set has it: its own classes' names, and where the text was taken from."""
+
+    text: str
+    classes: tuple[str, ...]
+    domain: str | None
+
+
+def local_file(name: str, split: str, data_dir: Path) -> Path:
+    """Where a split lies in a local directory, whether it is there or not."""
+    return data_dir / name / f"{split}.jsonl"
+
+
+def available_splits(name: str, data_dir: Path | None) -> list[str]:
+    """All splits from the hub; of a local copy those that are there."""
+    return [s for s in SOURCES[name].splits if data_dir is None or local_file(name, s, data_dir).exists()]
+
+
+def load_rows(name: str, split: str, data_dir: Path | None = None) -> list[Row]:
+    """Load one split of a data set with the data set's own classes.
+
+    Args:
+        name: a key of `SOURCES`.
+        split: one of the data set's splits.
+        data_dir: read `<data_dir>/<name>/<split>.jsonl`; the hub when None.
+
+    Raises:
+        TrainingError: no such data set or split, no network, or a row that is not as it should be.
+    """
+    if name not in SOURCES:
+        raise TrainingError(f"no data set named {name!r}; there are: {', '.join(SOURCES)}")
+    source = SOURCES[name]
+    if split not in source.splits:
+        raise TrainingError(f"{name} has no split {split!r}; it has: {', '.join(source.splits)}")
+    if data_dir is None:
+        origin = f"{source.hub_name} ({split})"
+        numbered: Iterator[tuple[int, Any]] = enumerate(_hub_rows(source, split), start=1)
+    else:
+        path = local_file(name, split, data_dir)
+        origin = str(path)
+        numbered = json_lines(path)
+    rows = []
+    for number, row in numbered:
+        try:
+            rows.append(_row(source, row))
+        except ValueError as error:
+            raise TrainingError(f"{origin}, row {number}: {error}") from error
+    if not rows:
+        raise TrainingError(f"{origin} holds no rows")
+    return rows
+
+
+def load_source(name: str, split: str, data_dir: Path | None = None) -> list[Example]:
+    """Load one split of a data set, mapped into the six labels. Arguments and errors: `load_rows`."""
+    return [Example(row.text, labels_of(name, row.classes), name) for row in load_rows(name, split, data_dir)]
+
+
+def labels_of(name: str, classes: tuple[str, ...]) -> frozenset[int]:
+    """Indices into `EMOTIONS` of a row's classes; those without a counterpart are dropped."""
+    source = SOURCES[name]
+    emotions = [source.classes[own].emotion for own in classes] if classes else [source.empty_means]
+    return frozenset(EMOTIONS.index(emotion) for emotion in emotions if emotion is not None)
+
+
+def _row(source: Source, row: Any) -> Row:
+    if not isinstance(row, dict):
+        raise ValueError(f"expected a JSON object, found {type(row).__name__}")
+    missing = [field for field in source.fields if field not in row]
+    if missing:
+        raise ValueError(
+            f"expected the fields {', '.join(source.fields)}; found {', '.join(sorted(row)) or 'none'}"
+            f" (missing: {', '.join(missing)})"
+        )
+    text = row["text"]
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError("`text` must be a text that is not blank")
+    domain = row.get(source.domain_field) if source.domain_field else None
+    if domain is not None and not isinstance(domain, str):
+        raise ValueError(f"`{source.domain_field}` must be a text, not {domain!r}")
+    return Row(text, tuple(source.parse(row, tuple(source.classes))), domain)
+
+
+def _hub_rows(source: Source, split: str) -> Any:
+    import datasets  # Imported here: local directories need neither it nor a network.
+
+    try:
+        return datasets.load_dataset(source.hub_name, source.hub_config, split=split)
+    except Exception as error:
+        # Whatever the transport and file formats below it raise: they promise no common class.
+        if no_space_left(error):
+            raise TrainingError(
+                f"no space is left to keep {source.hub_name}: make room, or set HF_HOME to a directory on another disk"
+            ) from error
+        raise TrainingError(
+            f"could not load {source.hub_name} from the Hugging Face hub ({error}): check the"
+            " network, or give a local copy with --data-dir"
+        ) from error

@@ -1,0 +1,142 @@
+"""Tokenizers: made from texts, or taken from a checkpoint exactly as its file says.
+
+The `tokenizers` library's own file is the only form used, in training and in serving:
+transformers' tokenizer classes rebuild normaliser and pre-tokeniser from their defaults and
+may give other ids than the file they were loaded from.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers.trainers import UnigramTrainer, WordPieceTrainer
+
+from contract.version_directory import TOKENIZER
+from training.common.command import TrainingError
+
+SPECIAL_TOKENS: Final = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+UNIGRAM_SPECIAL_TOKENS: Final = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+"""In XLM-RoBERTa's order: pad is 1, unknown 3."""
+
+
+def _normalizer() -> Any:
+    """Lower case, and ё as е: users write neither capitals nor ё with any consistency.
+
+    й keeps its breve, which BERT's accent stripping would take away.
+    """
+    return normalizers.Sequence(
+        [
+            normalizers.NFKC(),
+            normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=True),
+            normalizers.Replace("ё", "е"),
+        ]
+    )
+
+
+def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
+    """Make an uncased WordPiece tokenizer with BERT's special tokens.
+
+    Punctuation is split off as it stands together: ":(" and ")))" have pieces of their own.
+    """
+    tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL_TOKENS[1]))
+    tokenizer.normalizer = _normalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation("contiguous")]
+    )
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = WordPieceTrainer(vocab_size=vocabulary_size, special_tokens=list(SPECIAL_TOKENS), limit_alphabet=400)
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = _around(tokenizer, "[CLS]", "[SEP]")
+    return special_tokens_as_text(tokenizer)
+
+
+def train_unigram(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
+    """Make an uncased Unigram tokenizer as SentencePiece does, with XLM-RoBERTa's special tokens.
+
+    Punctuation is split off as in `train_wordpiece`.
+    """
+    begin, _, end, unknown, _ = UNIGRAM_SPECIAL_TOKENS
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence([_normalizer(), normalizers.Replace(Regex(" {2,}"), " ")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation("contiguous")]
+    )
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = UnigramTrainer(
+        vocab_size=vocabulary_size, special_tokens=list(UNIGRAM_SPECIAL_TOKENS), unk_token=unknown, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = _around(tokenizer, begin, end)
+    return special_tokens_as_text(tokenizer)
+
+
+def _around(tokenizer: Tokenizer, begin: str, end: str) -> Any:
+    tokens = [(token, tokenizer.token_to_id(token)) for token in (begin, end)]
+    return processors.TemplateProcessing(single=f"{begin} $A {end}", special_tokens=tokens)
+
+
+def load_tokenizer(checkpoint: str) -> Tokenizer:
+    """The tokenizer of a checkpoint, a local directory or a hub name, from its `tokenizer.json`.
+
+    Raises:
+        TrainingError: the checkpoint has no such file.
+    """
+    path = Path(checkpoint) / TOKENIZER
+    if not Path(checkpoint).is_dir():
+        path = _from_hub(checkpoint)
+    elif not path.is_file():
+        raise TrainingError(f"{checkpoint} has no {TOKENIZER}: save the fast tokenizer there")
+    return special_tokens_as_text(Tokenizer.from_file(str(path)))
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(name, TOKENIZER))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise TrainingError(
+            f"could not load {TOKENIZER} of {name} from the Hugging Face hub ({error}): check the"
+            " name and the network, or give a local directory"
+        ) from error
+
+
+def special_tokens_as_text(tokenizer: Tokenizer) -> Tokenizer:
+    """A copy in which `[SEP]`, `<s>` and their like inside a text are text like any other.
+
+    `encode_special_tokens` would not survive saving, and does nothing for Unigram. So the
+    file itself changes: no token is cut out of the text before the model sees it, and a
+    Unigram or BPE model's special pieces get names with a space in front, which no text can
+    reach, because these tokenizers turn every space into another character first. Ids, and
+    what the post-processor adds around a text, stay as they are.
+    """
+    state = json.loads(tokenizer.to_str())
+    special = {token["content"] for token in state["added_tokens"] if token["special"]}
+    state["added_tokens"] = []
+    state["truncation"] = state["padding"] = None
+    model = state["model"]
+    if model["type"] == "Unigram":
+        model["vocab"] = [[f" {piece}" if piece in special else piece, score] for piece, score in model["vocab"]]
+    elif model["type"] == "BPE":
+        model["vocab"] = {
+            (f" {piece}" if piece in special else piece): index for piece, index in model["vocab"].items()
+        }
+    return Tokenizer.from_str(json.dumps(state, ensure_ascii=False))
+
+
+def special_ids(tokenizer: Tokenizer, config: Any) -> tuple[int, int]:
+    """Pad id (from the encoder's configuration) and unk id (from the tokenizer's model).
+
+    Raises:
+        TrainingError: one of them cannot be told.
+    """
+    model = json.loads(tokenizer.to_str())["model"]
+    unk_id = model.get("unk_id")
+    if unk_id is None and model.get("unk_token") is not None:
+        unk_id = tokenizer.token_to_id(model["unk_token"])
+    if config.pad_token_id is None or unk_id is None:
+        raise TrainingError("the checkpoint names no pad token or no unknown token")
+    return int(config.pad_token_id), int(unk_id)

@@ -1,0 +1,64 @@
+"""A model's probabilities for texts, wherever the model lives: a run, a version directory, a gateway."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+from transformers import AutoConfig
+
+from contract.labels import EMOTIONS
+from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, CardError, cpu_damage, read_card
+from training.common.command import TrainingError
+from training.data.rows.examples import Example
+from training.encoder.classifier import TokenRows, load_classifier, predict
+from training.encoder.tokenizer import load_tokenizer, special_ids
+from training.export.graphs.runtime import run, session
+
+Probabilities = npt.NDArray[np.float32]
+_BATCH = 32
+
+
+def checkpoint_answers(checkpoint: Path, examples: list[Example]) -> Probabilities:
+    """Probabilities of a fine-tuned checkpoint, in PyTorch; float32 `[rows, 6]`.
+
+    Raises:
+        TrainingError: it cannot be loaded, or classifies something else.
+    """
+    try:
+        config = AutoConfig.from_pretrained(checkpoint)
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{checkpoint} is no checkpoint: {error}") from error
+    if config.id2label != dict(enumerate(EMOTIONS)):
+        raise TrainingError(
+            f"{checkpoint} is no classifier of {', '.join(EMOTIONS)}, but of"
+            f" {', '.join(map(str, config.id2label.values()))}: fine-tune it with python -m training.train"
+        )
+    model = load_classifier(str(checkpoint))
+    tokenizer = load_tokenizer(str(checkpoint))
+    pad_id, _ = special_ids(tokenizer, config)
+    return predict(model, TokenRows(examples, tokenizer), pad_id)
+
+
+def checked_card(version: Path) -> Card:
+    """The card of a version directory whose graph and tokenizer are the files it describes.
+
+    Raises:
+        TrainingError: a file is missing or another one.
+    """
+    try:
+        card = read_card(version)
+    except CardError as error:
+        raise TrainingError(str(error)) from error
+    if found := cpu_damage(version, card):
+        raise TrainingError(f"{'; '.join(each.sentence for each in found)}: publish the version again")
+    return card
+
+
+def version_answers(version: Path, card: Card, examples: list[Example]) -> Probabilities:
+    """Probabilities of a published version's CPU graph, in ONNX Runtime; float32 `[rows, 6]`."""
+    tokenizer = Tokenizer.from_file(str(version / TOKENIZER))
+    tokenizer.enable_truncation(card.max_length)
+    rows = [encoding.ids for encoding in tokenizer.encode_batch([example.text for example in examples])]
+    graph = session(version / CPU_GRAPH)
+    return np.concatenate([run(graph, rows[start : start + _BATCH]) for start in range(0, len(rows), _BATCH)])

@@ -1,0 +1,4 @@
+"""The page of one evaluation.
+
+Imports `measuring`, `data` and `common`.
+"""

@@ -1,0 +1,241 @@
+"""The graph for CPUs: no padding outside attention, int8 weights, one activation scale per row.
+
+Hidden states are `[tokens, hidden]` over all rows of all requests. Only attention sees padded
+tiles, made with gathers. The last layer answers for the first token of each row alone, since
+nothing else reaches the classifier.
+
+Activations are quantised per token, not with one scale over the batch as ONNX Runtime's
+dynamic quantisation does: a row's answer must not depend on its neighbours.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from training.export.graphs.cpu_attention import TILES, TILES_OF_FEW, OneRow, Tiles
+from training.export.graphs.weights import Array, EncoderWeights, Shape
+from training.export.graphs.writer import CONTRIB, GraphWriter, Tokens, clean_tokens
+
+Precision = Literal["fp32", "int8"]
+Lines = Literal["tokens", "rows"]
+
+# Seven bits: processors without VNNI add pairs of uint8 × int8 products in 16 bits, which
+# overflow silently with eight. With seven every processor gives the same answer.
+WEIGHT_RANGE: Final = 63
+WIDTH_MULTIPLE: Final = 16
+"""Of every product's columns: zeros fill up.
+
+On processors with AMX, ONNX Runtime up to 1.24.4 gets columns wrong where 17 to 31 are left over from a multiple of 32
+and there are 32 lines or more, whatever the inner width (mended by its pull request 27671). Sixteen columns are what
+its threads share out, so multiples of 16 leave nothing over for any of them.
+"""
+_READS_PADDED: Final = (".down", "head.out")
+"""Products that read a padded one, through GELU or tanh, which leave zeros zero: they have as many rows of zeros."""
+_ZERO_POINT: Final = 128
+
+
+@dataclass(frozen=True)
+class Activations:
+    """What a product reads: `values` `[n, width]`, uint8 with a `scale` float32 `[n, 1]`, or float32 without one."""
+
+    values: str
+    scale: str | None = None
+
+
+class _Linear:
+    """Writes matrix products and embedding look-ups in one of the two precisions."""
+
+    def __init__(self, g: GraphWriter, weights: EncoderWeights, precision: Precision, tokens: Tokens) -> None:
+        self._g = g
+        self._arrays = _with_parted_last_layer(weights)
+        self._precision = precision
+        if precision == "int8":
+            # One for each line that is quantised, as QuantizeLinear wants them; made once for all products.
+            self._zero_points = {
+                "tokens": self._zeros_like(tokens.ids),
+                "rows": self._zeros_like(tokens.lengths),
+            }
+
+    def plain(self, name: str) -> str:
+        return self._g.constant(self._arrays[name], name)
+
+    def look_up(self, name: str, ids: str) -> str:
+        """Rows of an embedding table, float32 `[n, hidden]`."""
+        g = self._g
+        if self._precision == "fp32":
+            return str(g.node("Gather", self.plain(name), ids))
+        table, scale = quantise(self._arrays[name], axis=1, largest=127)
+        rows = g.node("Gather", g.constant(table, f"{name}.int8"), ids)
+        scales = g.node("Gather", g.constant(scale, f"{name}.scale"), ids)
+        return str(g.node("Mul", g.node("Cast", rows, to=TensorProto.FLOAT), scales))
+
+    def activations(self, x: str, lines: Lines) -> Activations:
+        """`x` float32 `[n, width]` as products read it; `lines` says whether n counts tokens or rows.
+
+        In int8 around 128: unsigned, because ONNX Runtime has fast kernels for unsigned times signed alone.
+        """
+        g = self._g
+        if self._precision == "fp32":
+            return Activations(x)
+        largest = g.node("ReduceMax", g.node("Abs", x), axes=[-1], keepdims=0)
+        scale = g.node("Mul", g.node("Max", largest, g.constant(np.float32(1e-10))), g.constant(np.float32(1 / 127)))
+        values = g.node("QuantizeLinear", x, scale, self._zero_points[lines], axis=0)
+        return Activations(values, g.node("Unsqueeze", scale, g.integers(1)))
+
+    def chosen(self, x: Activations, lines: str) -> Activations:
+        """Some lines of `x`, by their numbers int64 `[m]`."""
+        g = self._g
+        return Activations(g.node("Gather", x.values, lines), x.scale and g.node("Gather", x.scale, lines))
+
+    def product(self, name: str, x: Activations) -> str:
+        """`x · weight + bias`, float32 `[n, out]`."""
+        bias = self._arrays[f"{name}.bias"]
+        g, columns = self._g, self._columns(name, x)
+        if len(bias) % WIDTH_MULTIPLE:
+            columns = g.node("Slice", columns, g.integers(0), g.integers(len(bias)), g.integers(1))
+        return self._finished(name, x, columns, bias)
+
+    def padded_product(self, name: str, x: Activations) -> str:
+        """The same with columns of zeros at its end, `[n, out to the next WIDTH_MULTIPLE]`."""
+        bias = _with_zeros(self._arrays[f"{name}.bias"], axis=0)
+        return self._finished(name, x, self._columns(name, x), bias)
+
+    def _columns(self, name: str, x: Activations) -> str:
+        g = self._g
+        weight = _with_zeros(self._arrays[f"{name}.weight"], axis=1)
+        if name.endswith(_READS_PADDED):
+            weight = _with_zeros(weight, axis=0)
+        if self._precision == "fp32":
+            return str(g.node("MatMul", x.values, g.constant(weight, f"{name}.weight")))
+        table, scale = quantise(weight, axis=0, largest=WEIGHT_RANGE)
+        return str(g.node(
+            "MatMulIntegerToFloat", x.values, g.constant(table, f"{name}.weight.int8"), g.constant(np.float32(1)),
+            g.constant(scale[0], f"{name}.weight.scale"), g.constant(np.uint8(_ZERO_POINT)), domain=CONTRIB,
+        ))  # fmt: skip
+
+    def _finished(self, name: str, x: Activations, columns: str, bias: Array) -> str:
+        g = self._g
+        scaled = g.node("Mul", columns, x.scale) if x.scale else columns
+        return str(g.node("Add", scaled, g.constant(bias, f"{name}.bias")))
+
+    def _zeros_like(self, lines: str) -> str:
+        value = numpy_helper.from_array(np.array([_ZERO_POINT], dtype=np.uint8))
+        return str(self._g.node("ConstantOfShape", self._g.node("Shape", lines), value=value))
+
+
+def _with_parted_last_layer(weights: EncoderWeights) -> dict[str, Array]:
+    """The weights' arrays, with the last layer's `qkv` in two, since it has fewer queries than keys and values."""
+    arrays, hidden = dict(weights.arrays), weights.shape.hidden
+    last = f"layer.{weights.shape.layers - 1}"
+    for part in ("weight", "bias"):
+        whole = arrays.pop(f"{last}.qkv.{part}")
+        arrays[f"{last}.q.{part}"], arrays[f"{last}.kv.{part}"] = whole[..., :hidden], whole[..., hidden:]
+    return arrays
+
+
+def _with_zeros(array: Array, axis: int) -> Array:
+    """Padded with zeros to a multiple of `WIDTH_MULTIPLE` along `axis`."""
+    padding = [(0, 0)] * array.ndim
+    padding[axis] = (0, -array.shape[axis] % WIDTH_MULTIPLE)
+    return np.pad(array, padding)
+
+
+def quantise(array: Array, axis: int, largest: int) -> tuple[npt.NDArray[np.int8], Array]:
+    """Symmetric int8 within ±`largest`, and the scale for each line along `axis`, which is kept."""
+    peak = np.abs(array).max(axis=axis, keepdims=True)
+    scale = np.maximum(peak / largest, 1e-12).astype(np.float32)
+    return np.round(array / scale).astype(np.int8), scale
+
+
+def fused_operators(shape: Shape) -> dict[str, int]:
+    """The operators that the int8 graph must have; its encoder is there for one row, for few and for more."""
+    products = 3 * (4 * shape.layers + 1) + 2
+    return {
+        "MultiHeadAttention": (1 + TILES_OF_FEW + TILES) * shape.layers,
+        "LayerNormalization": 3 * (2 * shape.layers + 1),
+        "MatMulIntegerToFloat": products,
+        "QuantizeLinear": products - 3,
+    }
+
+
+def build_cpu_graph(weights: EncoderWeights, precision: Precision) -> onnx.ModelProto:
+    """Write the graph: `input_ids` int64 `[n]`, `item_shape` int32 `[b, 1]` → `[b, 6]` float32.
+
+    fp32 exists to be compared with PyTorch and with int8; int8 is what is published.
+    """
+    g, shape = GraphWriter(), weights.shape
+    tokens = clean_tokens(g, shape)
+    linear = _Linear(g, weights, precision, tokens)
+    first = _by_number_of_rows(g, shape, linear, tokens)
+    pooled = g.node("Tanh", linear.padded_product("head.dense", linear.activations(first, "rows")))
+    logits = linear.product("head.out", linear.activations(pooled, "rows"))
+    return g.finish(g.node("Sigmoid", logits), tokens.unless_empty, f"Zero-padding encoder, {precision}")
+
+
+def _by_number_of_rows(g: GraphWriter, shape: Shape, linear: _Linear, tokens: Tokens) -> str:
+    """The last hidden state of each row's first token, from the encoder for one row, for few or for more.
+
+    One choice after the other, not one inside another: all have the same weights, which lie outside, and ONNX Runtime
+    prepares weights for a branch of the graph, but not for a branch of a branch (6 to 20 % slower).
+    """
+    rows = g.node("Reshape", g.node("Shape", tokens.lengths), g.integers())
+    is_one, is_below = g.node("Less", rows, g.integer(2)), g.node("Less", rows, g.integer(TILES))
+    first = g.constant(np.zeros((0, shape.hidden), np.float32))
+
+    def encode_if(condition: str, attention: Callable[[], OneRow | Tiles], before: str) -> str:
+        return g.choose(
+            condition,
+            lambda: _encoder(g, shape, linear, tokens, attention()),
+            lambda: str(g.node("Identity", before)),
+        )
+
+    first = encode_if(is_one, lambda: OneRow(g, shape, tokens), first)
+    first = encode_if(g.node("Xor", is_one, is_below), lambda: Tiles(g, shape, tokens, TILES_OF_FEW), first)
+    return encode_if(g.node("Not", is_below), lambda: Tiles(g, shape, tokens, TILES), first)
+
+
+def _encoder(g: GraphWriter, shape: Shape, linear: _Linear, tokens: Tokens, attention: OneRow | Tiles) -> str:
+    """The last hidden state of each row's first token, float32 `[rows, hidden]`."""
+
+    def norm(name: str, x: str) -> str:
+        parameters = linear.plain(f"{name}.weight"), linear.plain(f"{name}.bias")
+        # Not the fused SkipLayerNormalization: on CPUs it takes several times as long as these two.
+        return str(g.node("LayerNormalization", x, *parameters, axis=-1, epsilon=shape.layer_norm_epsilon))
+
+    def add(a: str, b: str) -> str:
+        return str(g.node("Add", a, b))
+
+    def parts(padded: str, count: int) -> list[str]:
+        """What is as wide as the hidden states, `count` times; the rest pads."""
+        sizes = [shape.hidden] * count + [-count * shape.hidden % WIDTH_MULTIPLE]
+        sizes = [size for size in sizes if size]
+        return list(g.node("Split", padded, g.integers(*sizes), axis=-1, outputs=len(sizes)))[:count]
+
+    x = add(
+        linear.look_up("embeddings.word", tokens.ids),
+        g.node("Gather", linear.plain("embeddings.position"), tokens.position),
+    )
+    x = norm("embeddings.norm", x)
+    lines: Lines = "tokens"
+    for layer in range(shape.layers):
+        name = f"layer.{layer}"
+        read = linear.activations(x, lines)
+        if layer < shape.layers - 1:
+            q, k, v = parts(linear.padded_product(f"{name}.qkv", read), 3)
+            context = attention(q, k, v, first_only=False)
+        else:
+            k, v = parts(linear.padded_product(f"{name}.kv", read), 2)
+            q = linear.product(f"{name}.q", linear.chosen(read, tokens.starts))
+            context = attention(q, k, v, first_only=True)
+            x, lines = g.node("Gather", x, tokens.starts), "rows"
+        out = linear.product(f"{name}.context", linear.activations(context, lines))
+        x = norm(f"{name}.norm1", add(out, x))
+        up = g.node("Gelu", linear.padded_product(f"{name}.up", linear.activations(x, lines)), domain=CONTRIB)
+        down = linear.product(f"{name}.down", linear.activations(up, lines))
+        x = norm(f"{name}.norm2", add(down, x))
+    return x

@@ -1,0 +1,4 @@
+"""Fine-tuning with the Trainer of transformers: settings, hardware, one fold, progress.
+
+Imports `runs`, `measuring`, `data`, `encoder` and `common`. The command is `python -m training.train`.
+"""

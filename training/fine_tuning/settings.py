@@ -1,0 +1,158 @@
+"""Every setting of a fine-tuning run, once: flag, default, bounds, and the rules between them."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, Self, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from training.common.command import TrainingError, command_parser
+from training.data.splits.folds import DATASETS
+from training.encoder.classifier import BASE_MODELS
+
+# What to do and where; all other settings shape the model, and a resumed run must keep them.
+_ACTIONS: Final = {
+    "train_model", "evaluate_devset", "evaluate_testset", "create_onnx", "without_oldest_runtime", "cross_validate",
+    "resume", "extra_info", "weights_dir", "data_dir", "device",
+}  # fmt: skip
+
+
+class Settings(BaseModel):
+    """What `python -m training.train` can be told; the flag of `batch_size` is `--batch-size`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    base_model: str = Field("rubert", min_length=1, description="rubert, xlm, a local checkpoint or a hub name")
+    dataset: str = Field("cedr", description=f"rows to train on: {', '.join(DATASETS)}")
+    epochs: int = Field(10, ge=1, description="passes over the rows, at most")
+    batch_size: int = Field(32, ge=1, description="rows of one step, over all processes")
+    lr: float = Field(1e-4, gt=0, le=1, description="peak learning rate; 1e-5 to 3e-5 suit xlm")
+    scheduler: Literal["constant", "cosine"] = Field("cosine", description="learning rate after warm-up")
+    train_model: bool = Field(False, description="train, and leave the run in the folder")
+    evaluate_devset: bool = Field(False, description="evaluate the run on the dev split, fold 0 of CEDR train")
+    evaluate_testset: bool = Field(False, description="evaluate the run on CEDR's test split")
+    create_onnx: bool = Field(False, description="export both graphs through the gate, into the folder's _onnx twin")
+    without_oldest_runtime: bool = Field(
+        False, description="don't run the exported CPU graph on the oldest ONNX Runtime that NVIDIA's images have"
+    )
+    extra_info: str = Field("", description="appended to the folder's name, after _")
+    weights_dir: Path = Field(Path("weights"), description="where the folder of the run is")
+    data_dir: Path | None = Field(None, description="directory of <data set>/<split>.jsonl instead of the hub")
+    corrections: Path | None = Field(None, description="corrections file, as training.audit makes it, to apply first")
+    augmented: Path | None = Field(None, description="file of synthetic rows to train on as well")
+    cross_validate: bool = Field(False, description="hold out each of the 5 folds once; publishing needs it")
+    resume: bool = Field(False, description="go on with what is in the folder, if anything is")
+    patience: int = Field(5, ge=0, description="epochs without a better dev mean ROC AUC before stopping; 0: never")
+    keep: Literal["best", "last"] = Field("best", description="the checkpoint that stays: best on dev, or last")
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the learning rate rises")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW's weight decay")
+    max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
+    gradient_accumulation: int = Field(1, ge=1, description="parts that a step's rows are worked through in")
+    class_weights: Literal["none", "sqrt", "balanced"] = Field(
+        "none", description="weight of a class's positive rows: 1, root of negatives per positive, or that ratio"
+    )
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="auto: bf16 or fp16 on a GPU")
+    device: Literal["auto", "cpu", "gpu"] = Field("auto", description="auto: a GPU if there is one")
+    seed: int = Field(0, ge=0, lt=2**32, description="of head, order and dropout")
+
+    @field_validator("dataset")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in DATASETS:
+            raise ValueError(f"is no data set to train on; there are: {', '.join(DATASETS)}")
+        return name
+
+    @field_validator("extra_info")
+    @classmethod
+    def _names_a_folder(cls, text: str) -> str:
+        if not re.fullmatch(r"[\w.-]*", text):
+            raise ValueError("may hold letters, digits, _, . and - only: it becomes part of a folder's name")
+        return text
+
+    @field_validator("weights_dir")
+    @classmethod
+    def _is_no_file(cls, path: Path) -> Path:
+        if path.exists() and not path.is_dir():
+            raise ValueError("is a file: name a directory")
+        return path
+
+    @field_validator("data_dir")
+    @classmethod
+    def _is_directory(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_dir():
+            raise ValueError("is not a directory: name the one with the data sets, or leave it out for the hub")
+        return path
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if not (self.train_model or self.evaluate_devset or self.evaluate_testset or self.create_onnx):
+            raise ValueError(
+                "nothing to do: give --train-model, --evaluate-devset, --evaluate-testset or --create-onnx"
+            )
+        for name in ("cross_validate", "resume"):
+            if getattr(self, name) and not self.train_model:
+                raise ValueError(f"{flag(name)} is about training: give --train-model too")
+        if self.patience and self.keep == "last":
+            raise ValueError("--keep last goes with --patience 0: stopping early keeps the best checkpoint")
+        if self.batch_size % self.gradient_accumulation:
+            raise ValueError(
+                f"--batch-size {self.batch_size} cannot be worked through in"
+                f" --gradient-accumulation {self.gradient_accumulation} equal parts"
+            )
+        if self.device == "cpu" and self.precision in ("fp16", "bf16"):
+            raise ValueError(f"--precision {self.precision} needs a GPU: leave it out, or --device cpu")
+        return self
+
+    @property
+    def checkpoint(self) -> str:
+        """The base model as a local directory or a hub name."""
+        return BASE_MODELS.get(self.base_model, self.base_model)
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is: `<weights dir>/rubert_combo_35epochs`, and `_` and the extra info if there is some."""
+        base = Path(self.base_model).name
+        name = f"{base}_{self.dataset}_{self.epochs}epochs"
+        return self.weights_dir / (f"{name}_{self.extra_info}" if self.extra_info else name)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The settings that shape the model, for the card and for resuming."""
+        return {**self.model_dump(mode="json", exclude=_ACTIONS), "base_model": self.checkpoint}
+
+
+def flag(name: str) -> str:
+    """The command-line flag of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def read_settings(module: str, description: str | None, arguments: Sequence[str] | None = None) -> Settings:
+    """Settings from the command line (the process's own when None); `--help` prints them and exits with 0.
+
+    Raises:
+        TrainingError: a flag's value is out of bounds, or two flags contradict each other.
+    """
+    parser = command_parser(module, description)
+    for name, field in Settings.model_fields.items():
+        options: dict[str, Any] = {"help": f"{field.description} (default: {field.default})"}
+        if field.annotation is bool:
+            options = {"help": field.description, "action": "store_true"}
+        elif get_origin(field.annotation) is Literal:
+            options["choices"] = get_args(field.annotation)
+        elif field.default is None:
+            options["help"] = field.description
+        parser.add_argument(flag(name), default=argparse.SUPPRESS, **options)
+    given = vars(parser.parse_args(arguments))
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise TrainingError("; ".join(_sentence(entry) for entry in error.errors(include_url=False))) from None
+
+
+def _sentence(entry: Any) -> str:
+    message = entry["msg"].removeprefix("Value error, ")
+    if not entry["loc"]:
+        return str(message)
+    return f"{flag(str(entry['loc'][0]))} {str(entry['input'])!r}: {message[:1].lower()}{message[1:]}"

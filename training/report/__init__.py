@@ -1,1 +1,0 @@
-"""Pages for people: self-contained HTML made with Jinja, with plots by matplotlib as inline SVG."""

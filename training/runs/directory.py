@@ -1,0 +1,124 @@
+"""A run: the directory that training writes and that evaluation, audit and publishing read.
+
+Beside the checkpoint itself (`config.json`, `model.safetensors`, `tokenizer.json`) it holds
+`metrics.json`, an object whose `recipe` is how the run was made, whose `dev` are the figures of
+`training.measuring.metrics.evaluate` on the held-out fold, and whose `five_folds`, only where each fold was
+held out once, are their means over the folds; and then `out_of_fold.npz` too, the predictions
+from which thresholds are tuned. `folds/<fold>.npz` are the predictions for one fold's rows each.
+"""
+
+import io
+import json
+import os
+import shutil
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from training.common.command import TrainingError
+from training.common.staging import write_file
+
+METRICS: Final = "metrics.json"
+OUT_OF_FOLD: Final = "out_of_fold.npz"
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Predictions for rows that took no part in training the model that made them.
+
+    `truth` 0/1 and `probabilities`, float32 `[rows, 6]`; `fold` int64 `[rows]`, the fold that
+    held each row out. Rows are CEDR train's, all of fold 0 first, each fold in CEDR's order.
+    """
+
+    truth: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
+    fold: npt.NDArray[np.int64]
+
+    @classmethod
+    def joined(
+        cls, truths: Sequence[npt.NDArray[np.float32]], probabilities: Sequence[npt.NDArray[np.float32]]
+    ) -> Self:
+        """From each fold's truth and probabilities, fold 0 first."""
+        fold = np.repeat(np.arange(len(truths)), [len(truth) for truth in truths])
+        return cls(np.concatenate(truths), np.concatenate(probabilities), fold)
+
+    def save(self, run: Path) -> None:
+        """Write `out_of_fold.npz`."""
+        _write_arrays(run / OUT_OF_FOLD, truth=self.truth, probabilities=self.probabilities, fold=self.fold)
+
+
+def fold_file(run: Path, fold: int) -> Path:
+    """Where the predictions for one fold's rows are, once there is a model that didn't see them."""
+    return run / "folds" / f"{fold}.npz"
+
+
+def write_fold(run: Path, fold: int, truth: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float32]) -> None:
+    """Write one fold's truth and probabilities, float32 `[rows, 6]` each."""
+    fold_file(run, fold).parent.mkdir(exist_ok=True)
+    _write_arrays(fold_file(run, fold), truth=truth, probabilities=probabilities)
+
+
+def read_fold(run: Path, fold: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """One fold's truth and probabilities, float32 `[rows, 6]` each."""
+    with np.load(fold_file(run, fold)) as kept:
+        return kept["truth"], kept["probabilities"]
+
+
+def write_metrics(run: Path, metrics: dict[str, Any]) -> None:
+    """Write `metrics.json`."""
+    write_whole(run / METRICS, json.dumps(metrics, indent=2).encode())
+
+
+def _write_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    write_whole(path, content.getvalue())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that no reader, and no interruption, ever meets half of it."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    write_file(unfinished, content)
+    os.replace(unfinished, path)
+
+
+def copy_whole(source: Path, path: Path) -> None:
+    """Copy a file, in the same way."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    shutil.copyfile(source, unfinished)
+    os.replace(unfinished, path)
+
+
+def is_cross_validated(run: Path) -> bool:
+    """Whether each fold was held out once when these weights were trained."""
+    path = run / METRICS
+    return path.is_file() and "five_folds" in json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_cross_validated(run: Path) -> tuple[dict[str, Any], OutOfFold]:
+    """The metrics and the out-of-fold predictions of a run in which each fold was held out once.
+
+    Raises:
+        TrainingError: a file is missing or damaged, or the predictions are of an earlier run.
+    """
+    for name in (METRICS, OUT_OF_FOLD):
+        if not (run / name).is_file():
+            raise TrainingError(f"{run} has no {name}: train it with --cross-validate")
+    try:
+        metrics = json.loads((run / METRICS).read_text(encoding="utf-8"))
+        with np.load(run / OUT_OF_FOLD) as kept:
+            predictions = OutOfFold(kept["truth"], kept["probabilities"], kept["fold"])
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise TrainingError(
+            f"{METRICS} or {OUT_OF_FOLD} in {run} is damaged ({error}): copy the run again, or train it again"
+        ) from error
+    if "five_folds" not in metrics:
+        # The predictions there are of an earlier run, not of these weights.
+        raise TrainingError(f"{run} was trained again without --cross-validate: train it with it")
+    return metrics, predictions

@@ -1,0 +1,4 @@
+"""Fits a classifier fast on one GPU.
+
+Imports `scratch.pretraining`, `encoder` and `common`.
+"""

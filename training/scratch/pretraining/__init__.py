@@ -1,0 +1,4 @@
+"""Pre-training by masked language modelling.
+
+Imports `encoder` and `common`.
+"""
