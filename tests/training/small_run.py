@@ -11,12 +11,12 @@ from transformers import BertConfig, BertForSequenceClassification
 from contract.labels import EMOTIONS
 from contract.version_directory import TOKENIZER
 from tests.training.training_rows import CEDR_CLASSES, WORDS, write_lines
-from training.data.rows.examples import Example
+from training.data.rows.examples import Example, targets
 from training.data.splits.folds import train_and_held_out
-from training.encoder.classifier import TokenRows, collate
+from training.encoder.classifier import TokenRows, collate, encode
 from training.encoder.tokenizer import train_wordpiece
 from training.measuring.baseline import baseline_out_of_fold
-from training.runs.directory import write_metrics
+from training.runs.directory import write_metrics, write_out_of_fold
 
 SYLLABLES = ("ба", "ве", "ди", "ко", "лу", "мы", "но", "ра", "се", "ту", "фи", "хо", "ця", "шу")
 
@@ -56,7 +56,7 @@ def write_run(run: Path, data_dir: Path, steps: int, cross_validated: bool = Tru
     metrics: dict[str, Any] = {"recipe": {"base_model": "tests"}, "dev": {}}
     if cross_validated:
         metrics["five_folds"] = {}
-        baseline_out_of_fold(data_dir).save(run)
+        write_out_of_fold(run, baseline_out_of_fold(data_dir))
     write_metrics(run, metrics)
     return run
 
@@ -72,7 +72,7 @@ def train_classifier(checkpoint: Path, examples: list[Example], steps: int) -> N
     )  # fmt: skip
     model = BertForSequenceClassification(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    encoded = TokenRows(examples, tokenizer)
+    encoded = TokenRows(encode([example.text for example in examples], tokenizer), targets(examples))
     for _ in range(steps):
         batch = collate([encoded[int(index)] for index in torch.randint(len(examples), (32,))], 0)
         model(**batch).loss.backward()

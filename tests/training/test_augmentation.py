@@ -19,10 +19,10 @@ from training.common.files import json_lines
 from training.data import __main__ as command
 from training.data.augmentation.generation import BATCH, generate
 from training.data.augmentation.paraphraser import Paraphraser
-from training.data.rows.examples import Example
+from training.data.rows.examples import Example, targets
 from training.data.rows.synthetic import load_augmented
 from training.data.splits.folds import held_out_fold, train_and_held_out
-from training.encoder.classifier import TokenRows, collate
+from training.encoder.classifier import TokenRows, collate, encode
 from training.encoder.tokenizer import train_wordpiece
 
 # Text, its emotion, what the paraphraser answers, and what becomes of the answer.
@@ -91,7 +91,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
         id2label=dict(enumerate(EMOTIONS)), label2id={name: index for index, name in enumerate(EMOTIONS)},
     ))  # fmt: skip
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    encoded = TokenRows(rows, tokenizer)
+    encoded = TokenRows(encode([row.text for row in rows], tokenizer), targets(rows))
     batch = collate([encoded[index] for index in range(len(rows))], 0)
     for _ in range(100):
         model(**batch).loss.backward()

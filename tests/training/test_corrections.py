@@ -6,7 +6,8 @@ import pytest
 
 from contract.labels import EMOTIONS
 from training.common.command import TrainingError
-from training.data.rows.corrections import Correction, apply_corrections, label_names, read_corrections
+from training.common.labels import label_names
+from training.data.rows.corrections import Correction, apply_corrections, read_corrections
 from training.data.rows.examples import Example
 
 JOY, SADNESS, FEAR = (EMOTIONS.index(name) for name in ("joy", "sadness", "fear"))

@@ -26,9 +26,9 @@ from training.evaluate.evaluation import evaluate_and_write, evaluate_model
 from training.evaluate.predictions import checked_card, checkpoint_answers, version_answers
 from training.measuring.baseline import baseline_out_of_fold
 from training.measuring.figures import card_metrics, measure, tuned_across_folds, tuned_without_dev
+from training.measuring.out_of_fold import OutOfFold, out_of_fold_examples
 from training.measuring.thresholds import decide, tune
-from training.runs.directory import OutOfFold, read_cross_validated
-from training.runs.out_of_fold import out_of_fold_examples
+from training.runs.directory import read_cross_validated
 
 COMMITTED = ROOT / "model_repository" / "emotion_rubert" / "1"
 

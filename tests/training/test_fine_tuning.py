@@ -22,11 +22,11 @@ from contract.labels import EMOTIONS
 from tests.training.fine_tuning_runs import ENVIRONMENT, train_command, write_bert, write_rows, write_xlm_roberta
 from tests.triton_process import ROOT
 from training.common.command import TrainingError
-from training.data.rows.corrections import label_names
+from training.common.labels import label_names
 from training.data.rows.examples import Example, targets
 from training.data.rows.synthetic import save_augmented
 from training.data.splits.folds import train_and_held_out
-from training.encoder.classifier import TokenRows, load_classifier, predict
+from training.encoder.classifier import encode, load_classifier, predict
 from training.encoder.tokenizer import load_tokenizer
 from training.fine_tuning.fine_tune import read_rows
 from training.fine_tuning.settings import Settings
@@ -89,7 +89,7 @@ def test_either_family_learns_and_its_saved_form_gives_the_predictions(
     assert list(model.config.id2label.values()) == list(EMOTIONS)
     _, held_out = train_and_held_out("cedr", 0, data_dir)
     truth, probabilities = read_fold(folder, 0)
-    again = predict(model, TokenRows(held_out, tokenizer), model.config.pad_token_id)
+    again = predict(model, encode([row.text for row in held_out], tokenizer), model.config.pad_token_id)
     assert np.abs(again - probabilities).max() < 1e-6
     assert (truth == targets(held_out)).all()
 

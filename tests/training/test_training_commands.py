@@ -33,7 +33,7 @@ from training.common.command import TrainingError
 from training.data.rows.examples import targets
 from training.data.rows.loading import load_source
 from training.data.splits.folds import fold_of_each
-from training.encoder.classifier import TokenRows, collate, predict
+from training.encoder.classifier import TokenRows, collate, encode, predict
 from training.encoder.tokenizer import load_tokenizer, train_wordpiece
 from training.export.checkpoint import export_checkpoint
 from training.export.gate import checks as gate
@@ -85,7 +85,8 @@ def checkpoint(data_dir: Path) -> Path:
     )  # fmt: skip
     model = BertForSequenceClassification(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    encoded = TokenRows(rows, tokenizer)
+    token_ids = encode([row.text for row in rows], tokenizer)
+    encoded = TokenRows(token_ids, targets(rows))
     for _ in range(80):
         batch = collate([encoded[int(index)] for index in torch.randint(len(rows), (64,))], 0)
         model(**batch).loss.backward()
@@ -95,7 +96,7 @@ def checkpoint(data_dir: Path) -> Path:
     tokenizer.save(str(output / TOKENIZER))
     np.savez_compressed(
         output / "out_of_fold.npz",
-        truth=targets(rows), probabilities=predict(model, encoded, 0), fold=fold_of_each(rows),
+        truth=targets(rows), probabilities=predict(model, token_ids, 0), fold=fold_of_each(rows),
     )  # fmt: skip
     figures = {"recipe": {"base_model": "tests"}, "five_folds": {"roc_auc": 1.0}}
     (output / "metrics.json").write_text(json.dumps(figures), encoding="utf-8")

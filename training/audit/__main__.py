@@ -19,11 +19,12 @@ from training.audit.comparison import compare
 from training.audit.label_evidence import larger_witness, out_of_fold_witness, over_fitted_witness
 from training.audit.suspects import CSV_NAME, find_suspects, suspects_csv
 from training.common.command import TrainingError, command_parser, run_command
-from training.common.output import as_json, check_output, write_result
+from training.common.output import as_json, write_result
 from training.common.page import write_page
 from training.data.rows.corrections import read_corrections
+from training.data.splits.folds import cedr_by_fold
 from training.evaluate.report.page import TITLES
-from training.runs.out_of_fold import cedr_by_fold
+from training.runs.directory import check_output
 
 _SHOWN: Final = 300
 _CHANGED_SHOWN: Final = 50

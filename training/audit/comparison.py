@@ -12,11 +12,12 @@ from training.audit.label_evidence import labels_of
 from training.common.command import TrainingError
 from training.data.rows.corrections import Correction, apply_corrections, text_key
 from training.data.rows.examples import Example, targets
+from training.data.splits.folds import cedr_by_fold
 from training.evaluate.predictions import checkpoint_answers
 from training.measuring.bootstrap import paired_intervals
 from training.measuring.metrics import evaluate
+from training.measuring.out_of_fold import out_of_fold_examples
 from training.runs.directory import is_cross_validated, read_cross_validated
-from training.runs.out_of_fold import cedr_by_fold, out_of_fold_examples
 
 Probabilities = npt.NDArray[np.float32]
 

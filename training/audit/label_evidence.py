@@ -19,10 +19,11 @@ from contract.labels import EMOTIONS
 from training.common.command import TrainingError
 from training.data.rows.corrections import text_key
 from training.data.rows.examples import Example, targets
+from training.data.splits.folds import cedr_by_fold
 from training.evaluate.predictions import checkpoint_answers
 from training.measuring.metrics import check_measurable
-from training.runs.directory import OutOfFold, is_cross_validated, read_cross_validated
-from training.runs.out_of_fold import cedr_by_fold, out_of_fold_examples
+from training.measuring.out_of_fold import OutOfFold, out_of_fold_examples
+from training.runs.directory import is_cross_validated, read_cross_validated
 
 NO_EMOTION: Final = EMOTIONS.index("no_emotion")
 

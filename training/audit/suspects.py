@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from training.audit.label_evidence import Witness, labels_of
-from training.data.rows.corrections import label_names
+from training.common.labels import label_names
 from training.data.rows.examples import Example
 from training.measuring.metrics import Matrix
 

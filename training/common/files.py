@@ -4,13 +4,13 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from training.common.command import TrainingError
-from training.common.staging import explained
-from training.runs.directory import write_whole
+from training.common.staging import explained, write_file
 
 
 def json_lines(path: Path, hint: str = "") -> Iterator[tuple[int, Any]]:
@@ -34,6 +34,20 @@ def json_lines(path: Path, hint: str = "") -> Iterator[tuple[int, Any]]:
             except ValueError as error:
                 raise TrainingError(f"{path}, row {number}: not JSON ({error})") from error
             yield number, row
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that no reader, and no interruption, ever meets half of it."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    write_file(unfinished, content)
+    os.replace(unfinished, path)
+
+
+def copy_whole(source: Path, path: Path) -> None:
+    """Copy a file, in the same way."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    shutil.copyfile(source, unfinished)
+    os.replace(unfinished, path)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,25 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from training.common.command import TrainingError
+from training.common.files import write_whole
+from training.common.labels import label_names
 from training.common.staging import explained
-from training.data.rows.corrections import label_names
-from training.runs.directory import METRICS, write_whole
-
-
-def check_output(output: Path) -> None:
-    """That results may go there, asked before hours are spent on them.
-
-    Raises:
-        TrainingError: it is a file, or a run, whose own metrics.json must stay.
-    """
-    if output.exists() and not output.is_dir():
-        raise TrainingError(f"{output} is a file: name a directory with --output")
-    path = output / METRICS
-    if path.exists() and "recipe" in json.loads(path.read_text(encoding="utf-8")):
-        raise TrainingError(
-            f"{output} holds the {METRICS} of a run: name another directory, such as {output}/evaluation"
-        )
 
 
 def write_result(output: Path, name: str, content: bytes) -> Path:

@@ -10,8 +10,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from contract.labels import LABELS
+from training.common.labels import label_names
 from training.common.output import write_result
-from training.data.rows.corrections import label_names
 
 
 def write_page(path: Path, room: str, template: str, **values: Any) -> None:

@@ -1,5 +1,6 @@
 """A classifier of the six emotions: its checkpoint, its rows of tokens, its predictions."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -10,21 +11,26 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from contract.labels import EMOTIONS
 from training.common.command import TrainingError
-from training.data.rows.examples import Example, targets
 
 BASE_MODELS: Final = {"rubert": "cointegrated/rubert-tiny2", "xlm": "FacebookAI/xlm-roberta-base"}
 MAX_LENGTH: Final = 128
+_BATCH: Final = 64
+
+
+def encode(texts: Sequence[str], tokenizer: Tokenizer) -> list[list[int]]:
+    """The token ids of each text, special tokens included, cut to `MAX_LENGTH`."""
+    tokenizer.enable_truncation(MAX_LENGTH)
+    encodings = tokenizer.encode_batch(list(texts))
+    tokenizer.no_truncation()
+    return [encoding.ids for encoding in encodings]
 
 
 class TokenRows(torch.utils.data.Dataset[dict[str, list[float]]]):
-    """Examples as token ids and 0/1 targets, encoded once."""
+    """Rows of token ids with their 0/1 targets `[rows, 6]`, as training takes them."""
 
-    def __init__(self, examples: list[Example], tokenizer: Tokenizer) -> None:
-        tokenizer.enable_truncation(MAX_LENGTH)
-        encodings = tokenizer.encode_batch([example.text for example in examples])
-        tokenizer.no_truncation()
-        self._ids = [encoding.ids for encoding in encodings]
-        self._targets = targets(examples).tolist()
+    def __init__(self, token_ids: list[list[int]], targets: npt.NDArray[np.float32]) -> None:
+        self._ids = token_ids
+        self._targets = targets.tolist()
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -35,15 +41,18 @@ class TokenRows(torch.utils.data.Dataset[dict[str, list[float]]]):
 
 def collate(rows: list[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
     """Pad to the longest: `input_ids` and `attention_mask` int64 `[b, longest]`, `labels` `[b, 6]`."""
-    longest = max(len(row["input_ids"]) for row in rows)
-    ids = torch.full((len(rows), longest), pad_id)
-    for index, row in enumerate(rows):
-        ids[index, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
     return {
-        "input_ids": ids,
-        "attention_mask": (ids != pad_id).long(),
+        **padded([row["input_ids"] for row in rows], pad_id),
         "labels": torch.tensor([row["labels"] for row in rows]),
     }
+
+
+def padded(token_ids: Sequence[Sequence[int]], pad_id: int) -> dict[str, torch.Tensor]:
+    """Rows padded to the longest: `input_ids` and `attention_mask`, int64 `[rows, longest]`."""
+    ids = torch.full((len(token_ids), max(map(len, token_ids))), pad_id)
+    for index, row in enumerate(token_ids):
+        ids[index, : len(row)] = torch.tensor(row)
+    return {"input_ids": ids, "attention_mask": (ids != pad_id).long()}
 
 
 def load_classifier(base_model: str, outputs: int = len(EMOTIONS)) -> Any:
@@ -68,17 +77,14 @@ def load_classifier(base_model: str, outputs: int = len(EMOTIONS)) -> Any:
         ) from error
 
 
-def predict(model: Any, rows: TokenRows, pad_id: int) -> npt.NDArray[np.float32]:
+def predict(model: Any, token_ids: Sequence[Sequence[int]], pad_id: int) -> npt.NDArray[np.float32]:
     """Probabilities of a classifier for encoded texts, float32 `[rows, 6]`."""
     model.eval()
     device = next(model.parameters()).device
-    answers = []
+    probabilities = []
     with torch.no_grad():
-        for start in range(0, len(rows), 64):
-            batch = collate([rows[i] for i in range(start, min(start + 64, len(rows)))], pad_id)
-            logits = model(
-                input_ids=batch["input_ids"].to(device),
-                attention_mask=batch["attention_mask"].to(device),
-            ).logits
-            answers.append(torch.sigmoid(logits.float()).cpu().numpy())
-    return np.concatenate(answers)
+        for start in range(0, len(token_ids), _BATCH):
+            batch = padded(token_ids[start : start + _BATCH], pad_id)
+            logits = model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits
+            probabilities.append(torch.sigmoid(logits.float()).cpu().numpy())
+    return np.concatenate(probabilities)

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from contract.version_directory import CARD
 from training.common.command import TrainingError, command_parser
-from training.common.output import as_json, check_output, write_result
+from training.common.output import as_json, write_result
 from training.data.rows.corrections import text_key
 from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source
@@ -42,8 +42,8 @@ from training.measuring.figures import (
     with_thresholds,
 )
 from training.measuring.metrics import table
-from training.runs.directory import METRICS, OutOfFold, is_cross_validated, read_cross_validated
-from training.runs.out_of_fold import out_of_fold_examples
+from training.measuring.out_of_fold import OutOfFold, out_of_fold_examples
+from training.runs.directory import METRICS, check_output, is_cross_validated, read_cross_validated
 
 ROWS: Final = {
     "dev": DEV,

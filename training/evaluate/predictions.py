@@ -11,7 +11,7 @@ from contract.labels import EMOTIONS
 from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, CardError, cpu_damage, read_card
 from training.common.command import TrainingError
 from training.data.rows.examples import Example
-from training.encoder.classifier import TokenRows, load_classifier, predict
+from training.encoder.classifier import encode, load_classifier, predict
 from training.encoder.tokenizer import load_tokenizer, special_ids
 from training.export.graphs.runtime import run, session
 
@@ -37,7 +37,7 @@ def checkpoint_answers(checkpoint: Path, examples: list[Example]) -> Probabiliti
     model = load_classifier(str(checkpoint))
     tokenizer = load_tokenizer(str(checkpoint))
     pad_id, _ = special_ids(tokenizer, config)
-    return predict(model, TokenRows(examples, tokenizer), pad_id)
+    return predict(model, encode([example.text for example in examples], tokenizer), pad_id)
 
 
 def checked_card(version: Path) -> Card:

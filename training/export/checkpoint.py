@@ -18,7 +18,7 @@ from training.common.staging import move, staged, write_file
 from training.data.rows.examples import targets
 from training.data.rows.loading import load_source
 from training.data.splits.folds import held_out_fold
-from training.encoder.classifier import MAX_LENGTH, TokenRows, load_classifier, predict
+from training.encoder.classifier import MAX_LENGTH, encode, load_classifier, predict
 from training.encoder.tokenizer import load_tokenizer, special_ids
 from training.export.gate import checks as gate
 from training.export.gate.runtimes import OLDEST, check_on
@@ -106,9 +106,8 @@ def write_graphs(
             f" {model.config.vocab_size:,}: they don't belong together"
         )
     weights = from_checkpoint(model, MAX_LENGTH, pad_id, unk_id)
-    encoded = TokenRows(held_out, tokenizer)
-    rows = [[int(token) for token in encoded[index]["input_ids"]] for index in range(len(encoded))]
-    dev = _Dev(rows, targets(held_out), predict(model, encoded, pad_id))
+    rows = encode([example.text for example in held_out], tokenizer)
+    dev = _Dev(rows, targets(held_out), predict(model, rows, pad_id))
     write_file(directory / TOKENIZER, tokenizer.to_str(pretty=True).encode())
     _check_tokenizer(directory, tokenizer, data_dir)
     full, served, measured = _cpu_graph_through_the_gate(directory, weights, dev)

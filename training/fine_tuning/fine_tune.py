@@ -12,18 +12,19 @@ from transformers.integrations.integration_utils import TensorBoardCallback
 from contract.labels import EMOTIONS
 from contract.version_directory import TOKENIZER
 from training.common.command import TrainingError
+from training.common.files import copy_whole
 from training.data.rows.corrections import read_corrections
 from training.data.rows.examples import targets
 from training.data.rows.synthetic import load_augmented
 from training.data.splits.folds import Split, train_and_held_out
 from training.encoder.base_model import load_base_model
-from training.encoder.classifier import TokenRows, load_classifier, predict
+from training.encoder.classifier import TokenRows, encode, load_classifier, predict
 from training.fine_tuning.hardware import Hardware, main_process
 from training.fine_tuning.progress import Progress
 from training.fine_tuning.run_state import check_disk, failures_explained, last_checkpoint, remove_unfinished, step_of
 from training.fine_tuning.settings import Settings
 from training.fine_tuning.trainer import make_trainer, positive_weights
-from training.runs.directory import copy_whole, write_fold
+from training.runs.directory import write_fold
 
 
 def read_rows(settings: Settings, fold: int) -> Split:
@@ -65,7 +66,7 @@ def fine_tune(settings: Settings, hardware: Hardware, fold: int, rows: Split, ru
     train, held_out = rows
     set_seed(settings.seed)
     model, tokenizer, pad_id = load_base_model(settings.checkpoint)
-    held_out_rows = TokenRows(held_out, tokenizer)
+    held_out_ids = encode([example.text for example in held_out], tokenizer)
     checkpoints = run / f"checkpoints_fold{fold}"
     if main_process():
         print(
@@ -74,16 +75,16 @@ def fine_tune(settings: Settings, hardware: Hardware, fold: int, rows: Split, ru
             flush=True,
         )
     weights = positive_weights(targets(train), settings.class_weights)
-    trainer = make_trainer(
-        settings, hardware, model, pad_id, TokenRows(train, tokenizer), held_out_rows, weights, checkpoints
-    )
+    train_rows = TokenRows(encode([example.text for example in train], tokenizer), targets(train))
+    held_out_rows = TokenRows(held_out_ids, targets(held_out))
+    trainer = make_trainer(settings, hardware, model, pad_id, train_rows, held_out_rows, weights, checkpoints)
     trainer.add_callback(Progress(f"fold {fold}"))
     with failures_explained(run):
         _train(trainer, checkpoints, run / "tensorboard" / f"fold{fold}", hardware.processes)
         if main_process():
             kept = _kept(checkpoints, hardware.processes)
             # Loaded anew: the trained object goes on computing in the precision it was trained in.
-            probabilities = predict(load_classifier(str(kept)).to(trainer.args.device), held_out_rows, pad_id)
+            probabilities = predict(load_classifier(str(kept)).to(trainer.args.device), held_out_ids, pad_id)
             if fold == 0:
                 _keep(kept, tokenizer, run)
             write_fold(run, fold, targets(held_out), probabilities)

@@ -16,10 +16,10 @@ import torch
 from safetensors import SafetensorError
 
 from training.common.command import TrainingError
+from training.common.files import write_whole
 from training.data.rows.examples import Example
 from training.fine_tuning.hardware import Hardware
 from training.fine_tuning.settings import Settings
-from training.runs.directory import write_whole
 
 RECORD: Final = "run.json"
 _STATE: Final = "trainer_state.json"

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from training.data.rows.examples import Example, targets
 from training.data.splits.folds import FOLDS, train_and_held_out
-from training.runs.directory import OutOfFold
+from training.measuring.out_of_fold import OutOfFold
 
 BASELINE: Final = "TF-IDF of character n-grams + logistic regression"
 

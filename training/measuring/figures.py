@@ -19,8 +19,8 @@ from contract.labels import EMOTIONS
 from training.measuring import thresholds as tuning
 from training.measuring.bootstrap import intervals
 from training.measuring.metrics import Decisions, Matrix, evaluate, evaluate_decisions
+from training.measuring.out_of_fold import OutOfFold
 from training.measuring.thresholds import PURPOSES, PromiseError, Thresholds
-from training.runs.directory import OutOfFold
 
 DEV: Final = "dev (fold 0 of CEDR train)"
 ALL_FOLDS: Final = "five folds of CEDR train, out of fold"

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from training.data.rows.examples import targets
 from training.data.splits.folds import FOLDS, held_out_fold
 from training.measuring.metrics import evaluate, table
-from training.runs.directory import OutOfFold, fold_file, read_fold, write_fold, write_metrics
+from training.measuring.out_of_fold import OutOfFold
+from training.runs.directory import fold_file, read_fold, write_fold, write_metrics, write_out_of_fold
 
 Probabilities = npt.NDArray[np.float32]
 Predictions = Sequence[tuple[Probabilities, Probabilities]]
@@ -67,6 +68,7 @@ def write_figures(
             name: round(float(np.mean([fold["mean"][name] for fold in figures])), 4) for name in figures[0]["mean"]
         }
         print(f"five folds, mean: {written['five_folds']}")
-        OutOfFold.joined([truth for truth, _ in predictions], [answers for _, answers in predictions]).save(run)
+        joined = OutOfFold.joined([truth for truth, _ in predictions], [answers for _, answers in predictions])
+        write_out_of_fold(run, joined)
     write_metrics(run, written)
     print(f"the run is in {run}", flush=True)

@@ -9,48 +9,20 @@ from which thresholds are tuned. `folds/<fold>.npz` are the predictions for one 
 
 import io
 import json
-import os
-import shutil
 import zipfile
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from training.common.command import TrainingError
-from training.common.staging import write_file
+from training.common.files import write_whole
+from training.measuring.out_of_fold import OutOfFold
 
 METRICS: Final = "metrics.json"
 OUT_OF_FOLD: Final = "out_of_fold.npz"
-
-
-@dataclass(frozen=True)
-class OutOfFold:
-    """Predictions for rows that took no part in training the model that made them.
-
-    `truth` 0/1 and `probabilities`, float32 `[rows, 6]`; `fold` int64 `[rows]`, the fold that
-    held each row out. Rows are CEDR train's, all of fold 0 first, each fold in CEDR's order.
-    """
-
-    truth: npt.NDArray[np.float32]
-    probabilities: npt.NDArray[np.float32]
-    fold: npt.NDArray[np.int64]
-
-    @classmethod
-    def joined(
-        cls, truths: Sequence[npt.NDArray[np.float32]], probabilities: Sequence[npt.NDArray[np.float32]]
-    ) -> Self:
-        """From each fold's truth and probabilities, fold 0 first."""
-        fold = np.repeat(np.arange(len(truths)), [len(truth) for truth in truths])
-        return cls(np.concatenate(truths), np.concatenate(probabilities), fold)
-
-    def save(self, run: Path) -> None:
-        """Write `out_of_fold.npz`."""
-        _write_arrays(run / OUT_OF_FOLD, truth=self.truth, probabilities=self.probabilities, fold=self.fold)
 
 
 def fold_file(run: Path, fold: int) -> Path:
@@ -75,24 +47,17 @@ def write_metrics(run: Path, metrics: dict[str, Any]) -> None:
     write_whole(run / METRICS, json.dumps(metrics, indent=2).encode())
 
 
+def write_out_of_fold(run: Path, predictions: OutOfFold) -> None:
+    """Write `out_of_fold.npz`."""
+    _write_arrays(
+        run / OUT_OF_FOLD, truth=predictions.truth, probabilities=predictions.probabilities, fold=predictions.fold
+    )
+
+
 def _write_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
     write_whole(path, content.getvalue())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that no reader, and no interruption, ever meets half of it."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    write_file(unfinished, content)
-    os.replace(unfinished, path)
-
-
-def copy_whole(source: Path, path: Path) -> None:
-    """Copy a file, in the same way."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    shutil.copyfile(source, unfinished)
-    os.replace(unfinished, path)
 
 
 def is_cross_validated(run: Path) -> bool:
@@ -122,3 +87,18 @@ def read_cross_validated(run: Path) -> tuple[dict[str, Any], OutOfFold]:
         # The predictions there are of an earlier run, not of these weights.
         raise TrainingError(f"{run} was trained again without --cross-validate: train it with it")
     return metrics, predictions
+
+
+def check_output(output: Path) -> None:
+    """That results may go there, asked before hours are spent on them.
+
+    Raises:
+        TrainingError: it is a file, or a run, whose own metrics.json must stay.
+    """
+    if output.exists() and not output.is_dir():
+        raise TrainingError(f"{output} is a file: name a directory with --output")
+    path = output / METRICS
+    if path.exists() and "recipe" in json.loads(path.read_text(encoding="utf-8")):
+        raise TrainingError(
+            f"{output} holds the {METRICS} of a run: name another directory, such as {output}/evaluation"
+        )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from training.common.command import TrainingError
-from training.runs.directory import write_whole
+from training.common.files import write_whole
 
 SETTINGS: Final = "settings.json"
 

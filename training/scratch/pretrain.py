@@ -21,11 +21,11 @@ from transformers import BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRober
 
 from contract.version_directory import TOKENIZER
 from training.common.command import TrainingError, command_parser, run_command
+from training.common.files import write_whole
 from training.data.cleaning.decontamination import KeptOut
 from training.data.rows.loading import available_splits, load_rows, load_source
 from training.data.rows.sources import SOURCES
 from training.encoder.tokenizer import load_tokenizer, train_unigram, train_wordpiece
-from training.runs.directory import write_whole
 from training.runs.resumable import begin, check
 from training.scratch.pretraining.corpus import BLOCK, IGNORED, WordPieces, mask_whole_words, pack, read_passages
 

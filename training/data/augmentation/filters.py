@@ -15,7 +15,7 @@ from training.data.cleaning.duplicates import SIMILARITY, similarity
 from training.data.cleaning.steps import Cleaned, Reasons, Rule, names, remove_by
 from training.data.rows.examples import Example
 from training.data.splits.folds import Split, usable_paraphrases
-from training.encoder.classifier import TokenRows, load_classifier, predict
+from training.encoder.classifier import encode, load_classifier, predict
 from training.encoder.tokenizer import load_tokenizer, special_ids
 
 FARTHEST: Final = 0.05
@@ -111,8 +111,7 @@ def load_judge(checkpoint: str) -> Judge:
     def judge(texts: Sequence[str]) -> list[frozenset[int]]:
         if not texts:
             return []
-        rows = TokenRows([Example(text, frozenset(), "") for text in texts], tokenizer)
-        probabilities = predict(model, rows, pad_id)
+        probabilities = predict(model, encode(texts, tokenizer), pad_id)
         return [frozenset({int(row.argmax()), *map(int, (row >= THRESHOLD).nonzero()[0])}) for row in probabilities]
 
     return judge

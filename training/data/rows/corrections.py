@@ -18,11 +18,11 @@ from typing import Final
 
 from contract.labels import EMOTIONS
 from training.common.command import TrainingError
+from training.common.labels import NONE, label_names
 from training.data.rows.examples import Example
 
 COLUMNS: Final = ("text", "given", "corrected")
 DROP: Final = "drop"
-NONE: Final = "none"
 NO_EMOTION: Final = EMOTIONS.index("no_emotion")
 
 
@@ -97,11 +97,6 @@ def apply_corrections(
         elif correction.corrected is not None:
             kept.append(replace(example, labels=correction.corrected))
     return kept
-
-
-def label_names(labels: Iterable[int]) -> str:
-    """Labels as a corrections file writes them, such as `joy surprise`."""
-    return " ".join(EMOTIONS[label] for label in sorted(labels)) or NONE
 
 
 def text_key(text: str) -> str:

@@ -64,6 +64,14 @@ def held_out_fold(fold: int, data_dir: Path | None) -> list[Example]:
     return [example for example, of in zip(cedr, fold_of_each(cedr), strict=True) if of == fold]
 
 
+def cedr_by_fold(data_dir: Path | None) -> tuple[list[Example], npt.NDArray[np.int64]]:
+    """CEDR train's rows, all of fold 0 first, each fold in CEDR's order; and the fold of each."""
+    cedr = load_source("cedr", "train", data_dir)
+    fold = fold_of_each(cedr)
+    order = np.argsort(fold, kind="stable")
+    return [cedr[row] for row in order], fold[order]
+
+
 def train_and_held_out(
     dataset: str,
     fold: int,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.common.command import TrainingError
-from training.runs.directory import write_whole
+from training.common.files import write_whole
 
 
 @dataclass(frozen=True)

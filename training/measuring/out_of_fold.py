@@ -1,0 +1,49 @@
+"""Out-of-fold predictions: each row's come from a model that did not train on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from training.common.command import TrainingError
+from training.data.rows.examples import Example, targets
+from training.data.splits.folds import cedr_by_fold
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Predictions for rows that took no part in training the model that made them.
+
+    `truth` 0/1 and `probabilities`, float32 `[rows, 6]`; `fold` int64 `[rows]`, the fold that
+    held each row out. Rows are CEDR train's, all of fold 0 first, each fold in CEDR's order.
+    """
+
+    truth: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
+    fold: npt.NDArray[np.int64]
+
+    @classmethod
+    def joined(
+        cls, truths: Sequence[npt.NDArray[np.float32]], probabilities: Sequence[npt.NDArray[np.float32]]
+    ) -> Self:
+        """From each fold's truth and probabilities, fold 0 first."""
+        fold = np.repeat(np.arange(len(truths)), [len(truth) for truth in truths])
+        return cls(np.concatenate(truths), np.concatenate(probabilities), fold)
+
+
+def out_of_fold_examples(kept: OutOfFold, data_dir: Path | None) -> list[Example]:
+    """The rows that out-of-fold predictions are of, in the same order.
+
+    Raises:
+        TrainingError: the predictions were made on other data, by their folds or their labels.
+    """
+    examples, fold = cedr_by_fold(data_dir)
+    if not np.array_equal(kept.fold, fold) or not np.array_equal(kept.truth, targets(examples)):
+        raise TrainingError(
+            "the run's out-of-fold predictions are not of this CEDR train split: its rows or labels differ."
+            " Name the data it was trained on with --data-dir, or train it again with --cross-validate"
+        )
+    return examples
