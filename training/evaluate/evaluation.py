@@ -4,16 +4,20 @@
     python -m training.evaluate runs/rubert --rows out-of-fold --output runs/rubert/evaluation-train
     python -m training.evaluate model_repository/emotion_rubert/1 --output evaluation
     python -m training.evaluate http://127.0.0.1:8080 --model rubert --output evaluation
+    python -m training.evaluate model_repository/emotion_rubert/1 --behaviour --output evaluation
 
 The model is a run or another checkpoint, a published version's directory, or one that a gateway
 serves (GATEWAY_API_KEY holds the gateway's key, where it wants one). The rows are the dev split
 (fold 0 of CEDR train), CEDR's test split, or all of CEDR train with the predictions that a
 cross-validated run kept. --output gets metrics.json and report.html; docs/evaluation.md explains
 the figures.
+
+--behaviour measures something else: the most probable label of short texts as people send them, by
+group, and whether it stays under changes that mean nothing. --output gets behaviour.json and
+behaviour.html; docs/behaviour.md explains the figures.
 """
 
 import argparse
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,16 +25,16 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from contract.version_directory import CARD
 from training.common.command import TrainingError, command_parser
 from training.common.output import as_json, write_result
 from training.data.rows.corrections import text_key
 from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source
 from training.data.splits.folds import held_out_fold
+from training.evaluate.behaviour import evaluate_behaviour_and_write
 from training.evaluate.predictions import checked_card, checkpoint_answers, version_answers
 from training.evaluate.report.page import write_report
-from training.evaluate.served_model import ServedModel
+from training.evaluate.sources import kind_of, served_at
 from training.measuring.baseline import BASELINE, baseline_answers, baseline_out_of_fold, train_baseline
 from training.measuring.figures import (
     DEV,
@@ -83,16 +87,12 @@ def evaluate_model(
     Raises:
         TrainingError: the model or the rows cannot be had, or a figure is undefined on them.
     """
-    if source.startswith(("http://", "https://")):
+    kind = kind_of(source, model, version)
+    if kind == "gateway":
         return _evaluate_served(source, rows, data_dir, model, version)
-    if model is not None or version is not None:
-        raise TrainingError("--model and --version choose among what a gateway serves: give its http:// address")
-    directory = Path(source)
-    if (directory / CARD).exists():
-        return _evaluate_version(directory, rows, data_dir)
-    if not directory.is_dir():
-        raise TrainingError(f"{source} is no directory, and no http:// address of a gateway")
-    return _evaluate_run(directory, rows, data_dir)
+    if kind == "version":
+        return _evaluate_version(Path(source), rows, data_dir)
+    return _evaluate_run(Path(source), rows, data_dir)
 
 
 def _evaluate_run(run: Path, rows: str, data_dir: Path | None) -> Evaluation:
@@ -117,7 +117,7 @@ def _evaluate_version(directory: Path, rows: str, data_dir: Path | None) -> Eval
 
 def _evaluate_served(url: str, rows: str, data_dir: Path | None, model: str | None, version: str | None) -> Evaluation:
     examples = _examples(rows, data_dir)
-    with ServedModel.at(url, model, version, os.environ.get("GATEWAY_API_KEY")) as served:
+    with served_at(url, model, version) as served:
         probabilities = served.answers([example.text for example in examples])
         tuned = _tuned_by_card(rows, served.card["metrics"], served.card["profiles"], probabilities)
         name = f"{served.model} version {served.version}, served at {url}"
@@ -200,12 +200,21 @@ def write_evaluation(evaluation: Evaluation, baseline: dict[str, Any], output: P
 def _arguments() -> argparse.Namespace:
     parser = command_parser("training.evaluate", __doc__)
     parser.add_argument("source", help="a run or checkpoint, a version directory, or the address of a gateway")
-    parser.add_argument("--rows", choices=ROWS, default="dev", help="default: %(default)s")
-    parser.add_argument("--output", type=Path, required=True, help="directory for metrics.json and report.html")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--rows", choices=ROWS, default="dev", help="default: %(default)s")
+    what.add_argument("--behaviour", action="store_true", help="measure behaviour, not rows of CEDR")
+    parser.add_argument(
+        "--hidden", action="store_true",
+        help="with --behaviour: the suite's hidden half too; for the last report of a finished model only",
+    )  # fmt: skip
+    parser.add_argument("--output", type=Path, required=True, help="directory for the results")
     parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
     parser.add_argument("--model", help="which of the gateway's models (default: its default)")
     parser.add_argument("--version", help="which version of it (default: the newest)")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.hidden and not given.behaviour:
+        parser.error("--hidden belongs to --behaviour")
+    return given
 
 
 def evaluate_and_write(
@@ -231,7 +240,10 @@ def evaluate_and_write(
 
 def main() -> None:
     """Evaluate, print the figures and write them."""
-    arguments = _arguments()
-    evaluate_and_write(
-        arguments.source, arguments.rows, arguments.data_dir, arguments.output, arguments.model, arguments.version
-    )
+    given = _arguments()
+    if given.behaviour:
+        evaluate_behaviour_and_write(
+            given.source, given.data_dir, given.output, given.model, given.version, given.hidden
+        )
+    else:
+        evaluate_and_write(given.source, given.rows, given.data_dir, given.output, given.model, given.version)
