@@ -34,6 +34,19 @@ def behaviour_figures(behaviour: Behaviour) -> dict[str, Any]:
     }
 
 
+def behaviour_table(figures: dict[str, Any]) -> str:
+    """The figures in lines: of each group of each half, and of each kind of change."""
+    rows = []
+    for half, suite in figures["suite"].items():
+        low, high = suite["interval_95"]
+        rows.append(f"{f'suite, {half} half: right':34} {suite['right']:7.1%}  ({low:.1%} to {high:.1%})")
+        rows += [f"  {name:32} {group['right']:7.1%}" for name, group in suite["groups"].items()]
+    changes = figures["changes"]
+    rows.append(f"{'label changed, mean of the kinds':34} {changes['changed']:7.1%}")
+    rows += [f"  {kind:32} {share['changed']:7.1%}" for kind, share in changes["kinds"].items()]
+    return "\n".join(rows)
+
+
 def _suite(judged: Sequence[Judged]) -> dict[str, Any]:
     groups: dict[str, list[bool]] = {}
     for each in judged:

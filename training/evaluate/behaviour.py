@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from training.behaviour.figures import behaviour_figures
+from training.behaviour.figures import behaviour_figures, behaviour_table
 from training.behaviour.measure import Behaviour, measure_behaviour
 from training.behaviour.suite import HALVES, Half, load_suite
 from training.common.output import as_json, write_result
@@ -64,19 +64,6 @@ def evaluate_behaviour(
     with answers_of(source, model, version) as (name, answers):
         behaviour = measure_behaviour(answers, load_suite(halves), texts)
     return MeasuredBehaviour(name, changed, behaviour, behaviour_figures(behaviour))
-
-
-def behaviour_table(figures: dict[str, Any]) -> str:
-    """The figures in lines: of each group of each half, and of each kind of change."""
-    rows = []
-    for half, suite in figures["suite"].items():
-        low, high = suite["interval_95"]
-        rows.append(f"{f'suite, {half} half: right':34} {suite['right']:7.1%}  ({low:.1%} to {high:.1%})")
-        rows += [f"  {name:32} {group['right']:7.1%}" for name, group in suite["groups"].items()]
-    changes = figures["changes"]
-    rows.append(f"{'label changed, mean of the kinds':34} {changes['changed']:7.1%}")
-    rows += [f"  {kind:32} {share['changed']:7.1%}" for kind, share in changes["kinds"].items()]
-    return "\n".join(rows)
 
 
 def evaluate_behaviour_and_write(
