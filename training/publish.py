@@ -21,12 +21,12 @@ from training.common.command import command_parser, run_command
 from training.publishing.commands import (
     add_serving_arguments,
     list_versions,
-    make_way,
     prune_command,
     quarantine_command,
     rollback_command,
-    tell_whether_served,
 )
+from training.publishing.quarantine import quarantine_blocking
+from training.publishing.serving import report_serving
 
 COMMANDS = {
     "list": list_versions,
@@ -64,10 +64,10 @@ def publish_command(arguments: list[str]) -> None:
 
     wanted = Publication(**given)
     if quarantine:
-        make_way(wanted.repository, wanted.model)
+        quarantine_blocking(wanted.repository, wanted.model)
     published = publish(wanted)
     print(f"published {published}", flush=True)
-    tell_whether_served(wanted.model, published, url, seconds)
+    report_serving(wanted.model, published, url, seconds)
 
 
 def main() -> None:

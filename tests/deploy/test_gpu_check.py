@@ -11,7 +11,7 @@ from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, GPU_RECORD, T
 from deploy import gpu_check
 from deploy.gpu_check import GpuCheckError, check
 from tests.triton_process import ROOT, triton_environment
-from training.export.gpu_weights import make_gpu_graph
+from training.export.gpu_graph_files import make_gpu_graph
 from training.export.graphs.portable import portable
 
 GPU_PYTHON = ROOT / ".venv-triton-gpu/bin/python"

@@ -21,7 +21,7 @@ from tests.end_to_end.whole_way import (
     serving_repository,
     train,
 )
-from tests.training.training_rows import keyword_rows, write_lines
+from tests.training.support.rows import keyword_rows, write_lines
 from training.evaluate.evaluation import evaluate_model
 from training.publishing.checkpoint import Publication
 from training.publishing.checkpoint import publish as publish_checkpoint

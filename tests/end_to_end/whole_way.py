@@ -17,7 +17,7 @@ import httpx
 
 from contract.version_directory import read_card
 from tests.integration.conftest import Serving, make_serve
-from tests.training.hub_checkpoints import save_base_model
+from tests.training.support.hub_checkpoints import save_base_model
 from tests.triton_process import ROOT, free_ports
 from training.data.rows.loading import load_source
 from training.export.gate.checks import AUC_LOSS, F1_LOSS

@@ -11,11 +11,11 @@ import pytest
 
 from tests.gateway.gateway_process import running_gateway
 from tests.integration.conftest import Serving
-from tests.training.small_run import write_cedr
+from tests.training.support.small_run import write_cedr
 from tests.triton_process import ROOT, free_ports
 from training.common.command import TrainingError
 from training.evaluate.evaluation import evaluate_model
-from training.evaluate.predictions import checked_card, version_answers
+from training.evaluate.predictions import checked_card, predict_version
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_served_figures_are_the_version_directorys(serving: Serving, data_dir: P
     version = ROOT / "model_repository" / model / rest.partition(",")[0]
     assert model == "emotion_rubert"
     card = checked_card(version)
-    expected = version_answers(version, card, served.examples)
+    expected = predict_version(version, card, served.examples)
     assert np.abs(served.probabilities - expected).max() < 2e-5
     here = evaluate_model(str(version), "dev", data_dir).figures
     assert served.figures["mean"]["roc_auc"] == pytest.approx(here["mean"]["roc_auc"], abs=2e-3)

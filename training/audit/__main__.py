@@ -11,24 +11,15 @@ and train with --corrections. `compare` writes comparison.json and comparison.ht
 """
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
-from typing import Final
 
 from training.audit.comparison import compare
-from training.audit.label_evidence import larger_witness, out_of_fold_witness, over_fitted_witness
-from training.audit.suspects import CSV_NAME, find_suspects, suspects_csv
+from training.audit.label_evidence import larger_model_evidence, out_of_fold_evidence, over_fitted_evidence
+from training.audit.results import check_no_corrections, write_comparison, write_suspects
 from training.common.command import TrainingError, command_parser, run_command
-from training.common.output import as_json, write_result
-from training.common.page import write_page
 from training.data.rows.corrections import read_corrections
 from training.data.splits.folds import cedr_by_fold
-from training.evaluate.report.page import TITLES
 from training.runs.directory import check_output
-
-_SHOWN: Final = 300
-_CHANGED_SHOWN: Final = 50
-_COMPARED: Final = ("roc_auc", "average_precision", "f1_macro", "f1", "precision", "recall")
 
 
 def _arguments() -> argparse.Namespace:
@@ -51,51 +42,24 @@ def _arguments() -> argparse.Namespace:
 
 
 def _suspects(arguments: argparse.Namespace) -> None:
-    makers = {
-        "out-of-fold": (arguments.out_of_fold, out_of_fold_witness),
-        "over-fitted": (arguments.over_fitted, over_fitted_witness),
-        "larger": (arguments.larger, larger_witness),
+    sources = {
+        "out-of-fold": (arguments.out_of_fold, out_of_fold_evidence),
+        "over-fitted": (arguments.over_fitted, over_fitted_evidence),
+        "larger": (arguments.larger, larger_model_evidence),
     }
-    runs = {name: run for name, (run, _) in makers.items() if run is not None}
+    runs = {name: run for name, (run, _) in sources.items() if run is not None}
     if not runs:
         raise TrainingError("no model to ask: give at least one of --out-of-fold, --over-fitted and --larger")
-    earlier = arguments.output / CSV_NAME
-    if earlier.exists() and read_corrections(earlier):
-        raise TrainingError(f"{earlier} has corrections in it: save it under another name first")
+    check_no_corrections(arguments.output)
+    evidence = [sources[name][1](run, arguments.data_dir) for name, run in runs.items()]
     examples, _ = cedr_by_fold(arguments.data_dir)
-    witnesses = [makers[name][1](run, arguments.data_dir) for name, run in runs.items()]
-    suspects = find_suspects(examples, witnesses)
-    counts = {witness.name: int(witness.doubts.sum()) for witness in witnesses}
-    csv = write_result(arguments.output, CSV_NAME, suspects_csv(suspects, list(runs)))
-    path = arguments.output / "suspects.html"
-    write_page(
-        path, "training.audit", "suspects.html.j2", suspects=suspects, shown=suspects[:_SHOWN], rows=len(examples),
-        runs=runs, counts=counts, csv_name=CSV_NAME,
-    )  # fmt: skip
-    print(f"{len(suspects):,} of {len(examples):,} rows are doubted; {counts}")
-    print(f"wrote {csv} and {path}")
+    write_suspects(arguments.output, examples, runs, evidence)
 
 
 def _compare(arguments: argparse.Namespace) -> None:
     corrections = read_corrections(arguments.corrections)
     comparison = compare(arguments.before, arguments.after, corrections, arguments.data_dir)
-    path = arguments.output / "comparison.html"
-    write_page(
-        path, "training.audit", "comparison.html.j2", before=arguments.before, after=arguments.after,
-        rows=comparison.rows,
-        changes=comparison.changes, figures=_COMPARED, titles=TITLES, corrected=comparison.corrected,
-        trained_on=any(row.trained_on for row in comparison.corrected),
-        changed=comparison.changed[:_CHANGED_SHOWN], changed_count=len(comparison.changed),
-    )  # fmt: skip
-    for which, change in comparison.changes.items():
-        print(f"{comparison.rows}, labels {which.replace('_', ' ')}, {change['rows']:,} rows:")
-        for name in ("roc_auc", "f1_macro"):
-            before, after = (change[when]["mean"][name] for when in ("before", "after"))
-            low, high = change["rise_95"]["mean"][name]
-            print(f"  mean {name}: {before:.4f} → {after:.4f} (95 %: {low:+.4f} to {high:+.4f})")
-    written = {"before": str(arguments.before), "after": str(arguments.after), **asdict(comparison)}
-    figures = write_result(arguments.output, "comparison.json", as_json(written))
-    print(f"wrote {figures} and {path}")
+    write_comparison(arguments.output, arguments.before, arguments.after, comparison)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from training.common.command import TrainingError
 from training.data.rows.corrections import Correction, apply_corrections, text_key
 from training.data.rows.examples import Example, targets
 from training.data.splits.folds import cedr_by_fold
-from training.evaluate.predictions import checkpoint_answers
+from training.evaluate.predictions import predict_checkpoint
 from training.measuring.bootstrap import paired_intervals
 from training.measuring.metrics import evaluate
 from training.measuring.out_of_fold import out_of_fold_examples
@@ -72,17 +72,17 @@ def compare(before: Path, after: Path, corrections: Sequence[Correction], data_d
     apply_corrections(examples, corrections)
     if is_cross_validated(before) and is_cross_validated(after):
         rows, measured = "CEDR train, out of fold", np.ones(len(examples), dtype=np.bool_)
-        answers = [_out_of_fold(run, data_dir) for run in (before, after)]
+        predictions = [_out_of_fold(run, data_dir) for run in (before, after)]
     else:
         rows, measured = "dev (fold 0 of CEDR train)", fold == 0
-        answers = [checkpoint_answers(run, examples) for run in (before, after)]
+        predictions = [predict_checkpoint(run, examples) for run in (before, after)]
     by_key = {(text_key(c.text), c.given): c for c in corrections}
     found = [by_key.get((text_key(example.text), example.labels)) for example in examples]
     return Comparison(
         rows,
-        _changes(examples, measured, found, answers),
-        [_corrected_row(c, not measured[row], [a[row] for a in answers]) for row, c in enumerate(found) if c],
-        _changed_rows(examples, measured, found, answers),
+        _changes(examples, measured, found, predictions),
+        [_corrected_row(c, not measured[row], [p[row] for p in predictions]) for row, c in enumerate(found) if c],
+        _changed_rows(examples, measured, found, predictions),
     )
 
 
@@ -96,7 +96,7 @@ def _changes(
     examples: list[Example],
     measured: npt.NDArray[np.bool_],
     found: list[Correction | None],
-    answers: list[Probabilities],
+    predictions: list[Probabilities],
 ) -> dict[str, Any]:
     given = targets(examples)
     corrected = given.copy()
@@ -109,8 +109,8 @@ def _changes(
         else:
             corrected[row] = targets([Example(correction.text, correction.corrected, "")])[0]
     return {
-        "as_given": _change(given[measured], *(a[measured] for a in answers)),
-        "as_corrected": _change(corrected[kept], *(a[kept] for a in answers)),
+        "as_given": _change(given[measured], *(p[measured] for p in predictions)),
+        "as_corrected": _change(corrected[kept], *(p[kept] for p in predictions)),
     }
 
 
@@ -123,9 +123,9 @@ def _change(truth: npt.NDArray[np.float32], before: Probabilities, after: Probab
     }
 
 
-def _corrected_row(correction: Correction, trained_on: bool, answers: list[Probabilities]) -> CorrectedRow:
+def _corrected_row(correction: Correction, trained_on: bool, predictions: list[Probabilities]) -> CorrectedRow:
     def lowest(labels: frozenset[int]) -> tuple[float, float]:
-        before, after = (min(float(answer[label]) for label in labels) for answer in answers)
+        before, after = (min(float(row[label]) for label in labels) for row in predictions)
         return before, after
 
     corrected = lowest(correction.corrected) if correction.corrected else None
@@ -137,9 +137,9 @@ def _changed_rows(
     examples: list[Example],
     measured: npt.NDArray[np.bool_],
     found: list[Correction | None],
-    answers: list[Probabilities],
+    predictions: list[Probabilities],
 ) -> list[ChangedRow]:
-    before, after = answers
+    before, after = predictions
     moved = np.abs(after - before).max(axis=1)
     rows = []
     for row in np.argsort(-moved, kind="stable"):

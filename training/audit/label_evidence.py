@@ -1,4 +1,4 @@
-"""Models that bear witness to CEDR's labels: each a run, and its probabilities for the rows it may judge.
+"""Label evidence: what models say about CEDR's labels, each of a run, for the rows that it may judge.
 
 - `out-of-fold`: a cross-validated run, for every row, by the model that did not train on it.
 - `over-fitted`: a run trained far too long, for the rows it trained on: what it could not even
@@ -20,7 +20,7 @@ from training.common.command import TrainingError
 from training.data.rows.corrections import text_key
 from training.data.rows.examples import Example, targets
 from training.data.splits.folds import cedr_by_fold
-from training.evaluate.predictions import checkpoint_answers
+from training.evaluate.predictions import predict_checkpoint
 from training.measuring.metrics import check_measurable
 from training.measuring.out_of_fold import OutOfFold, out_of_fold_examples
 from training.runs.directory import is_cross_validated, read_cross_validated
@@ -29,54 +29,54 @@ NO_EMOTION: Final = EMOTIONS.index("no_emotion")
 
 
 @dataclass(frozen=True)
-class Witness:
-    """One model's judgement of CEDR train's rows, in the order of `cedr_by_fold`.
+class LabelEvidence:
+    """What one model says about the labels of CEDR train's rows, in the order of `cedr_by_fold`.
 
     `probabilities` is float32 `[rows, 6]`, NaN where the model may not judge; `quality`, float64
-    `[rows]`, is cleanlab's score of the given labels (low is suspicious); `doubts`, bool `[rows]`,
-    says that the model contradicts them.
+    `[rows]`, is cleanlab's score of the given labels (low is suspicious); `issues`, bool `[rows]`,
+    says that the model contradicts them: cleanlab calls that a label issue.
     """
 
     name: str
     probabilities: npt.NDArray[np.float32]
     quality: npt.NDArray[np.float64]
-    doubts: npt.NDArray[np.bool_]
+    issues: npt.NDArray[np.bool_]
 
 
-def labels_of(answers: npt.NDArray[np.float32]) -> frozenset[int]:
+def labels_of(probabilities: npt.NDArray[np.float32]) -> frozenset[int]:
     """What one row's probabilities say: all at 0.5 or above, or else the most probable; no emotion excludes others."""
-    top = int(answers.argmax())
-    labels = {int(label) for label in np.flatnonzero(answers >= 0.5)} | {top}
+    top = int(probabilities.argmax())
+    labels = {int(label) for label in np.flatnonzero(probabilities >= 0.5)} | {top}
     return frozenset({top} if top == NO_EMOTION else labels - {NO_EMOTION})
 
 
-def out_of_fold_witness(run: Path, data_dir: Path | None) -> Witness:
+def out_of_fold_evidence(run: Path, data_dir: Path | None) -> LabelEvidence:
     """A cross-validated run; cleanlab's confident learning says which labels to doubt.
 
     Raises:
         TrainingError: the run is not cross-validated, or on other data.
     """
     kept, examples = _kept(run, data_dir)
-    issues = find_label_issues(_given(examples), kept.probabilities, n_jobs=1)
-    return _witness("out-of-fold", examples, np.arange(len(examples)), kept.probabilities, np.asarray(issues, np.bool_))
+    confident = np.asarray(find_label_issues(_given(examples), kept.probabilities, n_jobs=1), np.bool_)
+    return _evidence("out-of-fold", examples, np.arange(len(examples)), kept.probabilities, confident)
 
 
-def over_fitted_witness(run: Path, data_dir: Path | None) -> Witness:
-    """A run's answers to the rows that it trained on: all but dev, and texts that dev has too."""
+def over_fitted_evidence(run: Path, data_dir: Path | None) -> LabelEvidence:
+    """A run's predictions for the rows that it trained on: all but dev, and texts that dev has too."""
     examples, fold = cedr_by_fold(data_dir)
     in_dev = {text_key(example.text) for example, of in zip(examples, fold, strict=True) if of == 0}
     rows = np.array([row for row, example in enumerate(examples) if text_key(example.text) not in in_dev])
-    return _witness("over-fitted", examples, rows, checkpoint_answers(run, [examples[row] for row in rows]))
+    return _evidence("over-fitted", examples, rows, predict_checkpoint(run, [examples[row] for row in rows]))
 
 
-def larger_witness(run: Path, data_dir: Path | None) -> Witness:
+def larger_model_evidence(run: Path, data_dir: Path | None) -> LabelEvidence:
     """Another model's validation errors."""
     if is_cross_validated(run):
         kept, examples = _kept(run, data_dir)
-        return _witness("larger", examples, np.arange(len(examples)), kept.probabilities)
+        return _evidence("larger", examples, np.arange(len(examples)), kept.probabilities)
     examples, fold = cedr_by_fold(data_dir)
     rows = np.flatnonzero(fold == 0)
-    return _witness("larger", examples, rows, checkpoint_answers(run, [examples[row] for row in rows]))
+    return _evidence("larger", examples, rows, predict_checkpoint(run, [examples[row] for row in rows]))
 
 
 def _kept(run: Path, data_dir: Path | None) -> tuple[OutOfFold, list[Example]]:
@@ -88,22 +88,22 @@ def _given(examples: list[Example]) -> list[list[int]]:
     return [sorted(example.labels) for example in examples]
 
 
-def _witness(
+def _evidence(
     name: str,
     examples: list[Example],
     rows: npt.NDArray[np.int64],
-    answers: npt.NDArray[np.float32],
-    issues: npt.NDArray[np.bool_] | None = None,
-) -> Witness:
+    predicted: npt.NDArray[np.float32],
+    confident: npt.NDArray[np.bool_] | None = None,
+) -> LabelEvidence:
     judged = [examples[row] for row in rows]
     try:
-        check_measurable(targets(judged), answers)
+        check_measurable(targets(judged), predicted)
     except TrainingError as error:
         raise TrainingError(f"the {name} model cannot be used: {error}") from error
-    contradicts = np.array([labels_of(a) != e.labels for a, e in zip(answers, judged, strict=True)])
+    contradicts = np.array([labels_of(p) != e.labels for p, e in zip(predicted, judged, strict=True)])
     probabilities = np.full((len(examples), len(EMOTIONS)), np.nan, dtype=np.float32)
-    quality, doubts = np.full(len(examples), np.nan), np.zeros(len(examples), dtype=np.bool_)
-    probabilities[rows] = answers
-    quality[rows] = get_label_quality_scores(_given(judged), answers)
-    doubts[rows] = contradicts if issues is None else contradicts & issues
-    return Witness(name, probabilities, quality, doubts)
+    quality, issues = np.full(len(examples), np.nan), np.zeros(len(examples), dtype=np.bool_)
+    probabilities[rows] = predicted
+    quality[rows] = get_label_quality_scores(_given(judged), predicted)
+    issues[rows] = contradicts if confident is None else contradicts & confident
+    return LabelEvidence(name, probabilities, quality, issues)

@@ -2,12 +2,13 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from training.audit.label_evidence import Witness, labels_of
+from training.audit.label_evidence import LabelEvidence, labels_of
 from training.common.labels import label_names
 from training.data.rows.examples import Example
 from training.measuring.metrics import Matrix
@@ -16,7 +17,7 @@ CSV_NAME: Final = "suspects.csv"
 
 
 @dataclass(frozen=True)
-class Opinion:
+class LabelProbabilities:
     """One model's probabilities of the given and of the suggested labels, the lowest of each set."""
 
     given: float
@@ -28,7 +29,7 @@ class Suspect:
     """A row whose labels are doubted.
 
     `doubted_by` names the models that contradict the labels, `quality` is the mean of cleanlab's
-    scores by them, `suggested` what the first of them says instead; `opinions` has those of all
+    scores by them, `suggested` what the first of them says instead; `probabilities` has those of all
     models that may judge the row.
     """
 
@@ -37,32 +38,35 @@ class Suspect:
     suggested: frozenset[int]
     doubted_by: tuple[str, ...]
     quality: float
-    opinions: dict[str, Opinion]
+    probabilities: dict[str, LabelProbabilities]
 
 
-def find_suspects(examples: list[Example], witnesses: list[Witness]) -> list[Suspect]:
+def find_suspects(examples: list[Example], evidence: Sequence[LabelEvidence]) -> list[Suspect]:
     """Rows that at least one model doubts: first those that most models doubt, then by cleanlab's score."""
     suspects = []
-    for row in np.flatnonzero(np.any([witness.doubts for witness in witnesses], axis=0)):
+    for row in np.flatnonzero(np.any([source.issues for source in evidence], axis=0)):
         example = examples[row]
-        doubting = [witness for witness in witnesses if witness.doubts[row]]
-        suggested = labels_of(doubting[0].probabilities[row])
-        judging = [witness for witness in witnesses if not np.isnan(witness.quality[row])]
+        contradicting = [source for source in evidence if source.issues[row]]
+        suggested = labels_of(contradicting[0].probabilities[row])
         suspects.append(
             Suspect(
                 text=example.text,
                 given=example.labels,
                 suggested=suggested,
-                doubted_by=tuple(witness.name for witness in doubting),
-                quality=float(np.mean([witness.quality[row] for witness in doubting])),
-                opinions={w.name: _opinion(w.probabilities[row], example.labels, suggested) for w in judging},
+                doubted_by=tuple(source.name for source in contradicting),
+                quality=float(np.mean([source.quality[row] for source in contradicting])),
+                probabilities={
+                    source.name: _label_probabilities(source.probabilities[row], example.labels, suggested)
+                    for source in evidence
+                    if not np.isnan(source.quality[row])
+                },
             )
         )
     return sorted(suspects, key=lambda suspect: (-len(suspect.doubted_by), suspect.quality))
 
 
-def _opinion(answers: Matrix, given: frozenset[int], suggested: frozenset[int]) -> Opinion:
-    return Opinion(min(float(answers[label]) for label in given), min(float(answers[label]) for label in suggested))
+def _label_probabilities(row: Matrix, given: frozenset[int], suggested: frozenset[int]) -> LabelProbabilities:
+    return LabelProbabilities(min(float(row[label]) for label in given), min(float(row[label]) for label in suggested))
 
 
 def suspects_csv(suspects: list[Suspect], names: list[str]) -> bytes:
@@ -79,7 +83,7 @@ def suspects_csv(suspects: list[Suspect], names: list[str]) -> bytes:
         cells: list[object] = [rank, suspect.text, label_names(suspect.given), label_names(suspect.suggested), ""]
         cells += [" ".join(suspect.doubted_by), round(suspect.quality, 4)]
         for name in names:
-            opinion = suspect.opinions.get(name)
-            cells += ["", ""] if opinion is None else [round(opinion.given, 4), round(opinion.suggested, 4)]
+            pair = suspect.probabilities.get(name)
+            cells += ["", ""] if pair is None else [round(pair.given, 4), round(pair.suggested, 4)]
         writer.writerow(cells)
     return content.getvalue().encode("utf-8-sig")

@@ -9,7 +9,7 @@ _CHUNK: Final = 4_000
 Found = TypeVar("Found")
 
 
-def in_chunks(function: Callable[[Sequence[str]], Found], texts: Sequence[str]) -> list[Found]:
+def map_chunks(function: Callable[[Sequence[str]], Found], texts: Sequence[str]) -> list[Found]:
     """What a function says of each chunk of the texts, in their order; on all cores where there are several."""
     if len(texts) <= _CHUNK:
         return [function(texts)]

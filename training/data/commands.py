@@ -30,7 +30,7 @@ def clean_command(arguments: argparse.Namespace) -> None:
 def augment_command(arguments: argparse.Namespace) -> None:
     """Paraphrase training rows, filter the paraphrases and write them."""
     # Here: the other commands don't need PyTorch.
-    from training.data.augmentation.filters import kept_paraphrases, load_judge, rows_to_paraphrase
+    from training.data.augmentation.filters import filter_paraphrases, load_label_predictor, rows_to_paraphrase
     from training.data.augmentation.generation import generate
     from training.data.augmentation.paraphraser import Paraphraser
 
@@ -39,18 +39,18 @@ def augment_command(arguments: argparse.Namespace) -> None:
     arguments.fold = 0
     split = _split(arguments, ())
     rows = rows_to_paraphrase(split, arguments.emotions)
-    judge = load_judge(arguments.classifier)
+    predict_labels = load_label_predictor(arguments.classifier)
     paraphraser = Paraphraser(arguments.paraphraser)
     print(f"{len(rows):,} rows to paraphrase, {arguments.per_text} times each", flush=True)
     kept = arguments.output.with_name(f"{arguments.output.name}.generated")
-    answers = generate(
+    paraphrases = generate(
         [row.text for row in rows],
         {"paraphraser": arguments.paraphraser, "per_text": arguments.per_text},
         lambda texts: paraphraser.paraphrases(texts, arguments.per_text),
         kept,
     )
-    result = kept_paraphrases(rows, answers, judge, split)
-    made = sum(len(answers[row.text]) for row in rows)
+    result = filter_paraphrases(rows, paraphrases, predict_labels, split)
+    made = sum(len(paraphrases[row.text]) for row in rows)
     print(f"{made:,} paraphrases made\n{steps_as_text(result.steps)}")
     if not result.examples:
         raise TrainingError(f"no paraphrase passed the filters: try another --paraphraser ({kept} shows them)")

@@ -1,6 +1,7 @@
 """A classifier of the six emotions: its checkpoint, its rows of tokens, its predictions."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from contract.labels import EMOTIONS
+from contract.version_directory import TOKENIZER
 from training.common.command import TrainingError
 
 BASE_MODELS: Final = {"rubert": "cointegrated/rubert-tiny2", "xlm": "FacebookAI/xlm-roberta-base"}
@@ -88,3 +90,9 @@ def predict(model: Any, token_ids: Sequence[Sequence[int]], pad_id: int) -> npt.
             logits = model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits
             probabilities.append(torch.sigmoid(logits.float()).cpu().numpy())
     return np.concatenate(probabilities)
+
+
+def save_checkpoint(model: Any, tokenizer: Tokenizer, directory: Path) -> None:
+    """Write a checkpoint with its tokenizer, as `load_classifier` and `load_tokenizer` read them."""
+    model.save_pretrained(directory)
+    tokenizer.save(str(directory / TOKENIZER))

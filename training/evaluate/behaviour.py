@@ -67,7 +67,13 @@ def evaluate_behaviour(
 
 
 def evaluate_behaviour_and_write(
-    source: str, data_dir: Path | None, output: Path, model: str | None, version: str | None, hidden: bool
+    source: str,
+    data_dir: Path | None,
+    output: Path,
+    model: str | None = None,
+    version: str | None = None,
+    *,
+    hidden: bool = False,
 ) -> MeasuredBehaviour:
     """Measure a model as `evaluate_behaviour` does, print the figures, and write them and the page into `output`.
 

@@ -19,7 +19,7 @@ Probabilities = npt.NDArray[np.float32]
 _BATCH = 32
 
 
-def checkpoint_answers(checkpoint: Path, examples: list[Example]) -> Probabilities:
+def predict_checkpoint(checkpoint: Path, examples: list[Example]) -> Probabilities:
     """Probabilities of a fine-tuned checkpoint, in PyTorch; float32 `[rows, 6]`.
 
     Raises:
@@ -55,7 +55,7 @@ def checked_card(version: Path) -> Card:
     return card
 
 
-def version_answers(version: Path, card: Card, examples: list[Example]) -> Probabilities:
+def predict_version(version: Path, card: Card, examples: list[Example]) -> Probabilities:
     """Probabilities of a published version's CPU graph, in ONNX Runtime; float32 `[rows, 6]`."""
     tokenizer = Tokenizer.from_file(str(version / TOKENIZER))
     tokenizer.enable_truncation(card.max_length)

@@ -9,7 +9,7 @@ from typing import Literal
 from contract.version_directory import CARD
 from training.common.command import TrainingError
 from training.data.rows.examples import Example
-from training.evaluate.predictions import Probabilities, checked_card, checkpoint_answers, version_answers
+from training.evaluate.predictions import Probabilities, checked_card, predict_checkpoint, predict_version
 from training.evaluate.served_model import ServedModel
 
 Answers = Callable[[list[str]], Probabilities]
@@ -58,9 +58,9 @@ def answers_of(source: str, model: str | None, version: str | None) -> Iterator[
             yield f"{served.model} version {served.version}, served at {source}", served.answers
     elif kind == "version":
         card = checked_card(Path(source))
-        yield source, lambda texts: version_answers(Path(source), card, _unlabelled(texts))
+        yield source, lambda texts: predict_version(Path(source), card, _unlabelled(texts))
     else:
-        yield source, lambda texts: checkpoint_answers(Path(source), _unlabelled(texts))
+        yield source, lambda texts: predict_checkpoint(Path(source), _unlabelled(texts))
 
 
 def _unlabelled(texts: list[str]) -> list[Example]:

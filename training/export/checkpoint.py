@@ -22,7 +22,7 @@ from training.encoder.classifier import MAX_LENGTH, encode, load_classifier, pre
 from training.encoder.tokenizer import load_tokenizer, special_ids
 from training.export.gate import checks as gate
 from training.export.gate.runtimes import OLDEST, check_on
-from training.export.gpu_weights import graph_from_cpu_graph, sample, write_record
+from training.export.gpu_graph_files import graph_from_cpu_graph, sample, write_record
 from training.export.graphs import cpu as cpu_graph
 from training.export.graphs import gpu as gpu_graph
 from training.export.graphs.cpu import build_cpu_graph
@@ -172,7 +172,7 @@ def _cpu_graph_through_the_gate(
     for precision, graph in graphs.items():
         name, bound = f"CPU graph in {precision}", gate.COMPOSITION[precision]
         answers[precision], measured[f"composition_{precision}"] = gate.check_composition(name, graph, dev.rows, bound)
-        gate.check_hostile(name, graph, dev.rows, shape, bound)
+        gate.check_malformed_rows(name, graph, dev.rows, shape, bound)
     measured["parity_cpu_fp32"] = gate.check_parity(
         "CPU graph in fp32", answers["fp32"], dev.reference, gate.PARITY["fp32"]
     )
@@ -201,7 +201,7 @@ def _gpu_graph_through_the_gate(
     for precision, graph in sessions.items():
         name, bound = f"GPU graph in {precision}", gate.PARITY[precision]
         measured[f"parity_gpu_{precision}"] = gate.check_parity(name, answers[precision], dev.reference, bound)
-        gate.check_hostile(name, graph, dev.rows, shape, 10 * bound)
+        gate.check_malformed_rows(name, graph, dev.rows, shape, 10 * bound)
     difference, asked = np.abs(answers["fp16"] - served), sample(sessions["fp16"], shape)
     write_record(directory, directory / GPU_GRAPH, "the checkpoint", difference, "the dev split", asked)
     # In git, and so for whoever clones, there is the CPU graph alone.

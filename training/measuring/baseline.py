@@ -31,7 +31,7 @@ def train_baseline(examples: list[Example]) -> Pipeline:
     return pipeline.fit([example.text for example in examples], targets(examples))
 
 
-def baseline_answers(baseline: Any, examples: list[Example]) -> npt.NDArray[np.float32]:
+def predict_baseline(baseline: Any, examples: list[Example]) -> npt.NDArray[np.float32]:
     """Its probabilities, float32 `[rows, 6]`."""
     answers: npt.NDArray[np.float32] = baseline.predict_proba([e.text for e in examples]).astype(np.float32)
     return answers
@@ -43,5 +43,5 @@ def baseline_out_of_fold(data_dir: Path | None) -> OutOfFold:
     for fold in range(FOLDS):
         train, held_out = train_and_held_out("cedr", fold, data_dir)
         truths.append(targets(held_out))
-        answers.append(baseline_answers(train_baseline(train), held_out))
+        answers.append(predict_baseline(train_baseline(train), held_out))
     return OutOfFold.joined(truths, answers)

@@ -33,7 +33,8 @@ def intervals(truth: Matrix, given: Decisions, probabilities: Matrix | None = No
         `mean` and one entry per emotion; each figure's `[low, high]`. A resample that lacks
         a class altogether says nothing of it and is left out of its intervals.
     """
-    return _quantiles(np.concatenate([resampled(truth, given, probabilities, weights) for weights in draw(len(truth))]))
+    figures = [figures_of_resamples(truth, given, probabilities, weights) for weights in draw_resamples(len(truth))]
+    return _quantiles(np.concatenate(figures))
 
 
 def paired_intervals(truth: Matrix, before: Matrix, after: Matrix, threshold: float = 0.5) -> dict[str, Any]:
@@ -42,8 +43,9 @@ def paired_intervals(truth: Matrix, before: Matrix, after: Matrix, threshold: fl
     `before` and `after` are probabilities, `[rows, 6]`; otherwise as `intervals`.
     """
     rises = [
-        resampled(truth, after >= threshold, after, weights) - resampled(truth, before >= threshold, before, weights)
-        for weights in draw(len(truth))
+        figures_of_resamples(truth, after >= threshold, after, weights)
+        - figures_of_resamples(truth, before >= threshold, before, weights)
+        for weights in draw_resamples(len(truth))
     ]
     return _quantiles(np.concatenate(rises))
 
@@ -60,7 +62,7 @@ def _quantiles(values: Floats) -> dict[str, Any]:
     }
 
 
-def draw(rows: int) -> Iterator[Floats]:
+def draw_resamples(rows: int) -> Iterator[Floats]:
     """Weights of all resamples, float64 `[100, rows]` at a time; the same ones every time."""
     random = np.random.default_rng(SEED)
     for _ in range(RESAMPLES // _AT_ONCE):
@@ -68,7 +70,7 @@ def draw(rows: int) -> Iterator[Floats]:
         yield np.bincount(picked.ravel(), minlength=_AT_ONCE * rows).reshape(_AT_ONCE, rows).astype(np.float64)
 
 
-def resampled(truth: Matrix, given: Decisions, probabilities: Matrix | None, weights: Floats) -> Floats:
+def figures_of_resamples(truth: Matrix, given: Decisions, probabilities: Matrix | None, weights: Floats) -> Floats:
     """Every figure of every class on weighted rows, `[resamples, 6, figures]`.
 
     The figures are those of `RANKING`, only if there are probabilities, and then of `DECISION`;

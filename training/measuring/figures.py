@@ -20,7 +20,7 @@ from training.measuring import thresholds as tuning
 from training.measuring.bootstrap import intervals
 from training.measuring.metrics import Decisions, Matrix, evaluate, evaluate_decisions
 from training.measuring.out_of_fold import OutOfFold
-from training.measuring.thresholds import PURPOSES, PromiseError, Thresholds
+from training.measuring.thresholds import PROFILES, PromiseError, Thresholds
 
 DEV: Final = "dev (fold 0 of CEDR train)"
 ALL_FOLDS: Final = "five folds of CEDR train, out of fold"
@@ -58,7 +58,7 @@ def measure(truth: Matrix, probabilities: Matrix, tuned: Tuned | None = None) ->
             **evaluate_decisions(truth, given),
             "intervals_95": intervals(truth, given),
         }
-        figures["profiles"] = {name: _profile(name, truth, tuned) for name in PURPOSES}
+        figures["profiles"] = {name: _profile(name, truth, tuned) for name in PROFILES}
     return figures
 
 
@@ -74,7 +74,7 @@ def _profile(name: str, truth: Matrix, tuned: Tuned) -> dict[str, Any]:
 
 def with_thresholds(probabilities: Matrix, thresholds: dict[str, Thresholds], tuned_on: str) -> Tuned:
     """Labels from known thresholds; a profile that is not among them counts as unreachable."""
-    missing = {name: "it had no thresholds" for name in PURPOSES if name not in thresholds}
+    missing = {name: "it had no thresholds" for name in PROFILES if name not in thresholds}
     given = {name: tuning.decide(probabilities, values) for name, values in thresholds.items()}
     return Tuned(tuned_on, given, thresholds, missing)
 
@@ -92,7 +92,7 @@ def tuned_on_all(kept: OutOfFold, probabilities: Matrix) -> Tuned:
 
 def _tuned_on(truth: Matrix, answers: Matrix, probabilities: Matrix, tuned_on: str) -> Tuned:
     tuned = Tuned(tuned_on, {}, {}, {})
-    for name in PURPOSES:
+    for name in PROFILES:
         try:
             tuned.thresholds[name] = tuning.tune(name, truth, answers)
         except PromiseError as error:
@@ -105,7 +105,7 @@ def _tuned_on(truth: Matrix, answers: Matrix, probabilities: Matrix, tuned_on: s
 def tuned_across_folds(kept: OutOfFold) -> Tuned:
     """Labels for all of CEDR train, each fold's from thresholds tuned on the other four."""
     tuned = Tuned("the other four folds of CEDR train", {}, {}, {})
-    for name in PURPOSES:
+    for name in PROFILES:
         try:
             tuned.given[name] = tuning.decide_across_folds(name, kept.truth, kept.probabilities, kept.fold)
         except PromiseError as error:

@@ -46,20 +46,20 @@ def _candidates(truth: Vector, probability: Vector) -> tuple[Vector, Vector, Vec
     return sorted_probability[last_of_tie], hits[last_of_tie], flagged[last_of_tie]
 
 
-def best_f1(truth: Vector, probability: Vector) -> float:
+def threshold_of_best_f1(truth: Vector, probability: Vector) -> float:
     """The threshold with the best F1 of the class."""
     thresholds, hits, flagged = _candidates(truth, probability)
     return float(thresholds[np.argmax(2 * hits / (flagged + truth.sum()))])
 
 
-def recall_kept(truth: Vector, probability: Vector) -> float:
+def threshold_for_recall(truth: Vector, probability: Vector) -> float:
     """The threshold with the best precision among those whose recall keeps the promise."""
     thresholds, hits, flagged = _candidates(truth, probability)
     kept = lower_bound(hits, np.full(len(hits), truth.sum())) >= PROMISE
     return _best(thresholds, hits / flagged, kept, "recall")
 
 
-def precision_kept(truth: Vector, probability: Vector) -> float:
+def threshold_for_precision(truth: Vector, probability: Vector) -> float:
     """The threshold with the best recall among those whose precision keeps the promise."""
     thresholds, hits, flagged = _candidates(truth, probability)
     return _best(thresholds, hits, lower_bound(hits, flagged) >= PROMISE, "precision")
@@ -73,15 +73,15 @@ def _best(thresholds: Vector, value: Vector, kept: Vector, figure: str) -> float
 
 _ACROSS_FOLDS: Final = "out-of-fold predictions over CEDR train, each fold with thresholds from the others"
 
-PURPOSES: Final = {
+PROFILES: Final = {
     "balanced": "the best F1 of every emotion",
     "moderation": "anger must not be missed: at least 90 % of angry texts are found",
     "marketing": "joy and sadness must be right: at least 90 % of what is called so is so",
 }
 _RULES: Final[dict[str, dict[str, Rule]]] = {
     "balanced": {},
-    "moderation": {"anger": recall_kept},
-    "marketing": {"joy": precision_kept, "sadness": precision_kept},
+    "moderation": {"anger": threshold_for_recall},
+    "marketing": {"joy": threshold_for_precision, "sadness": threshold_for_precision},
 }
 
 
@@ -89,7 +89,7 @@ def tune(profile: str, truth: Vector, probabilities: Vector) -> Thresholds:
     """A profile's thresholds on these rows.
 
     Args:
-        profile: a key of `PURPOSES`.
+        profile: a key of `PROFILES`.
         truth: 0/1, `[rows, 6]`.
         probabilities: `[rows, 6]`, of rows that took no part in training.
 
@@ -101,7 +101,7 @@ def tune(profile: str, truth: Vector, probabilities: Vector) -> Thresholds:
     for index, emotion in enumerate(EMOTIONS):
         if not truth[:, index].any():
             raise TrainingError(f"no row is labelled {emotion}: no threshold can be tuned for it")
-        rule = _RULES[profile].get(emotion, best_f1)
+        rule = _RULES[profile].get(emotion, threshold_of_best_f1)
         # Rounded down, so that the row the threshold was taken from still passes it.
         thresholds[emotion] = float(np.floor(rule(truth[:, index], probabilities[:, index]) * 1e6) / 1e6)
     return thresholds
@@ -149,7 +149,7 @@ def tune_profiles(truth: Vector, probabilities: Vector, fold: Vector) -> tuple[d
         TrainingError: no row has some emotion.
     """
     profiles, unreachable = {}, {}
-    for name, purpose in PURPOSES.items():
+    for name, purpose in PROFILES.items():
         try:
             profiles[name] = Profile(
                 purpose=purpose,

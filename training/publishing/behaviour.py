@@ -10,7 +10,7 @@ from training.behaviour.measure import Behaviour, measure_behaviour
 from training.behaviour.suite import HALVES, load_suite
 from training.common.command import TrainingError
 from training.data.rows.examples import Example
-from training.evaluate.predictions import checked_card, version_answers
+from training.evaluate.predictions import checked_card, predict_version
 from training.export.integrity import damage
 from training.publishing.versions import versions_of
 
@@ -18,7 +18,7 @@ from training.publishing.versions import versions_of
 def behaviour_of_version(version: Path, card: Card) -> Behaviour:
     """How a version's CPU graph behaves: on both halves of the suite, and under changes of the open one."""
     return measure_behaviour(
-        lambda texts: version_answers(version, card, [Example(text, frozenset(), "") for text in texts]),
+        lambda texts: predict_version(version, card, [Example(text, frozenset(), "") for text in texts]),
         load_suite(HALVES),
         [case.text for case in load_suite()],
     )

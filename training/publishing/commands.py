@@ -7,16 +7,15 @@ from pathlib import Path
 from training.common.command import TrainingError, command_parser
 from training.export.triton_config import VERSIONS_SERVED
 from training.publishing.listing import print_model
-from training.publishing.quarantine import quarantine_damaged, quarantine_version
+from training.publishing.quarantine import quarantine_blocking, quarantine_damaged, quarantine_version
+from training.publishing.serving import report_serving
 from training.publishing.triton_index import (
     DEFAULT_URL,
     Index,
     NoAnswerError,
-    NotNoticedError,
     ask_index,
-    wait_until_served,
 )
-from training.publishing.triton_rules import entries, obstacles
+from training.publishing.triton_rules import entries
 from training.publishing.versions import find_repeatable, find_version, prune, roll_back, versions_of
 
 
@@ -105,42 +104,10 @@ def rollback_command(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     if given.quarantine:
         find_repeatable(given.repository, given.model, given.to)
-        make_way(given.repository, given.model)
+        quarantine_blocking(given.repository, given.model)
     published = roll_back(given.repository, given.model, given.to)
     print(f"published {published}, which repeats version {given.to}", flush=True)
-    tell_whether_served(given.model, published, given.url, given.wait)
-
-
-def make_way(repository: Path, model: str) -> None:
-    """Take out what would keep Triton from serving one more version, and say so."""
-    if (repository / model).is_dir():
-        for obstacle, target in quarantine_damaged(repository, model, newest_only=True):
-            print(f"moved {obstacle.path} to {target}: {obstacle.sentence}", flush=True)
-
-
-def tell_whether_served(model: str, published: Path, url: str | None, seconds: float) -> None:
-    """Wait for a running Triton to serve what was published, and say so, or why it does not.
-
-    Raises:
-        TrainingError: a running Triton does not serve it, or none would, for something was damaged while it was
-            made; or none answers at an address that was named.
-    """
-    if found := obstacles(published.parent, added=int(published.name)):
-        raise TrainingError(
-            f"NVIDIA's Triton does not serve {model} {published.name}: {'; '.join(each.sentence for each in found)}. "
-            f"`python -m training.publish quarantine --model {model}` takes the damage out"
-        )
-    if not seconds:
-        return
-    address = url or DEFAULT_URL
-    try:
-        wait_until_served(address, model, published.name, seconds)
-    except (NoAnswerError, NotNoticedError) as error:
-        if url:
-            raise
-        print(f"{error}. Whether it is served was not checked.", file=sys.stderr, flush=True)
-        return
-    print(f"Triton at {address} serves {model} {published.name}")
+    report_serving(given.model, published, given.url, given.wait)
 
 
 def prune_command(arguments: list[str]) -> None:

@@ -49,6 +49,13 @@ def quarantine_damaged(repository: Path, model: str, newest_only: bool = False) 
     return taken
 
 
+def quarantine_blocking(repository: Path, model: str) -> None:
+    """Take out what would keep Triton from serving one more version, and say so."""
+    if (repository / model).is_dir():
+        for obstacle, target in quarantine_damaged(repository, model, newest_only=True):
+            print(f"moved {obstacle.path} to {target}: {obstacle.sentence}", flush=True)
+
+
 def quarantine_version(repository: Path, model: str, version: str) -> Path:
     """Take out one version, damaged or not; returns where it is now.
 

@@ -1,4 +1,5 @@
-"""Small encoders from scratch: `pretrain`, `multitask`, `teach` and `distill` are commands.
+"""Small encoders from scratch: `python -m training.scratch.pretrain`, then `multitask`, `teach` and `distill`.
 
-`python -m training.scratch.pretrain`, and so on. Imports `runs`, `measuring`, `data`, `encoder` and `common`.
+`pretraining` → `fast_training` → `teachers` → the student, each of which imports only those before it; the commands
+beside this file parse flags and call them. Imports `runs`, `measuring`, `data`, `encoder` and `common`.
 """

@@ -9,11 +9,11 @@ import torch
 from training.common.command import TrainingError
 from training.data.splits.folds import FOLDS
 from training.runs.resumable import begin
-from training.scratch.fitting.fit import FitSettings
+from training.scratch.fast_training.trainer import TrainingSettings
 
 
 def add_fit_flags(parser: argparse.ArgumentParser, **defaults: Any) -> None:
-    """The flags of `FitSettings`, with a command's own defaults."""
+    """The flags of `TrainingSettings`, with a command's own defaults."""
     parser.add_argument("--epochs", type=float, default=defaults["epochs"], help="default: %(default)s")
     parser.add_argument("--batch-size", type=int, default=defaults["batch_size"], help="default: %(default)s")
     parser.add_argument("--lr", type=float, default=defaults["lr"], help="peak learning rate (default: %(default)s)")
@@ -56,7 +56,7 @@ def begun_folds(arguments: argparse.Namespace, recipe: dict[str, Any]) -> list[i
     return [arguments.fold]
 
 
-def fit_settings(arguments: argparse.Namespace) -> FitSettings:
+def fit_settings(arguments: argparse.Namespace) -> TrainingSettings:
     """What `add_fit_flags` read.
 
     Raises:
@@ -67,7 +67,7 @@ def fit_settings(arguments: argparse.Namespace) -> FitSettings:
             raise TrainingError(f"--{name.replace('_', '-')} must be above 0")
     if arguments.adapt_epochs < 0:
         raise TrainingError("--adapt-epochs must be 0 or above")
-    return FitSettings(
+    return TrainingSettings(
         epochs=arguments.epochs, batch_size=arguments.batch_size, lr=arguments.lr, layer_decay=arguments.layer_decay,
         adapt_epochs=arguments.adapt_epochs, seed=arguments.seed,
     )  # fmt: skip

@@ -18,13 +18,13 @@ from training.data.splits.folds import Split, usable_paraphrases
 from training.encoder.classifier import encode, load_classifier, predict
 from training.encoder.tokenizer import load_tokenizer, special_ids
 
-FARTHEST: Final = 0.05
+LEAST_SIMILARITY: Final = 0.05
 """Similarity below which a paraphrase is too far: of 100 pairs of CEDR's texts drawn at random, 99 are less alike."""
 LENGTHS: Final = (0.5, 2.0)
 """Length of a paraphrase as a share of its text's, at least and at most."""
 THRESHOLD: Final = 0.5
 
-Judge = Callable[[Sequence[str]], list[frozenset[int]]]
+LabelPredictor = Callable[[Sequence[str]], list[frozenset[int]]]
 """Predicts each text's labels, as indices into `EMOTIONS`."""
 
 
@@ -41,13 +41,21 @@ def rows_to_paraphrase(split: Split, emotions: Sequence[str]) -> list[Example]:
     return rows
 
 
-def kept_paraphrases(rows: Sequence[Example], answers: dict[str, list[str]], judge: Judge, split: Split) -> Cleaned:
-    """Synthetic rows from the answers for each row's text, filtered; and what each filter removed."""
-    made = [Example(text, row.labels, row.source, row.text) for row in rows for text in answers[row.text]]
+def filter_paraphrases(
+    rows: Sequence[Example], paraphrases: dict[str, list[str]], predict_labels: LabelPredictor, split: Split
+) -> Cleaned:
+    """Synthetic rows from the paraphrases of each row's text, filtered; and what each filter removed."""
+    made = [Example(text, row.labels, row.source, row.text) for row in rows for text in paraphrases[row.text]]
     filters = [
         Rule("identical", f"a near-duplicate (similarity from {SIMILARITY}) of its text", _identical),
-        Rule("too far", f"similarity below {FARTHEST}, or shorter or longer by more than half or twice", _too_far),
-        Rule("other prediction", "the classifier predicts other labels than for its text", _judged_by(judge)),
+        Rule(
+            "too far", f"similarity below {LEAST_SIMILARITY}, or shorter or longer by more than half or twice", _too_far
+        ),
+        Rule(
+            "other prediction",
+            "the classifier predicts other labels than for its text",
+            _other_prediction(predict_labels),
+        ),
     ]
     filtered = remove_by(filters, made)
     usable = usable_paraphrases(filtered.examples, split)
@@ -62,15 +70,17 @@ def _too_far(rows: Sequence[Example]) -> Reasons:
     least, most = LENGTHS
     return [
         _reason(
-            similarity(row.text, _origin(row)) < FARTHEST or not least <= len(row.text) / len(_origin(row)) <= most, row
+            similarity(row.text, _origin(row)) < LEAST_SIMILARITY
+            or not least <= len(row.text) / len(_origin(row)) <= most,
+            row,
         )
         for row in rows
     ]
 
 
-def _judged_by(judge: Judge) -> Callable[[Sequence[Example]], Reasons]:
+def _other_prediction(predict_labels: LabelPredictor) -> Callable[[Sequence[Example]], Reasons]:
     def reasons(rows: Sequence[Example]) -> Reasons:
-        before, after = judge([_origin(row) for row in rows]), judge([row.text for row in rows])
+        before, after = predict_labels([_origin(row) for row in rows]), predict_labels([row.text for row in rows])
         return [
             None if old == new else f"{names(old)} of {_origin(row)!r} became {names(new)}"
             for row, old, new in zip(rows, before, after, strict=True)
@@ -89,7 +99,7 @@ def _origin(row: Example) -> str:
     return row.paraphrase_of
 
 
-def load_judge(checkpoint: str) -> Judge:
+def load_label_predictor(checkpoint: str) -> LabelPredictor:
     """A fine-tuned classifier, whose labels are those from a probability of 0.5 and the likeliest.
 
     Raises:
@@ -108,10 +118,10 @@ def load_judge(checkpoint: str) -> Judge:
     model = load_classifier(checkpoint)
     pad_id, _ = special_ids(tokenizer, model.config)
 
-    def judge(texts: Sequence[str]) -> list[frozenset[int]]:
+    def predict_labels(texts: Sequence[str]) -> list[frozenset[int]]:
         if not texts:
             return []
         probabilities = predict(model, encode(texts, tokenizer), pad_id)
         return [frozenset({int(row.argmax()), *map(int, (row >= THRESHOLD).nonzero()[0])}) for row in probabilities]
 
-    return judge
+    return predict_labels

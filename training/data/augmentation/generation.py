@@ -18,7 +18,7 @@ BATCH: Final = 32
 
 
 def generate(
-    texts: Sequence[str], made_with: dict[str, Any], paraphrases: Callable[[Sequence[str]], list[list[str]]], kept: Path
+    texts: Sequence[str], made_with: dict[str, Any], paraphrase: Callable[[Sequence[str]], list[list[str]]], kept: Path
 ) -> dict[str, list[str]]:
     """Paraphrases of every text; those in the file `kept` are not made again.
 
@@ -33,9 +33,9 @@ def generate(
     with tqdm(total=len(left), unit=" texts") as progress:
         for start in range(0, len(left), BATCH):
             batch = left[start : start + BATCH]
-            for text, answers in zip(batch, paraphrases(batch), strict=True):
-                append_line(kept, json.dumps({"text": text, "paraphrases": answers}, ensure_ascii=False))
-                done[text] = answers
+            for text, paraphrases in zip(batch, paraphrase(batch), strict=True):
+                append_line(kept, json.dumps({"text": text, "paraphrases": paraphrases}, ensure_ascii=False))
+                done[text] = paraphrases
             progress.update(len(batch))
     return {text: done[text] for text in dict.fromkeys(texts)}
 

@@ -11,7 +11,7 @@ from training.common.page import inline, write_page
 from training.data.rows.examples import Example, targets
 from training.evaluate.report.plots import confusion, precision_recall_curves, reliability, roc_curves
 from training.measuring.metrics import Matrix
-from training.measuring.thresholds import PURPOSES
+from training.measuring.thresholds import PROFILES
 
 TITLES: Final = {
     "roc_auc": "ROC AUC",
@@ -75,7 +75,7 @@ def write_report(
         baseline=baseline,
         published=published,
         titles=TITLES,
-        purposes=PURPOSES,
+        purposes=PROFILES,
         plots=[inline(draw(truth, probabilities)) for draw in plots],
         errors=worst_errors(examples, probabilities),
     )

@@ -124,7 +124,7 @@ def cleaned(row: Ids, shape: Shape) -> list[int]:
     return kept[: shape.max_length] or [shape.unk_id]
 
 
-def hostile_rows(shape: Shape) -> dict[str, list[int]]:
+def malformed_rows(shape: Shape) -> dict[str, list[int]]:
     """Rows that a careless or hostile client may send."""
     pad, word = shape.pad_id, shape.vocabulary - 1
     return {
@@ -163,12 +163,12 @@ def unfilled_batches(rows: Sequence[Ids]) -> dict[str, tuple[list[Ids], int]]:
     }
 
 
-def check_hostile(
+def check_malformed_rows(
     name: str, graph: onnxruntime.InferenceSession, rows: Sequence[Ids], shape: Shape, bound: float
 ) -> None:
     """That bad rows get the answer of their cleaned form, or none, and leave their neighbours alone."""
     mixed: list[Ids] = []
-    for bad, good in zip(hostile_rows(shape).values(), rows, strict=False):
+    for bad, good in zip(malformed_rows(shape).values(), rows, strict=False):
         mixed += [bad, good]
     answers = run(graph, mixed)
     expected = np.concatenate([run(graph, [cleaned(row, shape)]) for row in mixed])

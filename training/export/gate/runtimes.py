@@ -24,7 +24,7 @@ from training.common.command import TrainingError, command_parser, run_command
 OLDER: Final = ("1.24.4", "1.27.0", "1.28.0")
 """What NVIDIA's images carry beside what is pinned here: 26.06, 26.07 and 26.08."""
 OLDEST: Final = OLDER[0]
-ENVIRONMENTS: Final = Path(__file__).parents[2] / "build/onnxruntime"
+ENVIRONMENTS: Final = Path(__file__).parents[3] / "build/onnxruntime"
 _SCRIPT: Final = Path(__file__).with_name("on_runtime.py")
 _SECONDS: Final = 600
 

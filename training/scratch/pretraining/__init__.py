@@ -1,4 +1,4 @@
 """Pre-training by masked language modelling.
 
-Imports `encoder` and `common`.
+Imports `data`, `encoder` and `common`.
 """

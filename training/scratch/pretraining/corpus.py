@@ -1,11 +1,9 @@
-"""Plain text as blocks of tokens, and the hiding of whole words in them, for pre-training."""
+"""Plain text as blocks of tokens."""
 
-import json
 import lzma
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +12,11 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from training.common.command import TrainingError
-from training.encoder.tokenizer import SPECIAL_TOKENS, UNIGRAM_SPECIAL_TOKENS
+from training.data.cleaning.decontamination import HeldOutTexts
+from training.data.rows.loading import available_splits, load_rows, load_source
+from training.scratch.pretraining.masking import WordPieces
 
 BLOCK: Final = 128
-IGNORED: Final = -100
 
 
 def read_passages(directory: Path) -> Iterator[str]:
@@ -40,34 +39,24 @@ def read_passages(directory: Path) -> Iterator[str]:
             raise TrainingError(f"{path} cannot be read to its end: {error}") from error
 
 
-@dataclass(frozen=True)
-class WordPieces:
-    """What masking needs to know of a vocabulary. `starts_word` and `special` are bool `[vocabulary]`."""
+def all_passages(texts: Path, datasets: list[str], repeats: int, data_dir: Path | None) -> Iterator[str]:
+    """The passages of a directory, and then the data sets' texts, each a passage, but for those that are CEDR's too.
 
-    starts_word: torch.Tensor
-    special: torch.Tensor
-    pad_id: int
-    begin_id: int
-    end_id: int
-    mask_id: int
-
-    @classmethod
-    def of(cls, tokenizer: Tokenizer, device: torch.device) -> Self:
-        """Of a tokenizer made by `training.encoder.tokenizer`."""
-        vocabulary = tokenizer.get_vocab()
-        pieces = sorted(vocabulary, key=lambda piece: vocabulary[piece])
-        if json.loads(tokenizer.to_str())["model"]["type"] == "WordPiece":
-            pad, unk, begin, end, mask = SPECIAL_TOKENS
-            starts = [not piece.startswith("##") for piece in pieces]
-        else:
-            # `special_tokens_as_text` put a space in front of them.
-            begin, pad, end, unk, mask = (f" {token}" for token in UNIGRAM_SPECIAL_TOKENS)
-            starts = [piece.startswith("▁") for piece in pieces]
-        return cls(
-            torch.tensor(starts, device=device),
-            torch.tensor([piece in (pad, unk, begin, end, mask) for piece in pieces], device=device),
-            *(vocabulary[token] for token in (pad, begin, end, mask)),
-        )
+    Raises:
+        TrainingError: CEDR was named: its texts include the held-out ones.
+    """
+    if "cedr" in datasets:
+        raise TrainingError("CEDR's held-out texts must not be seen: name other data sets for pre-training")
+    yield from read_passages(texts)
+    if not datasets:
+        return
+    # All of CEDR, and not one fold of it: the same checkpoint serves all folds.
+    cedr = HeldOutTexts(example.text for example in load_source("cedr", "train", data_dir))
+    for name in datasets:
+        splits = [load_rows(name, split, data_dir) for split in available_splits(name, data_dir)]
+        rows = [" ".join(row.text.split()) for split in splits for row in split if not cedr.overlap(row.text)]
+        for _ in range(repeats):
+            yield from rows
 
 
 def pack(tokenizer: Tokenizer, passages: list[str]) -> npt.NDArray[np.int32]:
@@ -91,28 +80,3 @@ def pack(tokenizer: Tokenizer, passages: list[str]) -> npt.NDArray[np.int32]:
     packed = np.full((blocks, BLOCK), pieces.begin_id, dtype=np.int32)
     packed[:, 1:] = flat[: blocks * (BLOCK - 1)].reshape(blocks, BLOCK - 1)
     return packed
-
-
-def mask_whole_words(
-    ids: torch.Tensor, pieces: WordPieces, share: float, generator: torch.Generator | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Hide a share of the words, every piece of each.
-
-    Args:
-        ids: int64 `[blocks, length]`.
-        pieces: of the vocabulary.
-        share: of words to hide, 0 to 1.
-        generator: on the ids' device; that device's own when None.
-
-    Returns:
-        What the encoder sees, and what it must say (`IGNORED` where nothing was hidden).
-        Of the hidden pieces 80 % are masked, 10 % random, 10 % unchanged (BERT's recipe).
-    """
-    word = (pieces.starts_word | pieces.special)[ids].cumsum(1)
-    draws = torch.rand(ids.shape[0], ids.shape[1] + 1, device=ids.device, generator=generator)
-    hidden = (draws.gather(1, word) < share) & ~pieces.special[ids]
-    labels = torch.where(hidden, ids, IGNORED)
-    kind = torch.rand(ids.shape, device=ids.device, generator=generator)
-    seen = torch.where(hidden & (kind < 0.8), pieces.mask_id, ids)
-    random = torch.randint(len(pieces.special), ids.shape, device=ids.device, generator=generator)
-    return torch.where(hidden & (kind >= 0.9), random, seen), labels

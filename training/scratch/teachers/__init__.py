@@ -1,4 +1,4 @@
-"""What teachers are and answer: soft targets for texts with and without labels.
+"""Teachers: multi-task encoders and a linear model, and the soft targets that their ensemble leaves for a student.
 
-Imports `scratch.pretraining`, `measuring`, `data`, `encoder` and `common`.
+Imports `scratch.fast_training`, `scratch.pretraining`, `runs`, `measuring`, `data`, `encoder` and `common`.
 """

@@ -1,0 +1,338 @@
+"""Publish and make GPU weights as commands; and what a failing publish leaves: nothing."""
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import BertConfig, BertForSequenceClassification
+
+from contract.labels import EMOTIONS
+from contract.version_directory import (
+    CARD,
+    CPU_GRAPH,
+    GPU_GRAPH,
+    GPU_RECORD,
+    TOKENIZER,
+    read_card,
+    read_gpu_record,
+    sha256,
+)  # fmt: skip
+from tests.training.support.commands import fails, succeeds
+from tests.training.support.rows import keyword_rows, write_lines
+from tests.training.support.version_directories import write_version
+from tests.triton_process import ROOT
+from training.common.command import TrainingError
+from training.data.rows.examples import targets
+from training.data.rows.loading import load_source
+from training.data.splits.folds import fold_of_each
+from training.encoder.classifier import TokenRows, collate, encode, predict
+from training.encoder.tokenizer import load_tokenizer, train_wordpiece
+from training.export.checkpoint import export_checkpoint
+from training.export.gate import checks as gate
+from training.export.gpu_graph_files import make_gpu_graph
+from training.export.graphs.portable import portable
+from training.export.graphs.runtime import run, session
+from training.export.integrity import damage
+from training.publishing.checkpoint import Publication, publish
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("data")
+    write_lines(directory, "cedr", "train", keyword_rows(130))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def checkpoint(data_dir: Path) -> Path:
+    """As `training.train --cross-validate` leaves it, but trained in seconds on six emotions' words."""
+    output = data_dir / "tuned"
+    rows = load_source("cedr", "train", data_dir)
+    tokenizer = train_wordpiece([row.text for row in rows], 300)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=48, max_position_embeddings=128, num_labels=6, initializer_range=0.1,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, problem_type="multi_label_classification",
+    )  # fmt: skip
+    model = BertForSequenceClassification(config)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    token_ids = encode([row.text for row in rows], tokenizer)
+    encoded = TokenRows(token_ids, targets(rows))
+    for _ in range(80):
+        batch = collate([encoded[int(index)] for index in torch.randint(len(rows), (64,))], 0)
+        model(**batch).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.save_pretrained(output)
+    tokenizer.save(str(output / TOKENIZER))
+    np.savez_compressed(
+        output / "out_of_fold.npz",
+        truth=targets(rows), probabilities=predict(model, token_ids, 0), fold=fold_of_each(rows),
+    )  # fmt: skip
+    figures = {"recipe": {"base_model": "tests"}, "five_folds": {"roc_auc": 1.0}}
+    (output / "metrics.json").write_text(json.dumps(figures), encoding="utf-8")
+    return output
+
+
+def arguments(checkpoint: Path, data_dir: Path, repository: Path, **changes: Any) -> list[Any]:
+    flags = {"model": "emotion_test", "repository": repository, "data-dir": data_dir, **changes}
+    return [checkpoint, *(part for name, value in flags.items() for part in (f"--{name}", value))]
+
+
+def publish_here(checkpoint: Path, data_dir: Path, repository: Path, model: str = "emotion_test") -> Path:
+    return publish(Publication(checkpoint, model, repository, data_dir, None, "Apache-2.0", []))
+
+
+def test_two_versions_and_their_gpu_weights(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "models"
+    flags = arguments(checkpoint, data_dir, repository, limit="Knows six words.", licence="CC0-1.0")
+    assert publish_here(checkpoint, data_dir, repository) == repository / "emotion_test" / "1"
+    directory = repository / "emotion_test" / "2"
+    assert f"published {directory}" in succeeds("training.publish", *flags, "--without-oldest-runtime")
+    assert list(tmp_path.iterdir()) == [repository]
+    names = {"1", "2", "config.pbtxt", "configs", "labels.txt"}
+    assert {path.name for path in (repository / "emotion_test").iterdir()} == names
+
+    card = read_card(directory)
+    assert (card.limits, card.licence, card.model) == (["Knows six words."], "CC0-1.0", "emotion_test")
+    assert card.files == {name: sha256(directory / name) for name in (CPU_GRAPH, TOKENIZER)}
+    assert {path.name for path in directory.iterdir()} == {*card.files, GPU_GRAPH, GPU_RECORD, CARD}
+    assert card.published is not None
+    assert not noisy_numbers(json.loads((directory / CARD).read_text(encoding="utf-8")))
+    record = read_gpu_record(directory)
+    assert (record.sha256, record.made_from) == (sha256(directory / GPU_GRAPH), "the checkpoint")
+    assert record.cpu_graph == card.files[CPU_GRAPH]
+    assert 0 < record.mean_difference < 0.02
+    checked, unchecked = (read_card(directory.with_name(version)) for version in ("1", "2"))
+    assert checked.metrics["gate"]["onnxruntime_1.24.4"]["largest_difference"] <= 5e-3
+    assert unchecked.metrics["gate"]["onnxruntime_1.24.4"] == "not checked, as was asked for"
+    assert card.sample is not None
+    lengths = {len(row) for row in card.sample.rows}
+    assert 1 in lengths
+    assert max(lengths) > card.max_length
+    assert 0 not in lengths
+    assert directory.stat().st_mode & 0o777 == 0o755
+    # What was published answers as its words say, with the card's own thresholds.
+    tokenizer, graph = load_tokenizer(str(directory)), session(directory / CPU_GRAPH)
+    examples = keyword_rows(2)[:6]
+    answers = run(graph, [tokenizer.encode(row["text"]).ids for row in examples])
+    expected = ["joy", "sadness", "surprise", "fear", "anger", "no_emotion"]
+    assert [EMOTIONS[index] for index in answers.argmax(axis=1)] == expected
+
+    first = (directory / GPU_GRAPH).read_bytes()
+    (directory / GPU_GRAPH).unlink()
+    printed = succeeds("training.export.gpu_weights", "--repository", repository)
+    assert f"made {directory / GPU_GRAPH}" in printed
+    assert f"{repository / 'emotion_test' / '1' / GPU_GRAPH} is there already" in printed
+    assert (directory / GPU_GRAPH).read_bytes() != first, "made from int8 weights, not a copy"
+    remade = onnx.load(directory / GPU_GRAPH)
+    again = run(session(portable(remade)), [tokenizer.encode(row["text"]).ids for row in examples])
+    assert np.abs(again - answers).max() < 0.05
+    gate.check_format(remade, {"PackedAttention": 2, "BiasGelu": 2, "SkipLayerNormalization": 5})
+    assert {path.name for path in directory.iterdir()} == {*card.files, GPU_GRAPH, GPU_RECORD, CARD}
+    record = read_gpu_record(directory)
+    assert (record.sha256, record.made_from) == (sha256(directory / GPU_GRAPH), "the int8 weights of model.cpu.onnx")
+    assert damage(directory) == []
+
+    # A graph that its record doesn't describe, such as the one that was there before, is told.
+    (directory / GPU_GRAPH).write_bytes(first)
+    error = fails("training.export.gpu_weights", "--repository", repository)
+    assert f"{directory / GPU_GRAPH} is not the file model.gpu.json describes; remove" in error
+
+
+def test_gpu_weights_are_made_of_whole_versions_only(tmp_path: Path) -> None:
+    write_version(tmp_path, b"no graph")
+    (tmp_path / CPU_GRAPH).write_bytes(b"another")
+    with pytest.raises(TrainingError, match="is not the file its card describes"):
+        make_gpu_graph(tmp_path)
+    (tmp_path / CPU_GRAPH).unlink()
+    with pytest.raises(TrainingError, match=r"model\.cpu\.onnx is missing"):
+        make_gpu_graph(tmp_path)
+    (tmp_path / CARD).unlink()
+    with pytest.raises(TrainingError, match=r"card\.json does not exist"):
+        make_gpu_graph(tmp_path)
+    assert not (tmp_path / GPU_GRAPH).exists()
+
+
+def noisy_numbers(card: Any) -> list[float]:
+    """Numbers with more than six significant digits."""
+    if isinstance(card, dict | list):
+        return [
+            number for part in (card.values() if isinstance(card, dict) else card) for number in noisy_numbers(part)
+        ]
+    return [card] if isinstance(card, float) and float(f"{card:.6g}") != card else []
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "reason"),
+    [
+        ("PARITY", {"fp32": -1.0, "fp16": -1.0}, "CPU graph in fp32 differs from PyTorch"),
+        ("PARITY", {"fp32": 1e-4, "fp16": 0.0}, "GPU graph in fp16 differs from PyTorch"),
+        ("COMPOSITION", {"fp32": 1e-5, "int8": -1.0}, "CPU graph in int8: neighbours move"),
+        ("WORST_BATCH_MEGABYTES", 1, "the worst batch took"),
+        ("F1_LOSS", -1.0, "int8 costs"),
+    ],
+)
+def test_the_gate_stops_a_publish_and_nothing_is_left(
+    checkpoint: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, value: Any,
+    reason: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(gate, bound, value)
+    with pytest.raises(TrainingError, match=reason):
+        publish_here(checkpoint, data_dir, tmp_path / "models")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["out_of_fold.npz", "metrics.json", "tokenizer.json", "model.safetensors"])
+def test_a_checkpoint_without_one_of_its_files(checkpoint: Path, data_dir: Path, tmp_path: Path, name: str) -> None:
+    damaged = tmp_path / "tuned"
+    shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*", name))
+    reason = "could not load the checkpoint|no file named" if name.startswith("model") else f"has no {name}"
+    with pytest.raises(TrainingError, match=reason):
+        publish_here(damaged, data_dir, tmp_path / "models")
+    assert [path.name for path in tmp_path.iterdir()] == ["tuned"]
+
+
+@pytest.mark.parametrize(
+    "name", ["out_of_fold.npz", "metrics.json", "tokenizer.json", "model.safetensors", "config.json"]
+)
+@pytest.mark.parametrize("share", [0.0, 0.6])
+def test_a_checkpoint_with_a_file_cut_short(
+    checkpoint: Path, data_dir: Path, tmp_path: Path, name: str, share: float
+) -> None:
+    damaged = tmp_path / "tuned"
+    shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*"))
+    whole = (damaged / name).read_bytes()
+    (damaged / name).write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(TrainingError, match=r"damaged|could not load the checkpoint"):
+        publish_here(damaged, data_dir, tmp_path / "models")
+    assert [path.name for path in tmp_path.iterdir()] == ["tuned"]
+
+
+def test_a_run_that_does_not_say_what_it_was_made_from(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "tuned"
+    shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*"))
+    figures = json.loads((damaged / "metrics.json").read_text())
+    (damaged / "metrics.json").write_text(json.dumps({**figures, "recipe": {"seeds": 5}}))
+    with pytest.raises(TrainingError, match="does not say what it was made from: name it with --base-model"):
+        publish_here(damaged, data_dir, tmp_path / "models")
+
+
+def test_a_model_too_weak_for_a_promise_has_no_such_profile(
+    checkpoint: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weak = tmp_path / "weak"
+    shutil.copytree(checkpoint, weak)
+    with np.load(weak / "out_of_fold.npz") as kept:
+        arrays = dict(kept)
+    chance = np.random.default_rng(0).random(arrays["truth"].shape, dtype=np.float32)
+    np.savez_compressed(weak / "out_of_fold.npz", **{**arrays, "probabilities": chance})
+    card = read_card(publish_here(weak, data_dir, tmp_path / "models"))
+    assert list(card.profiles) == ["balanced", "moderation"]
+    sentence = "There is no profile marketing: no threshold reaches a precision of 0.9: the model is too weak."
+    assert card.limits == [sentence]
+    assert sentence in capsys.readouterr().out
+
+
+def test_predictions_of_an_earlier_run_are_not_used(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "tuned"
+    shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*"))
+    figures = json.loads((damaged / "metrics.json").read_text())
+    del figures["five_folds"]
+    (damaged / "metrics.json").write_text(json.dumps(figures))
+    with pytest.raises(TrainingError, match="was trained again without --cross-validate: train it with it"):
+        publish_here(damaged, data_dir, tmp_path / "models")
+
+
+@pytest.mark.parametrize("name", ["Emotion", "a/b", "../up", "", "1st"])
+def test_model_names(data_dir: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(TrainingError, match="is no model name"):
+        publish_here(tmp_path, data_dir, tmp_path / "models", name)
+
+
+def test_a_killed_publish_is_cleared_up_by_the_next(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "training.publish", *map(str, arguments(checkpoint, data_dir, tmp_path / "models"))]
+    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob(f".unfinished-*/new/{GPU_GRAPH}")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert [path.name.startswith(".unfinished-") for path in tmp_path.iterdir()] == [True]
+    directory = publish_here(checkpoint, data_dir, tmp_path / "models")
+    assert directory == tmp_path / "models/emotion_test/1"
+    assert damage(directory) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "models"]
+
+
+def test_a_disk_that_takes_no_more_stops_a_publish(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+
+    line = [sys.executable, "-m", "training.publish", *map(str, arguments(checkpoint, data_dir, tmp_path / "models"))]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, preexec_fn=limit)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "model.cpu.onnx: File too large; make room there" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_export_replaces_an_export_and_nothing_else(
+    checkpoint: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "tuned_onnx"
+    exported = export_checkpoint(checkpoint, output, data_dir)
+    assert exported.dev["mean"]["roc_auc"] > 0.9
+    names = {CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER}
+    assert {path.name for path in output.iterdir()} == names
+    before = output.stat().st_ino
+    with monkeypatch.context() as patch:
+        patch.setattr(gate, "F1_LOSS", -1.0)
+        with pytest.raises(TrainingError, match="int8 costs"):
+            export_checkpoint(checkpoint, output, data_dir)
+    assert output.stat().st_ino == before
+    export_checkpoint(checkpoint, output, data_dir)
+    assert output.stat().st_ino != before
+    assert {path.name for path in output.iterdir()} == names
+    assert list(tmp_path.iterdir()) == [output]
+    (output / "thesis.txt").touch()
+    with pytest.raises(TrainingError, match="holds something that is no export: name another directory"):
+        export_checkpoint(checkpoint, output, data_dir)
+
+
+def test_weights_that_are_not_the_configurations(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "tuned"
+    shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*"))
+    weights = load_file(damaged / "model.safetensors")
+    classifier = {name: weights.pop(name) for name in ("classifier.weight", "classifier.bias")}
+    save_file(weights, damaged / "model.safetensors", {"format": "pt"})
+    with pytest.raises(TrainingError, match=r"lacks classifier\.bias, classifier\.weight \(2 in all\): fine-tune it"):
+        publish_here(damaged, data_dir, tmp_path / "models")
+    weights |= {**classifier, "bert.relative": weights["bert.pooler.dense.bias"].clone()}
+    save_file(weights, damaged / "model.safetensors", {"format": "pt"})
+    with pytest.raises(TrainingError, match=r"has no place for, bert\.relative \(1 in all\)"):
+        publish_here(damaged, data_dir, tmp_path / "models")
+
+
+def test_wrong_inputs_are_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few" / "passages.txt").write_text("Одна строка.\n", encoding="utf-8")
+    error = fails("training.scratch.pretrain", "--texts", tmp_path / "few", "--output", tmp_path / "base")
+    assert "1 passages are too few" in error
+    (tmp_path / "none").mkdir()
+    assert "holds no .txt" in fails(
+        "training.scratch.pretrain", "--texts", tmp_path / "none", "--output", tmp_path / "base"
+    )
+    assert "holds no version directories" in fails("training.export.gpu_weights", "--repository", tmp_path)
+    assert not (tmp_path / "base").exists()

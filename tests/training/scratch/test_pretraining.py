@@ -1,0 +1,95 @@
+"""Pre-training: what is hidden, and that an interrupted run ends as it would have."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+
+from training.common.command import TrainingError
+from training.encoder.tokenizer import train_unigram, train_wordpiece
+from training.scratch.pretraining import pretraining
+from training.scratch.pretraining.corpus import BLOCK, all_passages, pack, read_passages
+from training.scratch.pretraining.masking import IGNORED, WordPieces, mask_whole_words
+from training.scratch.pretraining.pretraining import STATE, Architecture, PretrainingRecipe, pretrain
+
+PASSAGES = ["Как же я рад тебя видеть!", "Мне страшно, мой ёжик убежал :(", "Она промолчала и ушла прочь."] * 200
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module", params=["bert", "xlm-roberta"])
+def architecture(request: pytest.FixtureRequest) -> Architecture:
+    return request.param
+
+
+def tokenizer_of(architecture: Architecture) -> Tokenizer:
+    return train_wordpiece(PASSAGES, 60) if architecture == "bert" else train_unigram(PASSAGES, 100)
+
+
+def test_whole_words_are_hidden_and_special_tokens_never(architecture: Architecture) -> None:
+    tokenizer = tokenizer_of(architecture)
+    pieces = WordPieces.of(tokenizer, CPU)
+    ids = torch.from_numpy(pack(tokenizer, PASSAGES)).long()
+    assert ids.shape[1] == BLOCK
+    assert (ids[:, 0] == pieces.begin_id).all()
+    seen, labels = mask_whole_words(ids, pieces, 0.2, torch.Generator().manual_seed(0))
+    hidden = labels != IGNORED
+    assert (labels[hidden] == ids[hidden]).all()
+    assert (seen[~hidden] == ids[~hidden]).all()
+    assert not pieces.special[ids[hidden]].any()
+    assert 0.1 < hidden.float().mean() < 0.3
+    assert 0.7 < (seen[hidden] == pieces.mask_id).float().mean() < 0.9
+    # A piece that goes on with a word shares its fate.
+    goes_on = ~pieces.starts_word[ids[:, 1:]] & ~pieces.special[ids[:, 1:]] & ~pieces.special[ids[:, :-1]]
+    assert goes_on.any()
+    assert (hidden[:, 1:] == hidden[:, :-1])[goes_on].all()
+
+
+def test_an_interrupted_run_ends_as_it_would_have(
+    architecture: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = tokenizer_of(architecture)
+    blocks = torch.from_numpy(pack(tokenizer, PASSAGES))
+    recipe = PretrainingRecipe(architecture, 200, 1, 32, 4, 48, steps=7, batch_size=4, lr=1e-3, seed=3)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for directory in (whole, broken):
+        directory.mkdir()
+    expected = pretrain(recipe, tokenizer, blocks, whole, save_every=100).state_dict()
+    save = pretraining._save_state
+
+    def interrupted(*arguments: Any) -> None:
+        save(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pretraining, "_save_state", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(recipe, tokenizer, blocks, broken, save_every=3)
+    assert [path.name for path in broken.iterdir()] == [STATE]
+    resumed = pretrain(recipe, tokenizer, blocks, broken, save_every=100).state_dict()
+    assert all(torch.equal(resumed[name], tensor) for name, tensor in expected.items())
+    other = pretrain(dataclasses.replace(recipe, seed=4), tokenizer, blocks, whole, save_every=100).state_dict()
+    assert not all(torch.equal(other[name], tensor) for name, tensor in expected.items())
+
+
+def test_a_pass_over_the_blocks_reads_each_once() -> None:
+    order = pretraining._Order(blocks=20, batch_size=4, seed=0)
+    epochs = [np.concatenate([order.at(step).numpy() for step in range(first, first + 5)]) for first in (0, 5)]
+    assert [sorted(epoch) for epoch in epochs] == [list(range(20))] * 2
+    assert not np.array_equal(*epochs)
+
+
+def test_damaged_and_missing_passages(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"holds no \.txt"):
+        list(read_passages(tmp_path))
+    (tmp_path / "a.txt.xz").write_bytes(b"\xfd7zXZ\x00\x00\x04" + b"\x00" * 20)
+    with pytest.raises(TrainingError, match=r"a\.txt\.xz cannot be read to its end"):
+        list(read_passages(tmp_path))
+
+
+def test_cedr_is_not_read() -> None:
+    with pytest.raises(TrainingError, match="CEDR's held-out texts must not be seen"):
+        next(all_passages(Path(), ["cedr"], 1, None))

@@ -1,4 +1,0 @@
-"""Fits a classifier fast on one GPU.
-
-Imports `scratch.pretraining`, `encoder` and `common`.
-"""

@@ -1,0 +1,163 @@
+"""Pre-trains a small encoder from random weights; an interrupted run goes on from its last state."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from tqdm import tqdm
+from transformers import BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRobertaForMaskedLM
+
+from training.encoder.tokenizer import train_unigram, train_wordpiece
+from training.scratch.pretraining.corpus import BLOCK
+from training.scratch.pretraining.masking import MASKED_SHARE, MaskedLoss, WordPieces, mask_whole_words
+
+STATE: Final = "pretraining.pt"
+# Enough for the word pieces of a small vocabulary, and Unigram's training takes minutes with more.
+TOKENIZER_PASSAGES: Final = 300_000
+
+Architecture = Literal["bert", "xlm-roberta"]
+
+
+@dataclass(frozen=True)
+class PretrainingRecipe:
+    """What is pre-trained, and how; a run is resumed only with the same."""
+
+    architecture: Architecture
+    vocabulary: int
+    layers: int
+    hidden: int
+    heads: int
+    intermediate: int
+    steps: int
+    batch_size: int
+    lr: float
+    seed: int
+
+
+def train_tokenizer(recipe: PretrainingRecipe, passages: Sequence[str]) -> Tokenizer:
+    """The recipe's tokenizer: WordPiece or Unigram, trained on a sample of the passages."""
+    train = train_wordpiece if recipe.architecture == "bert" else train_unigram
+    random = np.random.default_rng(recipe.seed)
+    sample = random.permutation(len(passages))[:TOKENIZER_PASSAGES]
+    return train((passages[index] for index in sorted(sample)), recipe.vocabulary)
+
+
+def new_model(recipe: PretrainingRecipe, pieces: WordPieces) -> Any:
+    """A masked language model of the recipe's sizes with random weights, without dropout."""
+    sizes: dict[str, Any] = {
+        "vocab_size": len(pieces.special), "hidden_size": recipe.hidden, "num_hidden_layers": recipe.layers,
+        "num_attention_heads": recipe.heads, "intermediate_size": recipe.intermediate,
+        "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "pad_token_id": pieces.pad_id,
+    }  # fmt: skip
+    if recipe.architecture == "bert":
+        return BertForMaskedLM(BertConfig(max_position_embeddings=BLOCK, type_vocab_size=2, **sizes))
+    # RoBERTa's positions start after the pad id.
+    config = XLMRobertaConfig(
+        max_position_embeddings=BLOCK + pieces.pad_id + 1, type_vocab_size=1, bos_token_id=pieces.begin_id,
+        eos_token_id=pieces.end_id, layer_norm_eps=1e-5, **sizes,
+    )  # fmt: skip
+    return XLMRobertaForMaskedLM(config)
+
+
+def _optimizer(
+    model: Any, recipe: PretrainingRecipe
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+    decay = [p for p in model.parameters() if p.dim() > 1]
+    plain = [p for p in model.parameters() if p.dim() <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": decay, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}],
+        lr=recipe.lr, betas=(0.9, 0.98), fused=next(model.parameters()).is_cuda,
+    )  # fmt: skip
+    warm_up = max(1, recipe.steps // 20)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda s: min((s + 1) / warm_up, max(0, recipe.steps - s) / (recipe.steps - warm_up + 1))
+    )
+    return optimizer, schedule
+
+
+class _Order:
+    """Which blocks each step reads: a new permutation each epoch, the same for the same seed."""
+
+    def __init__(self, blocks: int, batch_size: int, seed: int) -> None:
+        self._blocks, self._batch, self._seed = blocks, min(batch_size, blocks), seed
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+
+    def at(self, step: int) -> torch.Tensor:
+        steps_an_epoch = self._blocks // self._batch
+        epoch, place = divmod(step, steps_an_epoch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
+            self._epoch, self._order = epoch, torch.randperm(self._blocks, generator=generator)
+        return self._order[place * self._batch : (place + 1) * self._batch]
+
+
+def pretrain(
+    recipe: PretrainingRecipe, tokenizer: Tokenizer, blocks: torch.Tensor, output: Path, save_every: int
+) -> Any:
+    """Train, or go on training where `STATE` in `output` says; returns the model.
+
+    Args:
+        recipe: what is trained, and how.
+        tokenizer: whose ids the blocks hold.
+        blocks: int32 `[blocks, BLOCK]`.
+        output: directory in which the state is kept while training.
+        save_every: steps between two saved states.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    pieces = WordPieces.of(tokenizer, device)
+    torch.manual_seed(recipe.seed)
+    model = new_model(recipe, pieces).to(device)
+    optimizer, schedule = _optimizer(model, recipe)
+    first = 0
+    if (output / STATE).exists():
+        state = torch.load(output / STATE, map_location=device, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        first = state["step"]
+    loss_of: Any = MaskedLoss(model)
+    if device.type == "cuda":
+        loss_of = torch.compile(loss_of)
+        blocks = blocks.to(device)
+    order = _Order(len(blocks), recipe.batch_size, recipe.seed)
+    generator = torch.Generator(device)
+    progress = tqdm(range(first, recipe.steps), initial=first, total=recipe.steps, desc="pre-training", mininterval=10)
+    for step in progress:
+        ids = blocks[order.at(step).to(blocks.device)].to(device).long()
+        # Seeded step by step, so that a resumed run hides the same words.
+        generator.manual_seed(recipe.seed * 1_000_003 + step)
+        seen, labels = mask_whole_words(ids, pieces, MASKED_SHARE, generator)
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            loss = loss_of(seen, labels)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad(set_to_none=True)
+        if (step + 1) % 500 == 0 or step + 1 == recipe.steps:
+            progress.set_postfix(loss=f"{loss.item():.3f}")
+        if (step + 1) % save_every == 0 and step + 1 < recipe.steps:
+            _save_state(output, model, optimizer, schedule, step + 1)
+    return model
+
+
+def _save_state(output: Path, model: Any, optimizer: Any, schedule: Any, step: int) -> None:
+    state = {
+        "model": model.state_dict(), "optimizer": optimizer.state_dict(),
+        "schedule": schedule.state_dict(), "step": step,
+    }  # fmt: skip
+    part = output / f"{STATE}.part"
+    torch.save(state, part)
+    part.replace(output / STATE)  # Whole or not at all: an interruption must not cost the last state.
+
+
+def save_pretrained(model: Any, output: Path) -> None:
+    """Write the finished checkpoint, and remove the state that only an interrupted run needs."""
+    # It is fine-tuned with BERT's usual dropout, which pre-training this small did without.
+    model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = 0.1
+    model.save_pretrained(output)
+    (output / STATE).unlink(missing_ok=True)
