@@ -1,10 +1,10 @@
 """`training.evaluate --behaviour`: of a run and of a version, printed, as JSON and as a page."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from markupsafe import escape
 
@@ -15,7 +15,8 @@ from training.common.command import TrainingError
 from training.data.rows.examples import Example
 from training.data.splits.folds import held_out_fold
 from training.evaluate.behaviour import DEV_ROWS, evaluate_behaviour, evaluate_behaviour_and_write, texts_to_change
-from training.evaluate.predictions import checked_card, predict_version
+from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
+from training.evaluate.sources import answers_of
 
 COMMITTED = ROOT / "model_repository" / "emotion_rubert" / "1"
 
@@ -55,19 +56,25 @@ def test_a_version(tmp_path: Path) -> None:
     assert f"{kinds['greeting']['changed']:.1%}" in page
 
 
-def test_a_run_and_rows_of_dev(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_answers_as_its_checkpoint(tmp_path: Path) -> None:
     write_cedr(tmp_path)
-    run = write_run(tmp_path / "run", tmp_path, steps=60)
-    measured = evaluate_behaviour_and_write(f"{run}", tmp_path, tmp_path / "out")
+    run = write_run(tmp_path / "run", tmp_path, steps=30)
+    dev = held_out_fold(0, tmp_path)[:12]
+    with answers_of(f"{run}", None, None) as (name, answers):
+        assert np.array_equal(answers([example.text for example in dev]), predict_checkpoint(run, dev))
+    assert name == f"{run}"
+
+
+def test_rows_of_dev_are_changed_too_where_there_is_data(tmp_path: Path) -> None:
+    write_cedr(tmp_path)
     dev = {example.text for example in held_out_fold(0, tmp_path)}
+    suite = [case.text for case in load_suite()]
     assert len(dev) < DEV_ROWS
-    assert measured.changed == f"the suite's open half and {len(dev)} rows of dev (fold 0 of CEDR train)"
-    assert dev < set(texts_to_change(tmp_path)[1])
-    assert list(measured.figures["suite"]) == ["open"], "the hidden half is not looked at unasked"
-    assert json.loads((tmp_path / "out/behaviour.json").read_text(encoding="utf-8"))["figures"] == measured.figures
-    printed = capsys.readouterr().out
-    assert f"suite, open half: right{measured.figures['suite']['open']['right']:19.1%}" in printed
-    assert "hidden" not in printed
+    name, texts = texts_to_change(tmp_path)
+    assert name == f"the suite's open half and {len(dev)} rows of dev (fold 0 of CEDR train)"
+    assert texts == suite + texts[len(suite) :]
+    assert set(texts[len(suite) :]) == dev
+    assert texts_to_change(None) == ("the suite's open half", suite)
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

@@ -106,9 +106,9 @@ _HELLO: Final = lines("""
     Доброе утро.
     Приветствую.
     Уважаемые сотрудники!
-    Уважаемая редакция,
+    Уважаемая редакция!
     Вечер добрый.
-    Дорогая служба заботы,
+    Дорогая служба заботы!
 """)
 _POLITE: Final = lines("""
     Вынужден обратить ваше внимание:
@@ -247,7 +247,7 @@ COMPLAINTS: Final = (
             {praise_cap}! {fault_cap}! {irony_cap}
             {fault_cap}. {praise_cap}, {irony}
             {fault}, {irony}
-            Ну что, {praise}: {fault} и {nobody}
+            {praise_cap}: {fault}, и {nobody}
             {irony_cap}: {fault}. {praise_cap}!
             {since_cap} {nobody}, {irony}
         """),

@@ -49,9 +49,12 @@ class Family:
         return list(found)
 
     def _filled(self, template: str, random: Random) -> str:
-        text = template
+        text, used = template, set[str]()
         while slot := _SLOT.search(text):
-            value = random.choice(self.slots[slot[1].removesuffix("_cap")])
+            name = slot[1].removesuffix("_cap")
+            # Nobody says the same twice in one text.
+            value = random.choice([value for value in self.slots[name] if value not in used])
+            used.add(value)
             if slot[1].endswith("_cap"):
                 value = value[:1].upper() + value[1:]
             text = text[: slot.start()] + value + text[slot.end() :]

@@ -1,0 +1,83 @@
+"""Texts written by templates: how many, how different, what they say, and that none is from the suite."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from contract.labels import EMOTIONS
+from training.behaviour.suite import HALVES, load_suite
+from training.data.cleaning.duplicates import NearDuplicates
+from training.data.cleaning.texts import key
+from training.data.rows.examples import Example
+from training.data.written.examples import EACH, FAMILIES, written_examples
+from training.data.written.family import Family
+from training.data.written.spelling import disguised, drawn_out, in_latin, misspelt, with_emoji
+
+SHARED_WORDS = 5
+
+
+@pytest.fixture(scope="module")
+def examples() -> list[Example]:
+    return written_examples()
+
+
+def test_there_are_thousands_of_different_texts_of_every_emotion(examples: list[Example]) -> None:
+    assert len(examples) >= 4000
+    assert len({example.text for example in examples}) == len(examples)
+    assert not any("{" in example.text for example in examples)
+    counts = Counter(label for example in examples for label in example.labels)
+    assert min(counts[label] for label in range(len(EMOTIONS))) >= 300
+    assert {example.source for example in examples} == {"written"}
+
+
+def test_every_family_has_many_texts_and_none_says_half_of_them_alike() -> None:
+    assert len({family.name for family in FAMILIES}) == len(FAMILIES) >= 30
+    for family in FAMILIES:
+        texts = family.texts(EACH, 0)
+        assert len(texts) >= 90, family.name
+        near = NearDuplicates()
+        different = 0
+        for text in texts:
+            different += not near.matches(text)
+            near.add(text)
+        assert different >= len(texts) / 2, family.name
+
+
+def test_the_same_texts_every_time_and_others_with_another_seed() -> None:
+    family = FAMILIES[0]
+    assert family.texts(20, 0) == family.texts(20, 0) == family.texts(40, 0)[:20]
+    assert family.texts(20, 0) != family.texts(20, 1)
+    assert written_examples(3) == written_examples(3)
+
+
+def test_a_family_by_hand() -> None:
+    family = Family("weather", frozenset({"joy"}), ("{sky_cap}, {sky}", "тепло"), {"sky": ("ясно", "солнце")})
+    assert set(family.texts(9, 0)) == {"Ясно, солнце", "Солнце, ясно", "тепло"}
+    assert family.targets() == frozenset({EMOTIONS.index("joy")})
+
+
+def test_no_text_was_made_from_the_suite(examples: list[Example]) -> None:
+    suite = [case.text for case in load_suite(HALVES) if key(case.text)]
+    near = NearDuplicates(suite)
+    assert [(e.text, suite[n]) for e in examples for n in near.matches(e.text)] == []
+    phrases = {phrase: text for text in suite for phrase in phrases_of(text)}
+    shared = {(phrases[p], e.text) for e in examples for p in phrases_of(e.text) if p in phrases}
+    assert shared == set()
+
+
+def phrases_of(text: str) -> set[str]:
+    words = key(text).split()
+    return {" ".join(words[start : start + SHARED_WORDS]) for start in range(len(words) - SHARED_WORDS + 1)}
+
+
+def test_spellings() -> None:
+    random = Random(0)  # noqa: S311 - the same draw every time
+    text = "Мне очень страшно, что же будет"
+    assert in_latin(text, random, "fear") == "Mne ochen strashno, chto zhe budet"
+    assert "што" in misspelt(text, random, "fear")
+    assert disguised(text, random, "fear") != text
+    assert len(drawn_out(text, random, "fear")) >= len(text) + 2
+    emoji = with_emoji("Ура", random, "joy").removeprefix("Ура").strip()
+    assert set(emoji) <= set("😀😍🥰🎊😄💛🤗")
+    assert emoji
