@@ -62,12 +62,12 @@ def publish_command(arguments: list[str]) -> None:
     # Imported here: the other commands need no torch, and answer at once.
     from training.publishing.checkpoint import Publication, publish
 
-    wanted = Publication(**given)
+    publication = Publication(**given)
     if quarantine:
-        quarantine_blocking(wanted.repository, wanted.model)
-    published = publish(wanted)
+        quarantine_blocking(publication.repository, publication.model)
+    published = publish(publication)
     print(f"published {published}", flush=True)
-    report_serving(wanted.model, published, url, seconds)
+    report_serving(publication.model, published, url, seconds)
 
 
 def main() -> None:

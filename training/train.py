@@ -16,7 +16,8 @@ from transformers.utils import logging as transformers_logging
 
 from training.common.command import TrainingError, run_command
 from training.data.cleaning.steps import steps_as_text
-from training.data.splits.folds import FOLDS, Split
+from training.data.splits.folds import FOLDS
+from training.data.splits.training_rows import Split
 from training.evaluate.results import evaluate_and_write
 from training.export.checkpoint import export_checkpoint
 from training.fine_tuning.fine_tune import fine_tune, read_rows

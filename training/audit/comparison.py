@@ -87,9 +87,9 @@ def compare(before: Path, after: Path, corrections: Sequence[Correction], data_d
 
 
 def _out_of_fold(run: Path, data_dir: Path | None) -> Probabilities:
-    _, kept = read_cross_validated(run)
-    out_of_fold_examples(kept, data_dir)
-    return kept.probabilities
+    _, out_of_fold = read_cross_validated(run)
+    out_of_fold_examples(out_of_fold, data_dir)
+    return out_of_fold.probabilities
 
 
 def _changes(
@@ -100,17 +100,17 @@ def _changes(
 ) -> dict[str, Any]:
     given = targets(examples)
     corrected = given.copy()
-    kept = measured.copy()
+    included = measured.copy()
     for row, correction in enumerate(found):
         if correction is None:
             continue
         if correction.corrected is None:
-            kept[row] = False
+            included[row] = False
         else:
             corrected[row] = targets([Example(correction.text, correction.corrected, "")])[0]
     return {
         "as_given": _change(given[measured], *(p[measured] for p in predictions)),
-        "as_corrected": _change(corrected[kept], *(p[kept] for p in predictions)),
+        "as_corrected": _change(corrected[included], *(p[included] for p in predictions)),
     }
 
 

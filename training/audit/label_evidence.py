@@ -56,9 +56,9 @@ def out_of_fold_evidence(run: Path, data_dir: Path | None) -> LabelEvidence:
     Raises:
         TrainingError: the run is not cross-validated, or on other data.
     """
-    kept, examples = _kept(run, data_dir)
-    confident = np.asarray(find_label_issues(_given(examples), kept.probabilities, n_jobs=1), np.bool_)
-    return _evidence("out-of-fold", examples, np.arange(len(examples)), kept.probabilities, confident)
+    out_of_fold, examples = _read_out_of_fold(run, data_dir)
+    confident = np.asarray(find_label_issues(_given(examples), out_of_fold.probabilities, n_jobs=1), np.bool_)
+    return _evidence("out-of-fold", examples, np.arange(len(examples)), out_of_fold.probabilities, confident)
 
 
 def over_fitted_evidence(run: Path, data_dir: Path | None) -> LabelEvidence:
@@ -72,16 +72,16 @@ def over_fitted_evidence(run: Path, data_dir: Path | None) -> LabelEvidence:
 def larger_model_evidence(run: Path, data_dir: Path | None) -> LabelEvidence:
     """Another model's validation errors."""
     if is_cross_validated(run):
-        kept, examples = _kept(run, data_dir)
-        return _evidence("larger", examples, np.arange(len(examples)), kept.probabilities)
+        out_of_fold, examples = _read_out_of_fold(run, data_dir)
+        return _evidence("larger", examples, np.arange(len(examples)), out_of_fold.probabilities)
     examples, fold = cedr_by_fold(data_dir)
     rows = np.flatnonzero(fold == 0)
     return _evidence("larger", examples, rows, predict_checkpoint(run, [examples[row] for row in rows]))
 
 
-def _kept(run: Path, data_dir: Path | None) -> tuple[OutOfFold, list[Example]]:
-    _, kept = read_cross_validated(run)
-    return kept, out_of_fold_examples(kept, data_dir)
+def _read_out_of_fold(run: Path, data_dir: Path | None) -> tuple[OutOfFold, list[Example]]:
+    _, out_of_fold = read_cross_validated(run)
+    return out_of_fold, out_of_fold_examples(out_of_fold, data_dir)
 
 
 def _given(examples: list[Example]) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""What `python -m training.data` can do: clean, augment, report."""
+"""What `python -m training.data` can do: clean, augment, report, and write what was written for it."""
 
 import argparse
 import json
@@ -13,12 +13,13 @@ from training.data.report.statistics import figures_of, load_all
 from training.data.rows.corrections import Correction, read_corrections
 from training.data.rows.examples import Example
 from training.data.rows.synthetic import load_augmented, save_augmented
-from training.data.splits.folds import Split, train_and_held_out
+from training.data.splits.training_rows import Split, train_and_held_out
+from training.data.written.examples import written_examples
 
 
 def clean_command(arguments: argparse.Namespace) -> None:
     """Write the rows that a training run would get, the held-out rows, and every row that was touched."""
-    split = _split(arguments, load_augmented(arguments.augmented) if arguments.augmented else ())
+    split = _split(arguments, arguments.fold, load_augmented(arguments.augmented) if arguments.augmented else ())
     output: Path = arguments.output
     for name, rows in (("train", split.train), ("held_out", split.held_out)):
         write_text(output / f"{name}.jsonl", _lines(map(_row, rows)))
@@ -36,8 +37,7 @@ def augment_command(arguments: argparse.Namespace) -> None:
 
     if arguments.per_text < 1:
         raise TrainingError(f"--per-text {arguments.per_text}: at least 1")
-    arguments.fold = 0
-    split = _split(arguments, ())
+    split = _split(arguments, 0, ())
     rows = rows_to_paraphrase(split, arguments.emotions)
     predict_labels = load_label_predictor(arguments.classifier)
     paraphraser = Paraphraser(arguments.paraphraser)
@@ -59,14 +59,20 @@ def augment_command(arguments: argparse.Namespace) -> None:
     print(f"{len(result.examples):,} synthetic rows are in {arguments.output}")
 
 
+def written_command(arguments: argparse.Namespace) -> None:
+    """Write the texts made by templates."""
+    examples = written_examples()
+    write_text(arguments.output, _lines(map(_row, examples)))
+    print(f"{len(examples):,} texts are in {arguments.output}")
+
+
 def report_command(arguments: argparse.Namespace) -> None:
     """Write the page about the data, and print its main figures."""
     # Here: drawing is for this command alone.
     from training.data.report.page import splits_as_text, write_data_report
 
     parts, missing = load_all(arguments.data_dir)
-    arguments.fold = 0
-    split = _split(arguments, load_augmented(arguments.augmented) if arguments.augmented else ())
+    split = _split(arguments, 0, load_augmented(arguments.augmented) if arguments.augmented else ())
     write_data_report(arguments.output, parts, missing, arguments.dataset, split)
     print(splits_as_text([figures_of(part) for part in parts]))
     for path in missing:
@@ -75,11 +81,9 @@ def report_command(arguments: argparse.Namespace) -> None:
     print(f"the page is {arguments.output}")
 
 
-def _split(arguments: argparse.Namespace, augmented: Sequence[Example]) -> Split:
+def _split(arguments: argparse.Namespace, fold: int, augmented: Sequence[Example]) -> Split:
     corrections: Sequence[Correction] = read_corrections(arguments.corrections) if arguments.corrections else ()
-    return train_and_held_out(
-        arguments.dataset, arguments.fold, arguments.data_dir, corrections=corrections, augmented=augmented
-    )
+    return train_and_held_out(arguments.dataset, fold, arguments.data_dir, corrections=corrections, augmented=augmented)
 
 
 def _row(example: Example) -> dict[str, object]:

@@ -15,7 +15,7 @@ from training.evaluate.predictions import checked_card, predict_checkpoint, pred
 from training.evaluate.sources import kind_of, served_at
 from training.measuring.figures import (
     DEV,
-    Tuned,
+    TunedDecisions,
     measure,
     measure_out_of_fold,
     tuned_on_all,
@@ -68,9 +68,9 @@ def evaluate_model(
 
 def _evaluate_run(run: Path, rows: str, data_dir: Path | None) -> Evaluation:
     if rows == "out-of-fold":
-        _, kept = read_cross_validated(run)
-        examples = out_of_fold_examples(kept, data_dir)
-        return Evaluation(f"{run}", ROWS[rows], examples, kept.probabilities, measure_out_of_fold(kept))
+        _, out_of_fold = read_cross_validated(run)
+        examples = out_of_fold_examples(out_of_fold, data_dir)
+        return Evaluation(f"{run}", ROWS[rows], examples, out_of_fold.probabilities, measure_out_of_fold(out_of_fold))
     examples = _examples(rows, data_dir)
     probabilities = predict_checkpoint(run, examples)
     tuned = _tuned(rows, read_cross_validated(run)[1], probabilities) if is_cross_validated(run) else None
@@ -89,14 +89,14 @@ def _evaluate_version(directory: Path, rows: str, data_dir: Path | None) -> Eval
 def _evaluate_served(url: str, rows: str, data_dir: Path | None, model: str | None, version: str | None) -> Evaluation:
     examples = _examples(rows, data_dir)
     with served_at(url, model, version) as served:
-        probabilities = served.answers([example.text for example in examples])
+        probabilities = served.predict([example.text for example in examples])
         tuned = _tuned_by_card(rows, served.card["metrics"], served.card["profiles"], probabilities)
         name = f"{served.model} version {served.version}, served at {url}"
     return _measured(name, rows, examples, probabilities, tuned)
 
 
 def _measured(
-    name: str, rows: str, examples: list[Example], probabilities: npt.NDArray[np.float32], tuned: Tuned | None
+    name: str, rows: str, examples: list[Example], probabilities: npt.NDArray[np.float32], tuned: TunedDecisions | None
 ) -> Evaluation:
     return Evaluation(name, ROWS[rows], examples, probabilities, measure(targets(examples), probabilities, tuned))
 
@@ -110,13 +110,13 @@ def _examples(rows: str, data_dir: Path | None) -> list[Example]:
     return load_source("cedr", "test", data_dir) if rows == "test" else held_out_fold(0, data_dir)
 
 
-def _tuned(rows: str, kept: OutOfFold, probabilities: npt.NDArray[np.float32]) -> Tuned:
-    return tuned_without_dev(kept, probabilities) if rows == "dev" else tuned_on_all(kept, probabilities)
+def _tuned(rows: str, out_of_fold: OutOfFold, probabilities: npt.NDArray[np.float32]) -> TunedDecisions:
+    return tuned_without_dev(out_of_fold, probabilities) if rows == "dev" else tuned_on_all(out_of_fold, probabilities)
 
 
 def _tuned_by_card(
     rows: str, metrics: dict[str, Any], profiles: dict[str, Any], probabilities: npt.NDArray[np.float32]
-) -> Tuned | None:
+) -> TunedDecisions | None:
     """With the card's thresholds: its profiles', or on dev those that were tuned without it."""
     if rows == "dev":
         # The profiles' own were tuned on all of CEDR train, dev included.

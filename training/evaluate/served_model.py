@@ -38,7 +38,7 @@ class ServedModel:
         """
         headers = {"authorization": f"Bearer {key}"} if key else {}
         with httpx.Client(base_url=url, timeout=_SECONDS, headers=headers, trust_env=False) as client:
-            listed = _asked(client, "GET", "/v1/models")
+            listed = _request(client, "GET", "/v1/models")
             models = {entry["model"]: entry for entry in listed["models"]}
             names = [name for name, entry in models.items() if entry["default"]] if model is None else [model]
             found = next((n for name in names for n in (name, f"emotion_{name}") if n in models), None)
@@ -51,17 +51,17 @@ class ServedModel:
                 raise TrainingError(f"{url} serves {found} in version {', '.join(versions)}, not {number}")
             yield cls(client, found, number, versions[number], min(_TEXTS, listed["limits"]["max_texts"]))
 
-    def answers(self, texts: list[str]) -> npt.NDArray[np.float32]:
+    def predict(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """Probabilities, float32 `[texts, 6]`, with the gateway's six decimals."""
         rows: list[list[float]] = []
         for start in range(0, len(texts), self.max_texts):
             body = {"texts": texts[start : start + self.max_texts], "model": self.model, "version": self.version}
-            answer = _asked(self.client, "POST", "/v1/emotions", body)
+            answer = _request(self.client, "POST", "/v1/emotions", body)
             rows += [[result["probabilities"][emotion] for emotion in EMOTIONS] for result in answer["results"]]
         return np.array(rows, dtype=np.float32)
 
 
-def _asked(client: httpx.Client, method: str, path: str, body: Any = None) -> Any:
+def _request(client: httpx.Client, method: str, path: str, body: Any = None) -> Any:
     for attempt in range(_ATTEMPTS):
         try:
             answer = client.request(method, path, json=body)

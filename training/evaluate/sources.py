@@ -55,7 +55,7 @@ def answers_of(source: str, model: str | None, version: str | None) -> Iterator[
     kind = kind_of(source, model, version)
     if kind == "gateway":
         with served_at(source, model, version) as served:
-            yield f"{served.model} version {served.version}, served at {source}", served.answers
+            yield f"{served.model} version {served.version}, served at {source}", served.predict
     elif kind == "version":
         card = checked_card(Path(source))
         yield source, lambda texts: predict_version(Path(source), card, _unlabelled(texts))

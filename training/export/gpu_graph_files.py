@@ -59,7 +59,7 @@ def make_gpu_graph(version_directory: Path) -> Path:
     write_file(unfinished, model.SerializeToString())
     # The record first: a graph without one is of unknown origin, a record without its graph says nothing.
     made_from, compared_on = f"the int8 weights of {CPU_GRAPH}", "64 rows of random ids"
-    write_record(version_directory, unfinished, made_from, difference, compared_on, sample(graph, shape))
+    write_record(version_directory, unfinished, made_from, difference, compared_on, record_gpu_sample(graph, shape))
     with explained(gpu_graph):
         os.replace(unfinished, gpu_graph)
     return gpu_graph
@@ -70,7 +70,7 @@ def _random_rows(shape: Shape, lengths: Iterable[int]) -> list[list[int]]:
     return [[int(token) for token in random.integers(5, shape.vocabulary, length)] for length in lengths]
 
 
-def sample(graph: onnxruntime.InferenceSession, shape: Shape) -> Sample:
+def record_gpu_sample(graph: onnxruntime.InferenceSession, shape: Shape) -> Sample:
     """What a GPU is asked, and the answers of the graph's portable form."""
     rows = _random_rows(shape, SAMPLE_LENGTHS)
     answers = [[round(float(probability), 5) for probability in row] for row in run(graph, rows)]
@@ -83,7 +83,7 @@ def write_record(
     made_from: str,
     difference: npt.NDArray[Any],
     compared_on: str,
-    asked: Sample,
+    sample: Sample,
 ) -> None:
     """Write `model.gpu.json` for the version's CPU graph and a GPU graph.
 
@@ -93,7 +93,7 @@ def write_record(
         made_from: which weights it has.
         difference: of the two graphs' probabilities, absolute, `[rows, 6]`.
         compared_on: which rows these are.
-        asked: what a GPU must answer.
+        sample: what a GPU must answer.
     """
     record = GpuGraph(
         sha256=sha256(gpu_graph),
@@ -103,6 +103,6 @@ def write_record(
         largest_difference=float(f"{difference.max():.3g}"),
         compared_on=compared_on,
         tools={name: importlib.metadata.version(name) for name in _TOOLS},
-        sample=asked,
+        sample=sample,
     )
     write_file(version_directory / GPU_RECORD, (record.model_dump_json(indent=2) + "\n").encode())

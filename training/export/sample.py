@@ -12,7 +12,7 @@ from training.export.graphs.weights import Shape
 ORDINARY_ROWS: Final = 16
 
 
-def rows_to_ask(rows: Sequence[Ids], shape: Shape) -> list[list[int]]:
+def sample_rows(rows: Sequence[Ids], shape: Shape) -> list[list[int]]:
     """Ordinary rows, from the shortest to the longest, and of every kind that the graph must clean; none is empty."""
     by_length = sorted(rows, key=len)
     last = len(by_length) - 1
@@ -32,6 +32,6 @@ def rows_to_ask(rows: Sequence[Ids], shape: Shape) -> list[list[int]]:
 
 def record_sample(graph: onnxruntime.InferenceSession, rows: Sequence[Ids], shape: Shape) -> Sample:
     """The rows, and the graph's answers to each of them alone."""
-    asked = rows_to_ask(rows, shape)
-    answers = [[round(float(probability), 5) for probability in run(graph, [row])[0]] for row in asked]
-    return Sample(rows=asked, probabilities=answers)
+    chosen = sample_rows(rows, shape)
+    answers = [[round(float(probability), 5) for probability in run(graph, [row])[0]] for row in chosen]
+    return Sample(rows=chosen, probabilities=answers)

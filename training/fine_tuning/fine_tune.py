@@ -16,7 +16,7 @@ from training.common.files import copy_whole
 from training.data.rows.corrections import read_corrections
 from training.data.rows.examples import targets
 from training.data.rows.synthetic import load_augmented
-from training.data.splits.folds import Split, train_and_held_out
+from training.data.splits.training_rows import Split, train_and_held_out
 from training.encoder.base_model import load_base_model
 from training.encoder.classifier import TokenRows, encode, load_classifier, predict
 from training.fine_tuning.hardware import Hardware, main_process

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Self, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from training.common.command import TrainingError, command_parser
-from training.data.splits.folds import DATASETS
+from training.data.splits.training_rows import DATASETS
 from training.encoder.classifier import BASE_MODELS
 
 # What to do and where; all other settings shape the model, and a resumed run must keep them.

@@ -11,7 +11,8 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from training.data.rows.examples import Example, targets
-from training.data.splits.folds import FOLDS, train_and_held_out
+from training.data.splits.folds import FOLDS
+from training.data.splits.training_rows import train_and_held_out
 from training.measuring.out_of_fold import OutOfFold
 
 BASELINE: Final = "TF-IDF of character n-grams + logistic regression"

@@ -21,19 +21,19 @@ _AT_ONCE: Final = 100  # Resamples held in memory together.
 Floats = npt.NDArray[np.float64]
 
 
-def intervals(truth: Matrix, given: Decisions, probabilities: Matrix | None = None) -> dict[str, Any]:
+def intervals(truth: Matrix, decisions: Decisions, probabilities: Matrix | None = None) -> dict[str, Any]:
     """The middle 95 % of each figure over resamples of the rows, drawn with a fixed seed.
 
     Args:
         truth: 0/1, `[rows, 6]`.
-        given: the labels given, bool `[rows, 6]`.
+        decisions: the labels given, bool `[rows, 6]`.
         probabilities: `[rows, 6]`; without them only the figures of `DECISION` are there.
 
     Returns:
         `mean` and one entry per emotion; each figure's `[low, high]`. A resample that lacks
         a class altogether says nothing of it and is left out of its intervals.
     """
-    figures = [figures_of_resamples(truth, given, probabilities, weights) for weights in draw_resamples(len(truth))]
+    figures = [figures_of_resamples(truth, decisions, probabilities, weights) for weights in draw_resamples(len(truth))]
     return _quantiles(np.concatenate(figures))
 
 
@@ -70,7 +70,7 @@ def draw_resamples(rows: int) -> Iterator[Floats]:
         yield np.bincount(picked.ravel(), minlength=_AT_ONCE * rows).reshape(_AT_ONCE, rows).astype(np.float64)
 
 
-def figures_of_resamples(truth: Matrix, given: Decisions, probabilities: Matrix | None, weights: Floats) -> Floats:
+def figures_of_resamples(truth: Matrix, decisions: Decisions, probabilities: Matrix | None, weights: Floats) -> Floats:
     """Every figure of every class on weighted rows, `[resamples, 6, figures]`.
 
     The figures are those of `RANKING`, only if there are probabilities, and then of `DECISION`;
@@ -78,13 +78,13 @@ def figures_of_resamples(truth: Matrix, given: Decisions, probabilities: Matrix 
     """
     by_class = []
     for index, column in enumerate(truth.T.astype(np.float64)):
-        figures = _decisions(column, given[:, index], weights)
+        figures = _decisions(column, decisions[:, index], weights)
         if probabilities is not None:
             figures = (*_ranking(column, probabilities[:, index].astype(np.float64), weights), *figures)
         by_class.append(np.stack(figures, axis=1))
     values = np.stack(by_class, axis=1)
-    there = weights @ truth.astype(np.float64)
-    values[(there == 0) | (there == weights.sum(axis=1, keepdims=True))] = np.nan
+    positives = weights @ truth.astype(np.float64)
+    values[(positives == 0) | (positives == weights.sum(axis=1, keepdims=True))] = np.nan
     return values
 
 
@@ -107,14 +107,17 @@ def _ranking(truth: Floats, probability: Floats, weights: Floats) -> tuple[Float
     return auc, average_precision, np.abs(weights @ gaps).sum(axis=1) / rows
 
 
-def _decisions(truth: Floats, given: Decisions, weights: Floats) -> tuple[Floats, ...]:
-    label = given.astype(np.float64)
+def _decisions(truth: Floats, decisions: Decisions, weights: Floats) -> tuple[Floats, ...]:
+    label = decisions.astype(np.float64)
     rows = weights.sum(axis=1)
-    there, flagged, hits = weights @ truth, weights @ label, weights @ (truth * label)
-    rest_hits = rows - there - flagged + hits
-    precision, recall = _ratio(hits, flagged), _ratio(hits, there)
-    rest_precision, rest_recall = _ratio(rest_hits, rows - flagged), _ratio(rest_hits, rows - there)
-    f1, rest_f1 = _ratio(2 * hits, flagged + there), _ratio(2 * rest_hits, 2 * rows - flagged - there)
+    positives, flagged, true_positives = weights @ truth, weights @ label, weights @ (truth * label)
+    true_negatives = rows - positives - flagged + true_positives
+    precision, recall = _ratio(true_positives, flagged), _ratio(true_positives, positives)
+    rest_precision, rest_recall = _ratio(true_negatives, rows - flagged), _ratio(true_negatives, rows - positives)
+    f1, rest_f1 = (
+        _ratio(2 * true_positives, flagged + positives),
+        _ratio(2 * true_negatives, 2 * rows - flagged - positives),
+    )
     macro = ((f1 + rest_f1) / 2, (precision + rest_precision) / 2, (recall + rest_recall) / 2)
     return (*macro, f1, precision, recall)
 

@@ -27,23 +27,23 @@ ALL_FOLDS: Final = "five folds of CEDR train, out of fold"
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TunedDecisions:
     """Labels given by thresholds that were tuned on other rows; by profile.
 
     Args:
         tuned_on: which rows.
-        given: bool `[rows, 6]`.
+        decisions: the labels given, bool `[rows, 6]`.
         thresholds: where one set was used for all rows.
         unreachable: why a profile cannot be had.
     """
 
     tuned_on: str
-    given: dict[str, Decisions]
+    decisions: dict[str, Decisions]
     thresholds: dict[str, Thresholds]
     unreachable: dict[str, str]
 
 
-def measure(truth: Matrix, probabilities: Matrix, tuned: Tuned | None = None) -> dict[str, Any]:
+def measure(truth: Matrix, probabilities: Matrix, tuned: TunedDecisions | None = None) -> dict[str, Any]:
     """The object described above.
 
     Raises:
@@ -52,71 +52,78 @@ def measure(truth: Matrix, probabilities: Matrix, tuned: Tuned | None = None) ->
     figures = evaluate(truth, probabilities)
     figures["intervals_95"] = intervals(truth, probabilities >= figures["threshold"], probabilities)
     if tuned is not None:
-        given = tuned.given["balanced"]
+        decisions = tuned.decisions["balanced"]
         figures["tuned"] = {
             "tuned_on": tuned.tuned_on,
-            **evaluate_decisions(truth, given),
-            "intervals_95": intervals(truth, given),
+            **evaluate_decisions(truth, decisions),
+            "intervals_95": intervals(truth, decisions),
         }
         figures["profiles"] = {name: _profile(name, truth, tuned) for name in PROFILES}
     return figures
 
 
-def _profile(name: str, truth: Matrix, tuned: Tuned) -> dict[str, Any]:
+def _profile(name: str, truth: Matrix, tuned: TunedDecisions) -> dict[str, Any]:
     if name in tuned.unreachable:
         return {"unreachable": tuned.unreachable[name]}
     profile: dict[str, Any] = {"tuned_on": tuned.tuned_on}
     if name in tuned.thresholds:
         profile["thresholds"] = tuned.thresholds[name]
-    costs = tuning.costs(truth, tuned.given[name])
+    costs = tuning.costs(truth, tuned.decisions[name])
     return {**profile, "costs": {emotion: costs[emotion].model_dump() for emotion in EMOTIONS}}
 
 
-def with_thresholds(probabilities: Matrix, thresholds: dict[str, Thresholds], tuned_on: str) -> Tuned:
+def with_thresholds(probabilities: Matrix, thresholds: dict[str, Thresholds], tuned_on: str) -> TunedDecisions:
     """Labels from known thresholds; a profile that is not among them counts as unreachable."""
     missing = {name: "it had no thresholds" for name in PROFILES if name not in thresholds}
-    given = {name: tuning.decide(probabilities, values) for name, values in thresholds.items()}
-    return Tuned(tuned_on, given, thresholds, missing)
+    decisions = {name: tuning.decide(probabilities, values) for name, values in thresholds.items()}
+    return TunedDecisions(tuned_on, decisions, thresholds, missing)
 
 
-def tuned_without_dev(kept: OutOfFold, probabilities: Matrix) -> Tuned:
+def tuned_without_dev(out_of_fold: OutOfFold, probabilities: Matrix) -> TunedDecisions:
     """Labels for dev's rows (or others that no fold holds), from thresholds tuned on folds 1 to 4."""
-    rest = kept.fold != 0
-    return _tuned_on(kept.truth[rest], kept.probabilities[rest], probabilities, "folds 1 to 4 of CEDR train")
+    rest = out_of_fold.fold != 0
+    return _tuned_on(
+        out_of_fold.truth[rest], out_of_fold.probabilities[rest], probabilities, "folds 1 to 4 of CEDR train"
+    )
 
 
-def tuned_on_all(kept: OutOfFold, probabilities: Matrix) -> Tuned:
+def tuned_on_all(out_of_fold: OutOfFold, probabilities: Matrix) -> TunedDecisions:
     """Labels for rows outside CEDR train, from thresholds tuned on all of it."""
-    return _tuned_on(kept.truth, kept.probabilities, probabilities, "CEDR train, out of fold")
+    return _tuned_on(out_of_fold.truth, out_of_fold.probabilities, probabilities, "CEDR train, out of fold")
 
 
-def _tuned_on(truth: Matrix, answers: Matrix, probabilities: Matrix, tuned_on: str) -> Tuned:
-    tuned = Tuned(tuned_on, {}, {}, {})
+def _tuned_on(truth: Matrix, answers: Matrix, probabilities: Matrix, tuned_on: str) -> TunedDecisions:
+    tuned = TunedDecisions(tuned_on, {}, {}, {})
     for name in PROFILES:
         try:
             tuned.thresholds[name] = tuning.tune(name, truth, answers)
         except PromiseError as error:
             tuned.unreachable[name] = str(error)
             continue
-        tuned.given[name] = tuning.decide(probabilities, tuned.thresholds[name])
+        tuned.decisions[name] = tuning.decide(probabilities, tuned.thresholds[name])
     return tuned
 
 
-def tuned_across_folds(kept: OutOfFold) -> Tuned:
+def tuned_across_folds(out_of_fold: OutOfFold) -> TunedDecisions:
     """Labels for all of CEDR train, each fold's from thresholds tuned on the other four."""
-    tuned = Tuned("the other four folds of CEDR train", {}, {}, {})
+    tuned = TunedDecisions("the other four folds of CEDR train", {}, {}, {})
     for name in PROFILES:
         try:
-            tuned.given[name] = tuning.decide_across_folds(name, kept.truth, kept.probabilities, kept.fold)
+            tuned.decisions[name] = tuning.decide_across_folds(
+                name, out_of_fold.truth, out_of_fold.probabilities, out_of_fold.fold
+            )
         except PromiseError as error:
             tuned.unreachable[name] = str(error)
     return tuned
 
 
-def measure_out_of_fold(kept: OutOfFold) -> dict[str, Any]:
+def measure_out_of_fold(out_of_fold: OutOfFold) -> dict[str, Any]:
     """Figures over all of CEDR train, and `five_folds`: the mean of each fold's own figures, and their spread."""
-    figures = measure(kept.truth, kept.probabilities, tuned_across_folds(kept))
-    per_fold = [evaluate(kept.truth[kept.fold == n], kept.probabilities[kept.fold == n])["mean"] for n in range(5)]
+    figures = measure(out_of_fold.truth, out_of_fold.probabilities, tuned_across_folds(out_of_fold))
+    per_fold = [
+        evaluate(out_of_fold.truth[out_of_fold.fold == n], out_of_fold.probabilities[out_of_fold.fold == n])["mean"]
+        for n in range(5)
+    ]
     values = {name: [fold[name] for fold in per_fold] for name in per_fold[0]}
     figures["five_folds"] = {
         "mean": {name: round(float(np.mean(each)), 4) for name, each in values.items()},
@@ -125,16 +132,16 @@ def measure_out_of_fold(kept: OutOfFold) -> dict[str, Any]:
     return figures
 
 
-def card_metrics(graph: str, truth: Matrix, probabilities: Matrix, kept: OutOfFold) -> dict[str, dict[str, Any]]:
+def card_metrics(graph: str, truth: Matrix, probabilities: Matrix, out_of_fold: OutOfFold) -> dict[str, dict[str, Any]]:
     """What a card's `metrics` say about quality.
 
     Args:
         graph: file name of the graph that answered.
         truth: dev's, 0/1, `[rows, 6]`.
         probabilities: the graph's answers to dev's rows, `[rows, 6]`.
-        kept: the run's out-of-fold predictions.
+        out_of_fold: the run's out-of-fold predictions.
     """
     return {
-        f"{DEV}, {graph}": measure(truth, probabilities, tuned_without_dev(kept, probabilities)),
-        f"{ALL_FOLDS}, PyTorch": measure_out_of_fold(kept),
+        f"{DEV}, {graph}": measure(truth, probabilities, tuned_without_dev(out_of_fold, probabilities)),
+        f"{ALL_FOLDS}, PyTorch": measure_out_of_fold(out_of_fold),
     }

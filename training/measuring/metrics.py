@@ -44,12 +44,12 @@ def evaluate(truth: Matrix, probabilities: Matrix, threshold: float = 0.5) -> di
     return {"rows": len(truth), "threshold": threshold, **_with_mean(classes)}
 
 
-def evaluate_decisions(truth: Matrix, given: Decisions) -> dict[str, Any]:
+def evaluate_decisions(truth: Matrix, decisions: Decisions) -> dict[str, Any]:
     """The figures of `DECISION` where labels were given by other means than one threshold.
 
-    `given` is bool `[rows, 6]`; otherwise as `evaluate`.
+    `decisions` is bool `[rows, 6]`; otherwise as `evaluate`.
     """
-    return _with_mean([_decisions(column, labels) for column, labels in zip(truth.T, given.T, strict=True)])
+    return _with_mean([_decisions(column, labels) for column, labels in zip(truth.T, decisions.T, strict=True)])
 
 
 def check_measurable(truth: Matrix, probabilities: Matrix) -> None:
@@ -102,8 +102,8 @@ def _ranking(truth: Any, probability: Any) -> dict[str, float]:
     }
 
 
-def _decisions(truth: Any, given: Any) -> dict[str, float]:
-    figures = precision_recall_fscore_support(truth.astype(bool), given, labels=[False, True], zero_division=0)
+def _decisions(truth: Any, decisions: Any) -> dict[str, float]:
+    figures = precision_recall_fscore_support(truth.astype(bool), decisions, labels=[False, True], zero_division=0)
     precision, recall, f1 = (np.asarray(figure, dtype=np.float64) for figure in figures[:3])
     return {
         "f1_macro": float(f1.mean()), "precision_macro": float(precision.mean()), "recall_macro": float(recall.mean()),

@@ -34,14 +34,14 @@ class OutOfFold:
         return cls(np.concatenate(truths), np.concatenate(probabilities), fold)
 
 
-def out_of_fold_examples(kept: OutOfFold, data_dir: Path | None) -> list[Example]:
+def out_of_fold_examples(out_of_fold: OutOfFold, data_dir: Path | None) -> list[Example]:
     """The rows that out-of-fold predictions are of, in the same order.
 
     Raises:
         TrainingError: the predictions were made on other data, by their folds or their labels.
     """
     examples, fold = cedr_by_fold(data_dir)
-    if not np.array_equal(kept.fold, fold) or not np.array_equal(kept.truth, targets(examples)):
+    if not np.array_equal(out_of_fold.fold, fold) or not np.array_equal(out_of_fold.truth, targets(examples)):
         raise TrainingError(
             "the run's out-of-fold predictions are not of this CEDR train split: its rows or labels differ."
             " Name the data it was trained on with --data-dir, or train it again with --cross-validate"

@@ -37,32 +37,32 @@ def lower_bound(successes: Vector, trials: Vector) -> Vector:
 
 
 def _candidates(truth: Vector, probability: Vector) -> tuple[Vector, Vector, Vector]:
-    """Every useful threshold, and the hits and flagged rows at it, highest threshold first."""
+    """Every useful threshold, and the true positives and flagged rows at it, highest threshold first."""
     order = np.argsort(-probability, kind="stable")
     sorted_probability = probability[order].astype(np.float64)
-    hits = np.cumsum(truth[order])
+    true_positives = np.cumsum(truth[order])
     flagged = np.arange(1, len(order) + 1)
     last_of_tie = np.append(sorted_probability[1:] != sorted_probability[:-1], True)
-    return sorted_probability[last_of_tie], hits[last_of_tie], flagged[last_of_tie]
+    return sorted_probability[last_of_tie], true_positives[last_of_tie], flagged[last_of_tie]
 
 
 def threshold_of_best_f1(truth: Vector, probability: Vector) -> float:
     """The threshold with the best F1 of the class."""
-    thresholds, hits, flagged = _candidates(truth, probability)
-    return float(thresholds[np.argmax(2 * hits / (flagged + truth.sum()))])
+    thresholds, true_positives, flagged = _candidates(truth, probability)
+    return float(thresholds[np.argmax(2 * true_positives / (flagged + truth.sum()))])
 
 
 def threshold_for_recall(truth: Vector, probability: Vector) -> float:
     """The threshold with the best precision among those whose recall keeps the promise."""
-    thresholds, hits, flagged = _candidates(truth, probability)
-    kept = lower_bound(hits, np.full(len(hits), truth.sum())) >= PROMISE
-    return _best(thresholds, hits / flagged, kept, "recall")
+    thresholds, true_positives, flagged = _candidates(truth, probability)
+    kept = lower_bound(true_positives, np.full(len(true_positives), truth.sum())) >= PROMISE
+    return _best(thresholds, true_positives / flagged, kept, "recall")
 
 
 def threshold_for_precision(truth: Vector, probability: Vector) -> float:
     """The threshold with the best recall among those whose precision keeps the promise."""
-    thresholds, hits, flagged = _candidates(truth, probability)
-    return _best(thresholds, hits, lower_bound(hits, flagged) >= PROMISE, "precision")
+    thresholds, true_positives, flagged = _candidates(truth, probability)
+    return _best(thresholds, true_positives, lower_bound(true_positives, flagged) >= PROMISE, "precision")
 
 
 def _best(thresholds: Vector, value: Vector, kept: Vector, figure: str) -> float:
@@ -114,21 +114,23 @@ def decide(probabilities: Vector, thresholds: Thresholds) -> npt.NDArray[np.bool
 
 def decide_across_folds(profile: str, truth: Vector, probabilities: Vector, fold: Vector) -> npt.NDArray[np.bool_]:
     """The labels given when each fold gets thresholds tuned on the other folds, bool `[rows, 6]`."""
-    given = np.zeros(truth.shape, dtype=np.bool_)
+    decisions = np.zeros(truth.shape, dtype=np.bool_)
     for number in np.unique(fold):
         here = fold == number
-        given[here] = decide(probabilities[here], tune(profile, truth[~here], probabilities[~here]))
-    return given
+        decisions[here] = decide(probabilities[here], tune(profile, truth[~here], probabilities[~here]))
+    return decisions
 
 
-def costs(truth: Vector, given: npt.NDArray[np.bool_]) -> dict[str, ThresholdCost]:
+def costs(truth: Vector, decisions: npt.NDArray[np.bool_]) -> dict[str, ThresholdCost]:
     """What giving these labels buys and costs, by emotion."""
     by_emotion = {}
-    for emotion, column, labels in zip(EMOTIONS, truth.T, given.T, strict=True):
-        hits, flagged, there = (int(count) for count in (column[labels].sum(), labels.sum(), column.sum()))
+    for emotion, column, labels in zip(EMOTIONS, truth.T, decisions.T, strict=True):
+        true_positives, flagged, positives = (
+            int(count) for count in (column[labels].sum(), labels.sum(), column.sum())
+        )
         by_emotion[emotion] = ThresholdCost(
-            precision=round(hits / max(flagged, 1), 4),
-            recall=round(hits / max(there, 1), 4),
+            precision=round(true_positives / max(flagged, 1), 4),
+            recall=round(true_positives / max(positives, 1), 4),
             flagged=round(flagged / len(truth), 4),
         )
     return by_emotion

@@ -37,32 +37,32 @@ class Publication:
     insisted: bool = False
 
 
-def publish(wanted: Publication) -> Path:
+def publish(publication: Publication) -> Path:
     """Check a checkpoint and publish it; returns the version directory.
 
     Raises:
         TrainingError: the gate refuses, a file of the checkpoint is missing or damaged, or the
             repository cannot be written. Nothing is left of it then.
     """
-    check_can_add(wanted.repository, wanted.model)
-    figures, kept = read_cross_validated(wanted.checkpoint)
-    base_model = wanted.base_model or figures["recipe"].get("base_model")
+    check_can_add(publication.repository, publication.model)
+    figures, out_of_fold = read_cross_validated(publication.checkpoint)
+    base_model = publication.base_model or figures["recipe"].get("base_model")
     if not base_model:
-        raise TrainingError(f"{wanted.checkpoint} does not say what it was made from: name it with --base-model")
-    profiles, unreachable = tune_profiles(kept.truth, kept.probabilities, kept.fold)
+        raise TrainingError(f"{publication.checkpoint} does not say what it was made from: name it with --base-model")
+    profiles, unreachable = tune_profiles(out_of_fold.truth, out_of_fold.probabilities, out_of_fold.fold)
     missing = [f"There is no profile {name}: {reason}." for name, reason in unreachable.items()]
     for sentence in missing:
         print(sentence, flush=True)
     # Beside the repository, not in it: Triton watches the repository itself.
-    with staged(wanted.repository.resolve().parent) as directory:
+    with staged(publication.repository.resolve().parent) as directory:
         exported = write_graphs(
-            wanted.checkpoint, directory, wanted.data_dir, on_oldest_runtime=wanted.on_oldest_runtime
+            publication.checkpoint, directory, publication.data_dir, on_oldest_runtime=publication.on_oldest_runtime
         )
         print("int8 on the dev split (fold 0 of CEDR):\n" + table(exported.dev))
         print("gate: " + json.dumps(exported.gate))
         shape = exported.shape
         card = Card(
-            model=wanted.model,
+            model=publication.model,
             base_model=base_model,
             published=now(),
             architecture=asdict(shape),
@@ -71,18 +71,21 @@ def publish(wanted: Publication) -> Path:
             pad_id=shape.pad_id,
             unk_id=shape.unk_id,
             profiles=profiles,
-            metrics={**card_metrics(CPU_GRAPH, exported.truth, exported.probabilities, kept), "gate": exported.gate},
+            metrics={
+                **card_metrics(CPU_GRAPH, exported.truth, exported.probabilities, out_of_fold),
+                "gate": exported.gate,
+            },
             training=figures["recipe"],
             tools=tool_versions(),
             files={name: sha256(directory / name) for name in (CPU_GRAPH, TOKENIZER)},
-            licence=wanted.licence,
-            limits=[*wanted.limits, *missing],
+            licence=publication.licence,
+            limits=[*publication.limits, *missing],
             sample=exported.sample,
         )
-        card = with_behaviour(card, directory, wanted.repository, wanted.insisted)
+        card = with_behaviour(card, directory, publication.repository, publication.insisted)
         print("behaviour:\n" + behaviour_table(card.metrics["behaviour"]))
         write_card(directory, card)
-        return add_version(wanted.repository, wanted.model, directory)
+        return add_version(publication.repository, publication.model, directory)
 
 
 def tool_versions() -> dict[str, Any]:

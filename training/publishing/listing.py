@@ -33,10 +33,10 @@ def print_model(repository: Path, model: str, index: Index | None, verify: bool)
     states = None if index is None else index.get(model, {})
     for path in reversed(versions):
         number = int(path.name)
-        told = _would_be(directory, number, bool(blocking)) if states is None else _state(states.get(path.name))
-        if number in wrong and told in ("", "absent"):
-            told = "damaged"
-        print(f"{model:20} {path.name:>4}  {told:11}  {_described(path)}")
+        state_name = _would_be(directory, number, bool(blocking)) if states is None else _state(states.get(path.name))
+        if number in wrong and state_name in ("", "absent"):
+            state_name = "damaged"
+        print(f"{model:20} {path.name:>4}  {state_name:11}  {_described(path)}")
         if number in wrong:
             print(f"{_INDENT}damaged: {wrong[number]}")
         state = (states or {}).get(path.name)

@@ -23,7 +23,8 @@ from training.audit.suspects import find_suspects, suspects_csv
 from training.common.command import TrainingError
 from training.data.rows.corrections import Correction, read_corrections
 from training.data.rows.examples import Example
-from training.data.splits.folds import cedr_by_fold, train_and_held_out
+from training.data.splits.folds import cedr_by_fold
+from training.data.splits.training_rows import train_and_held_out
 from training.runs.directory import write_metrics
 
 NO, JOY, SADNESS, FEAR = (EMOTIONS.index(name) for name in ("no_emotion", "joy", "sadness", "fear"))

@@ -11,7 +11,7 @@ import pytest
 from contract.labels import EMOTIONS
 from training.behaviour.suite import GROUPS, HALVES, SUITE, load_suite
 from training.data.cleaning.duplicates import NearDuplicates
-from training.data.cleaning.texts import key, normalised, spoken
+from training.data.cleaning.texts import comparison_key, folded, normalised
 
 ROWS = [json.loads(line) for line in SUITE.read_text(encoding="utf-8").splitlines()]
 
@@ -42,9 +42,9 @@ def test_texts_are_short_and_of_many_lengths() -> None:
 
 
 def test_no_two_texts_are_alike() -> None:
-    keys = Counter(key(row["text"]) or spoken(row["text"]) for row in ROWS)
+    keys = Counter(comparison_key(row["text"]) or folded(row["text"]) for row in ROWS)
     assert [text for text, count in keys.items() if count > 1] == []
-    worded = [row["text"] for row in ROWS if key(row["text"])]
+    worded = [row["text"] for row in ROWS if comparison_key(row["text"])]
     near = NearDuplicates(worded)
     assert [(text, worded[n]) for i, text in enumerate(worded) for n in near.matches(text) if n != i] == []
 
@@ -69,12 +69,12 @@ def test_only_the_open_half_is_read_unless_the_other_is_asked_for() -> None:
 
 @pytest.mark.skipif("TRAINING_DATA_DIR" not in os.environ, reason="TRAINING_DATA_DIR names no directory of data sets")
 def test_no_text_is_in_a_data_set() -> None:
-    near = NearDuplicates(row["text"] for row in ROWS if key(row["text"]))
-    keys = {key(row["text"]) for row in ROWS} - {""}
+    near = NearDuplicates(row["text"] for row in ROWS if comparison_key(row["text"]))
+    keys = {comparison_key(row["text"]) for row in ROWS} - {""}
     files = sorted(Path(os.environ["TRAINING_DATA_DIR"]).glob("*/*.jsonl"))
     assert files
     for path in files:
         texts = {normalised(json.loads(line)["text"]) for line in path.read_text(encoding="utf-8").splitlines()}
         # Of other languages' rows none is in Cyrillic, and comparing them would take minutes.
         russian = [text for text in texts if any("а" <= letter <= "я" for letter in text.lower())]
-        assert [text for text in russian if key(text) in keys or near.matches(text)] == [], path
+        assert [text for text in russian if comparison_key(text) in keys or near.matches(text)] == [], path

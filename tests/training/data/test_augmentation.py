@@ -21,7 +21,8 @@ from training.data.augmentation.generation import BATCH, generate
 from training.data.augmentation.paraphraser import Paraphraser
 from training.data.rows.examples import Example, targets
 from training.data.rows.synthetic import load_augmented
-from training.data.splits.folds import held_out_fold, train_and_held_out
+from training.data.splits.folds import held_out_fold
+from training.data.splits.training_rows import train_and_held_out
 from training.encoder.classifier import TokenRows, collate, encode
 from training.encoder.tokenizer import train_wordpiece
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from contract.labels import EMOTIONS
-from training.data.cleaning.duplicates import SIMILARITY, NearDuplicates, similarity
-from training.data.cleaning.steps import MAXIMUM_CHARACTERS, Cleaned, clean, steps_as_text
-from training.data.cleaning.texts import key, normalised, spoken
+from training.data.cleaning.duplicates import NearDuplicates, similarity
+from training.data.cleaning.steps import Cleaned, clean, steps_as_text
+from training.data.cleaning.texts import comparison_key, folded, normalised
 from training.data.rows.examples import Example
 
 
@@ -37,16 +37,16 @@ def test_normalised(text: str, expected: str) -> None:
 
 
 def test_spoken_keeps_punctuation_and_key_does_not() -> None:
-    assert spoken("ЁЛКИ\u00a0-  палки!!") == "елки - палки!!"
-    assert key("ЁЛКИ\u00a0-  палки!!") == "елки палки"
-    assert key("за\u0301мок… №5, ты_сам ^_^ =)") == "замок no5 ты сам"
-    assert key("мой") != key("мои")
-    assert key("Ура 😀") != key("Ура 😡")
-    assert key("?!") == ""
+    assert folded("ЁЛКИ\u00a0-  палки!!") == "елки - палки!!"
+    assert comparison_key("ЁЛКИ\u00a0-  палки!!") == "елки палки"
+    assert comparison_key("за\u0301мок… №5, ты_сам ^_^ =)") == "замок no5 ты сам"
+    assert comparison_key("мой") != comparison_key("мои")
+    assert comparison_key("Ура 😀") != comparison_key("Ура 😡")
+    assert comparison_key("?!") == ""
 
 
 def test_every_step_touches_what_it_should_and_reports_it() -> None:
-    long = "очень " * (MAXIMUM_CHARACTERS // 6) + "длинно"
+    long = "очень " * 66 + "длинно"
     rows = [
         example("Какой  хороший день!", "joy"),
         example("какой хороший день", "joy"),
@@ -94,7 +94,7 @@ def test_a_row_never_goes_for_the_likeness_of_one_that_leaks() -> None:
     cleaned = clean([leaking, example(near, "joy")], {"dev": [example(leaking.text, "fear")]})
     assert touched(cleaned) == {"leaks into dev": [leaking.text], "near-leaks into dev": [near]}
     far = "Говорят, сегодня в городе шёл дождь"
-    assert similarity(leaking.text, far) < SIMILARITY
+    assert similarity(leaking.text, far) < 0.8
     assert clean([leaking, example(far, "joy")], {"dev": [leaking]}).examples == [example(far, "joy")]
 
 
@@ -110,7 +110,7 @@ def test_the_index_finds_what_comparing_all_pairs_finds() -> None:
     for number, text in enumerate(texts):
         found += [(other, number) for other in index.matches(text)]
         index.add(text)
-    pairs = [(i, j) for j in range(len(texts)) for i in range(j) if similarity(texts[i], texts[j]) >= SIMILARITY]
+    pairs = [(i, j) for j in range(len(texts)) for i in range(j) if similarity(texts[i], texts[j]) >= 0.8]
     assert len(pairs) > 50
     assert set(found) <= set(pairs)
     assert len(found) >= 0.95 * len(pairs)

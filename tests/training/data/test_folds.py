@@ -12,7 +12,8 @@ from training.common.command import TrainingError
 from training.data.rows.corrections import Correction
 from training.data.rows.examples import Example
 from training.data.rows.loading import load_source
-from training.data.splits.folds import fold_of_each, held_out_fold, train_and_held_out
+from training.data.splits.folds import fold_of_each, held_out_fold
+from training.data.splits.training_rows import train_and_held_out
 
 
 def cedr_rows() -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from training.data.rows.combinations import COMBINATIONS
 from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_rows, load_source
 from training.data.rows.sources import SOURCES
-from training.data.splits.folds import train_and_held_out
+from training.data.splits.training_rows import train_and_held_out
 
 
 def loaded(data_dir: Path, name: str, labels: list[Any]) -> list[set[str]]:
@@ -219,7 +219,7 @@ def test_unknown_names(tmp_path: Path) -> None:
 
 
 def in_another_process(code: str, **environment: str) -> str:
-    line = [sys.executable, "-c", f"from training.data import load_source\n{code}"]
+    line = [sys.executable, "-c", f"from training.data.rows.loading import load_source\n{code}"]
     done = subprocess.run(
         line, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=60
     )

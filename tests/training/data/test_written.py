@@ -1,14 +1,17 @@
 """Texts written by templates: how many, how different, what they say, and that none is from the suite."""
 
+import json
 from collections import Counter
+from pathlib import Path
 from random import Random
 
 import pytest
 
 from contract.labels import EMOTIONS
 from training.behaviour.suite import HALVES, load_suite
+from training.data import __main__ as command
 from training.data.cleaning.duplicates import NearDuplicates
-from training.data.cleaning.texts import key
+from training.data.cleaning.texts import comparison_key
 from training.data.rows.examples import Example
 from training.data.written.examples import EACH, FAMILIES, written_examples
 from training.data.written.family import Family
@@ -58,7 +61,7 @@ def test_a_family_by_hand() -> None:
 
 
 def test_no_text_was_made_from_the_suite(examples: list[Example]) -> None:
-    suite = [case.text for case in load_suite(HALVES) if key(case.text)]
+    suite = [case.text for case in load_suite(HALVES) if comparison_key(case.text)]
     near = NearDuplicates(suite)
     assert [(e.text, suite[n]) for e in examples for n in near.matches(e.text)] == []
     phrases = {phrase: text for text in suite for phrase in phrases_of(text)}
@@ -67,8 +70,24 @@ def test_no_text_was_made_from_the_suite(examples: list[Example]) -> None:
 
 
 def phrases_of(text: str) -> set[str]:
-    words = key(text).split()
+    words = comparison_key(text).split()
     return {" ".join(words[start : start + SHARED_WORDS]) for start in range(len(words) - SHARED_WORDS + 1)}
+
+
+def test_the_command_writes_them_all(
+    tmp_path: Path, examples: list[Example], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "new" / "written.jsonl"
+    monkeypatch.setattr("sys.argv", ["training.data", "written", "--output", str(path)])
+    command.main()
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [row["text"] for row in rows] == [example.text for example in examples]
+    assert rows[0] == {
+        "text": examples[0].text,
+        "labels": [EMOTIONS[label] for label in sorted(examples[0].labels)],
+        "source": "written",
+    }
+    assert capsys.readouterr().out == f"{len(rows):,} texts are in {path}\n"
 
 
 def test_spellings() -> None:

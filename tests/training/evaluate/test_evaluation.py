@@ -21,7 +21,7 @@ from training.common.output import write_result
 from training.data.rows.examples import targets
 from training.data.rows.loading import load_source
 from training.data.splits.folds import held_out_fold
-from training.evaluate import evaluation as evaluation
+from training.evaluate import __main__ as command
 from training.evaluate.evaluation import evaluate_model
 from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
 from training.evaluate.results import evaluate_and_write
@@ -176,7 +176,7 @@ def test_a_profile_that_cannot_be_had_is_said_and_the_rest_measured(data_dir: Pa
     truth, weak = np.tile(dev, (5, 1)), random.random((360, 6)).astype(np.float32)
     kept = OutOfFold(truth, weak, np.arange(360) // 72)
     for tuned in (tuned_without_dev(kept, weak[:72]), tuned_across_folds(kept)):
-        assert set(tuned.given) == {"balanced", "moderation"}
+        assert set(tuned.decisions) == {"balanced", "moderation"}
         assert "no threshold reaches a precision of 0.9: the model is too weak" in tuned.unreachable["marketing"]
     figures = measure(dev, weak[:72], tuned_without_dev(kept, weak[:72]))
     assert list(figures["profiles"]["marketing"]) == ["unreachable"]
@@ -221,11 +221,11 @@ def test_wrong_sources_are_a_sentence(run: Path, data_dir: Path, tmp_path: Path)
 def test_the_command(run: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flags = ["--rows", "out-of-fold", "--data-dir", str(data_dir), "--output", str(tmp_path / "out")]
     monkeypatch.setattr(sys, "argv", ["evaluate", str(run), *flags])
-    evaluation.main()
+    command.main()
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"metrics.json", "report.html"}
     monkeypatch.setattr(sys, "argv", ["evaluate", str(run), "--row", "dev"])
     with pytest.raises(SystemExit, match="2"):
-        evaluation.main()
+        command.main()
 
 
 def test_the_baseline_is_fitted_without_the_fold_it_answers(data_dir: Path) -> None:
@@ -234,7 +234,7 @@ def test_the_baseline_is_fitted_without_the_fold_it_answers(data_dir: Path) -> N
     assert len(examples) == 360
     assert mean_auc(kept.truth, kept.probabilities) > 0.95
     tuned = tuned_across_folds(kept)
-    assert set(tuned.given) | set(tuned.unreachable) == {"balanced", "moderation", "marketing"}
+    assert set(tuned.decisions) | set(tuned.unreachable) == {"balanced", "moderation", "marketing"}
     # Mistakes planted in the labels are not learnt by heart: the predictions contradict them.
     anger = EMOTIONS.index("anger")
     wrong = [i for i, e in enumerate(examples) if kept.probabilities[i, anger] > 0.5 and anger not in e.labels]

@@ -38,7 +38,7 @@ def test_heads_of_any_size_equal_pytorch(hidden: int, heads: int) -> None:
     answers = run(session(portable(graph)), encoder.rows)
     assert np.abs(answers - encoder.answers(encoder.rows)).max() < 1e-4
     fp16 = run(session(portable(build_gpu_graph(encoder.weights, "fp16"))), encoder.rows)
-    assert 0 < np.abs(fp16 - answers).max() < gate.PARITY["fp16"]
+    assert 0 < np.abs(fp16 - answers).max() < 1e-2
 
 
 def test_the_portable_form_is_the_same_graph_but_for_its_attention() -> None:

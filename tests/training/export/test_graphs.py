@@ -11,7 +11,6 @@ from onnx import helper
 from tests.training.support.random_classifier import Classifier, classifier, portable_gpu_graph
 from training.export.gate import checks as gate
 from training.export.graphs.cpu import build_cpu_graph
-from training.export.graphs.cpu_attention import TILES, TILES_OF_FEW
 from training.export.graphs.runtime import run, session
 
 
@@ -42,7 +41,7 @@ def test_long_rows_among_short_ones_equal_pytorch(encoder: Classifier, long_rows
     assert np.abs(run(graph, rows) - encoder.answers(rows)).max() < 1e-4
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, TILES - 1, TILES, TILES + 1, 2 * TILES + 3, 64])
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 9, 19, 64])
 def test_any_number_of_rows_equals_pytorch(encoder: Classifier, count: int) -> None:
     """Fewer rows than tiles, as many, and more; in an order that sorting by length must undo."""
     rows = [encoder.rows[index * 7 % len(encoder.rows)] for index in range(count)]
@@ -76,7 +75,7 @@ def test_no_tile_is_without_rows(encoder: Classifier, count: int) -> None:
         for attribute in node.attribute
         if attribute.name == "then_branch"
         and sum(node.op_type == "MultiHeadAttention" for node in attribute.g.node)
-        == encoder.shape.layers * (1 if count == 1 else TILES_OF_FEW if count < TILES else TILES)
+        == encoder.shape.layers * (1 if count == 1 else 2 if count < 8 else 8)
     )
     queries = [node.input[0] for node in branch.node if node.op_type == "MultiHeadAttention"]
     smallest = [helper.make_node("Shape", [name], [f"{name}.shape"]) for name in queries]
@@ -123,7 +122,7 @@ def test_fp16_and_int8_are_near(encoder: Classifier) -> None:
     expected = encoder.answers(encoder.rows)
     fp16 = run(session(portable_gpu_graph(encoder.weights, "fp16")), encoder.rows)
     int8 = run(session(build_cpu_graph(encoder.weights, "int8")), encoder.rows)
-    assert 0 < np.abs(fp16 - expected).max() < gate.PARITY["fp16"]
+    assert 0 < np.abs(fp16 - expected).max() < 1e-2
     assert 0 < np.abs(int8 - expected).mean() < 0.02
 
 
@@ -134,7 +133,7 @@ def test_neighbours_do_not_matter(
     encoder: Classifier, build: Callable[..., onnx.ModelProto], precision: Literal["fp32", "int8"]
 ) -> None:
     graph = session(build(encoder.weights, precision))
-    alone, figures = gate.check_composition(precision, graph, encoder.rows, gate.COMPOSITION["fp32"])
+    alone, figures = gate.check_composition(precision, graph, encoder.rows, 1e-5)
     assert figures["labels_changed"] == 0
     assert np.array_equal(alone[3], run(graph, [encoder.rows[3]])[0])
 

@@ -31,7 +31,7 @@ from training.common.command import TrainingError
 from training.common.labels import label_names
 from training.data.rows.examples import Example, targets
 from training.data.rows.synthetic import save_augmented
-from training.data.splits.folds import train_and_held_out
+from training.data.splits.training_rows import train_and_held_out
 from training.encoder.classifier import encode, load_classifier, predict
 from training.encoder.tokenizer import load_tokenizer
 from training.fine_tuning.fine_tune import read_rows

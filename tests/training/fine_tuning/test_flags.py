@@ -122,7 +122,7 @@ def test_the_page_describes_every_flag_and_no_other() -> None:
 
 
 def test_replicating_trains_the_three_models() -> None:
-    script = ROOT / "training" / "replicate_models.sh"
+    script = ROOT / "training" / "fine_tuning" / "replicate_models.sh"
     done = subprocess.run(
         [script, "--seed", "3"], env={**os.environ, "PYTHON": "echo"}, capture_output=True, text=True, check=True
     )

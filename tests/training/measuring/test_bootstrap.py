@@ -10,7 +10,10 @@ from sklearn.calibration import calibration_curve
 from contract.labels import EMOTIONS
 from training.common.command import TrainingError
 from training.measuring.bootstrap import draw_resamples, figures_of_resamples, intervals, paired_intervals
-from training.measuring.metrics import DECISION, RANKING, calibration_bins, evaluate, evaluate_decisions
+from training.measuring.metrics import calibration_bins, evaluate, evaluate_decisions
+
+OF_PROBABILITIES = ("roc_auc", "average_precision", "calibration_error")
+OF_DECISIONS = ("f1_macro", "precision_macro", "recall_macro", "f1", "precision", "recall")
 
 
 def predictions(rows: int, seed: int = 0, decimals: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -23,7 +26,7 @@ def predictions(rows: int, seed: int = 0, decimals: int = 2) -> tuple[np.ndarray
 
 
 def by_scikit_learn(truth: np.ndarray, probability: np.ndarray, given: np.ndarray) -> list[float]:
-    """One class's figures, in the order of `RANKING` and `DECISION`."""
+    """One class's figures, those of probabilities and then those of decisions."""
     rows, _, _ = calibration_bins(truth, probability)
     share, confidence = calibration_curve(truth, probability.astype(np.float64), n_bins=10)
     gap = float((np.abs(share - confidence) * rows[rows > 0]).sum() / len(truth))
@@ -46,7 +49,7 @@ def test_resamples_are_scikit_learns_figures_on_the_drawn_rows(decimals: int) ->
             expected = by_scikit_learn(truth[rows, index], probabilities[rows, index], given[rows, index])
             assert values[number, index] == pytest.approx(expected, abs=1e-6)
     alone = figures_of_resamples(truth, given, None, weights)
-    assert np.array_equal(alone, values[:, :, len(RANKING) :])
+    assert np.array_equal(alone, values[:, :, len(OF_PROBABILITIES) :])
 
 
 @pytest.mark.parametrize("given_share", ["some", "none", "all"])
@@ -56,13 +59,13 @@ def test_the_point_figures_are_scikit_learns(given_share: str) -> None:
         probabilities = probabilities * 0.4 + (0.55 if given_share == "all" else 0)
     figures = evaluate(truth, probabilities)
     given = probabilities >= 0.5
-    names = (*RANKING, *DECISION)
+    names = (*OF_PROBABILITIES, *OF_DECISIONS)
     expected = np.array([by_scikit_learn(truth[:, i], probabilities[:, i], given[:, i]) for i in range(6)])
     for index, emotion in enumerate(EMOTIONS):
         assert [figures[emotion][name] for name in names] == pytest.approx(expected[index], abs=5.1e-5)
     assert [figures["mean"][name] for name in names] == pytest.approx(expected.mean(axis=0), abs=5.1e-5)
     decisions = evaluate_decisions(truth, given)
-    assert decisions["fear"] == {name: figures["fear"][name] for name in DECISION}
+    assert decisions["fear"] == {name: figures["fear"][name] for name in OF_DECISIONS}
     assert list(decisions) == ["mean", *EMOTIONS]
 
 
@@ -71,10 +74,10 @@ def test_intervals_hold_the_middle_of_what_resamples_say() -> None:
     given = probabilities >= 0.5
     bounds = intervals(truth, given, probabilities)
     assert bounds == intervals(truth, given, probabilities), "the same rows, the same seed, the same intervals"
-    assert intervals(truth, given)["joy"] == {name: bounds["joy"][name] for name in DECISION}
+    assert intervals(truth, given)["joy"] == {name: bounds["joy"][name] for name in OF_DECISIONS}
     figures = evaluate(truth, probabilities)
     for row in ("mean", *EMOTIONS):
-        assert list(bounds[row]) == [*RANKING, *DECISION]
+        assert list(bounds[row]) == [*OF_PROBABILITIES, *OF_DECISIONS]
         for name in ("roc_auc", "f1_macro", "recall"):
             low, high = bounds[row][name]
             assert low < figures[row][name] < high
@@ -104,6 +107,7 @@ def test_paired_intervals_tell_a_small_difference_from_none() -> None:
     assert high - low < np.ptp(alone) / 3
 
 
+@pytest.mark.drill
 def test_a_thousand_resamples_of_all_of_cedr_take_seconds() -> None:
     truth, probabilities = predictions(7528, decimals=6)
     began = time.process_time()

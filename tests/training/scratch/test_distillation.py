@@ -17,7 +17,7 @@ from transformers import BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRober
 from contract.version_directory import TOKENIZER
 from tests.training.support.rows import CEDR_CLASSES, keyword_rows, write_lines
 from training.common.command import TrainingError
-from training.data.cleaning.texts import key
+from training.data.cleaning.texts import comparison_key
 from training.data.rows.loading import load_source
 from training.data.rows.sources import SOURCES
 from training.data.splits.folds import held_out_fold
@@ -28,7 +28,7 @@ from training.runs.directory import read_cross_validated
 from training.scratch.fast_training.prediction import predict_logits
 from training.scratch.fast_training.token_table import TokenTable, epoch_batches
 from training.scratch.teachers.ensemble import Ensemble, EnsembleRecipe, sample_emotional
-from training.scratch.teachers.multitask import AUXILIARY, first_outputs, gather_tasks, masked_loss
+from training.scratch.teachers.multitask import first_outputs, gather_tasks, masked_loss
 from training.scratch.teachers.soft_targets import SoftTargets
 from training.scratch.teachers.unlabelled_texts import UnlabelledTexts, Variant, make_variants, sample_sentences
 
@@ -107,10 +107,10 @@ def taught(data_dir: Path, base: Path, teacher: Path) -> Path:
 
 
 def test_every_head_has_its_rows_and_no_held_out_text_is_among_them(data_dir: Path) -> None:
-    tasks, held_out = gather_tasks(0, AUXILIARY, 3, data_dir)
+    tasks, held_out = gather_tasks(0, ("ru_izard_emotions", "ru_go_emotions"), 3, data_dir)
     assert tasks.heads == {"cedr": slice(0, 6), "ru_izard_emotions": slice(6, 16), "ru_go_emotions": slice(16, 44)}
-    unseen = {key(text) for text in held_out}
-    assert not unseen & {key(text) for text in tasks.texts}
+    unseen = {comparison_key(text) for text in held_out}
+    assert not unseen & {comparison_key(text) for text in tasks.texts}
     assert len(unseen) == len(held_out_fold(0, data_dir))
     known = {
         name: {
@@ -132,7 +132,7 @@ def test_every_head_has_its_rows_and_no_held_out_text_is_among_them(data_dir: Pa
 
 
 def test_a_head_without_an_answer_costs_nothing(data_dir: Path) -> None:
-    tasks, _ = gather_tasks(0, AUXILIARY, 1, data_dir)
+    tasks, _ = gather_tasks(0, ("ru_izard_emotions", "ru_go_emotions"), 1, data_dir)
     logits = torch.zeros(len(tasks.texts), 44, requires_grad=True)
     masked_loss(tasks, 0.5, CPU)(logits, torch.arange(len(tasks.texts))).backward()
     unknown = np.isnan(tasks.targets)
@@ -183,11 +183,11 @@ def test_multitask_leaves_a_run_that_learned(teacher: Path) -> None:
 def test_teachers_answer_for_no_held_out_text(data_dir: Path, taught: Path) -> None:
     metrics, _ = read_cross_validated(taught)
     assert metrics["five_folds"]["roc_auc"] > 0.95
-    cedr = {key(example.text) for example in load_source("cedr", "train", data_dir)}
+    cedr = {comparison_key(example.text) for example in load_source("cedr", "train", data_dir)}
     for fold in range(5):
         soft = SoftTargets.load(taught, fold)
-        held_out = {key(example.text) for example in held_out_fold(fold, data_dir)}
-        asked = [key(text) for text in soft.texts]
+        held_out = {comparison_key(example.text) for example in held_out_fold(fold, data_dir)}
+        asked = [comparison_key(text) for text in soft.texts]
         assert not held_out & set(asked)
         assert set(asked[: len(soft.truth)]) == cedr - held_out
         assert len(soft.texts) > len(soft.truth) + 30

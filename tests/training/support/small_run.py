@@ -12,7 +12,7 @@ from contract.labels import EMOTIONS
 from contract.version_directory import TOKENIZER
 from tests.training.support.rows import CEDR_CLASSES, WORDS, write_lines
 from training.data.rows.examples import Example, targets
-from training.data.splits.folds import train_and_held_out
+from training.data.splits.training_rows import train_and_held_out
 from training.encoder.classifier import TokenRows, collate, encode
 from training.encoder.tokenizer import train_wordpiece
 from training.measuring.baseline import baseline_out_of_fold

@@ -12,9 +12,9 @@ from transformers import AutoConfig
 from contract.labels import EMOTIONS
 from training.common.command import TrainingError
 from training.data.cleaning.duplicates import SIMILARITY, similarity
-from training.data.cleaning.steps import Cleaned, Reasons, Rule, names, remove_by
+from training.data.cleaning.steps import Cleaned, Reasons, Rule, readable_labels, remove_by
 from training.data.rows.examples import Example
-from training.data.splits.folds import Split, usable_paraphrases
+from training.data.splits.training_rows import Split, usable_paraphrases
 from training.encoder.classifier import encode, load_classifier, predict
 from training.encoder.tokenizer import load_tokenizer, special_ids
 
@@ -82,7 +82,7 @@ def _other_prediction(predict_labels: LabelPredictor) -> Callable[[Sequence[Exam
     def reasons(rows: Sequence[Example]) -> Reasons:
         before, after = predict_labels([_origin(row) for row in rows]), predict_labels([row.text for row in rows])
         return [
-            None if old == new else f"{names(old)} of {_origin(row)!r} became {names(new)}"
+            None if old == new else f"{readable_labels(old)} of {_origin(row)!r} became {readable_labels(new)}"
             for row, old, new in zip(rows, before, after, strict=True)
         ]
 

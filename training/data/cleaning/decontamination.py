@@ -5,7 +5,7 @@ from functools import partial
 
 from training.common.parallel import map_chunks
 from training.data.cleaning.duplicates import NearDuplicates
-from training.data.cleaning.texts import key
+from training.data.cleaning.texts import comparison_key
 
 
 class HeldOutTexts:
@@ -13,12 +13,12 @@ class HeldOutTexts:
 
     def __init__(self, texts: Iterable[str]) -> None:
         held_out = list(texts)
-        self._keys = {key(text) for text in held_out}
+        self._keys = {comparison_key(text) for text in held_out}
         self._near = NearDuplicates(held_out)
 
     def overlap(self, text: str) -> bool:
         """Whether a text is the same but for case, spaces and punctuation, or a near-duplicate."""
-        return key(text) in self._keys or bool(self._near.matches(text))
+        return comparison_key(text) in self._keys or bool(self._near.matches(text))
 
 
 def without_overlap(texts: Sequence[str], held_out: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from datasketch import MinHash, MinHashLSH
 
-from training.data.cleaning.texts import key
+from training.data.cleaning.texts import comparison_key
 
 SIMILARITY: Final = 0.8
 """Jaccard similarity of two texts' character 4-grams from which they are near-duplicates.
@@ -52,7 +52,7 @@ def similarity(one: str, other: str) -> float:
 
 
 def _shingles(text: str) -> frozenset[bytes]:
-    letters = key(text)
+    letters = comparison_key(text)
     return frozenset(letters[i : i + _SHINGLE].encode() for i in range(max(len(letters) - _SHINGLE, 0) + 1))
 
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from contract.labels import EMOTIONS
 from training.data.cleaning.duplicates import NearDuplicates
-from training.data.cleaning.texts import key, normalised, spoken
+from training.data.cleaning.texts import comparison_key, folded, normalised
 from training.data.rows.examples import Example
 
 MINIMUM_CHARACTERS: Final = 2
@@ -107,15 +107,15 @@ def _normalise(examples: Sequence[Example]) -> tuple[list[Example], Step]:
 def _wrong_length(rows: Sequence[Example]) -> Reasons:
     return [
         f"{len(row.text)} characters"
-        if len(key(row.text)) < MINIMUM_CHARACTERS or len(row.text) > MAXIMUM_CHARACTERS
+        if len(comparison_key(row.text)) < MINIMUM_CHARACTERS or len(row.text) > MAXIMUM_CHARACTERS
         else None
         for row in rows
     ]
 
 
 def _leaks(protected: Sequence[Example], rows: Sequence[Example]) -> Reasons:
-    texts = {key(example.text): example.text for example in protected}
-    found = (texts.get(key(row.text)) for row in rows)
+    texts = {comparison_key(example.text): example.text for example in protected}
+    found = (texts.get(comparison_key(row.text)) for row in rows)
     return [None if text is None else f"like {text!r}" for text in found]
 
 
@@ -126,11 +126,11 @@ def _near_leaks(protected: Sequence[Example], rows: Sequence[Example]) -> Reason
 
 
 def _duplicates(rows: Sequence[Example]) -> Reasons:
-    return _repeated(rows, lambda row: (key(row.text), row.labels))
+    return _repeated(rows, lambda row: (comparison_key(row.text), row.labels))
 
 
 def _contradictions(rows: Sequence[Example]) -> Reasons:
-    return _repeated(rows, lambda row: spoken(row.text))
+    return _repeated(rows, lambda row: folded(row.text))
 
 
 def _repeated(rows: Sequence[Example], identity: Callable[[Example], object]) -> Reasons:
@@ -152,10 +152,10 @@ def _near_duplicates(rows: Sequence[Example]) -> Reasons:
 
 
 def _as(example: Example) -> str:
-    return f"like {example.text!r} ({names(example.labels)})"
+    return f"like {example.text!r} ({readable_labels(example.labels)})"
 
 
-def names(labels: frozenset[int]) -> str:
+def readable_labels(labels: frozenset[int]) -> str:
     """Labels as a person reads them."""
     return ", ".join(EMOTIONS[index] for index in sorted(labels)) or "none of the six"
 

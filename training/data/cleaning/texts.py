@@ -27,20 +27,20 @@ def _visible(character: str) -> str:
 
 # Every fold compares the same texts, by several rules.
 @lru_cache(maxsize=65536)
-def spoken(text: str) -> str:
+def folded(text: str) -> str:
     """The text but for case, spaces, ё and the form of its letters; punctuation stays."""
     folded = unicodedata.normalize("NFKC", normalised(text)).casefold().replace("ё", "е")
     return " ".join(folded.split())
 
 
 @lru_cache(maxsize=65536)
-def key(text: str) -> str:
-    """The text but for punctuation and stress marks too: rows with one key never part.
+def comparison_key(text: str) -> str:
+    """The text but for punctuation and stress marks too: rows with one key stay together.
 
     "Удивительно!" and "удивительно :(" have one key, though not one meaning, so a key tells
     where a text may leak and not which rows are superfluous. Empty for punctuation alone.
     """
-    return " ".join("".join(_letter(character) for character in spoken(text)).split())
+    return " ".join("".join(_letter(character) for character in folded(text)).split())
 
 
 def _letter(character: str) -> str:

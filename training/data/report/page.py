@@ -21,7 +21,7 @@ from training.data.report.statistics import (
 )
 from training.data.rows.examples import targets
 from training.data.rows.sources import SOURCES
-from training.data.splits.folds import Split
+from training.data.splits.training_rows import Split
 
 SHOWN: Final = 8
 """Touched rows shown of each step."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from contract.labels import EMOTIONS
 from training.common.command import TrainingError
-from training.data.cleaning.texts import key
+from training.data.cleaning.texts import comparison_key
 from training.data.rows.loading import Row, labels_of, load_rows, local_file
 from training.data.rows.sources import SOURCES
 
@@ -99,9 +99,9 @@ def _repeated(texts: Sequence[str], labels: Sequence[frozenset[int]]) -> tuple[i
     first: dict[str, frozenset[int]] = {}
     repeated = contradicting = 0
     for text, row in zip(texts, labels, strict=True):
-        before = first.get(key(text))
+        before = first.get(comparison_key(text))
         if before is None:
-            first[key(text)] = row
+            first[comparison_key(text)] = row
         else:
             repeated += 1
             contradicting += before != row
@@ -119,7 +119,7 @@ def co_occurrence(parts: Sequence[SplitRows]) -> npt.NDArray[np.int64]:
 
 def overlaps(parts: Sequence[SplitRows]) -> npt.NDArray[np.int64]:
     """How many different texts two splits share, int64 `[splits, splits]`; on the diagonal all of a split's."""
-    keys = [{key(row.text) for row in part.rows} for part in parts]
+    keys = [{comparison_key(row.text) for row in part.rows} for part in parts]
     return np.array([[len(one & other) for other in keys] for one in keys])
 
 

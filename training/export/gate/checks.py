@@ -125,7 +125,7 @@ def cleaned(row: Ids, shape: Shape) -> list[int]:
 
 
 def malformed_rows(shape: Shape) -> dict[str, list[int]]:
-    """Rows that a careless or hostile client may send."""
+    """Rows that a careless or malicious client may send."""
     pad, word = shape.pad_id, shape.vocabulary - 1
     return {
         "only pads": [pad] * 7,

@@ -10,10 +10,10 @@ import torch
 
 from training.common.command import TrainingError
 from training.data.cleaning.decontamination import without_overlap
-from training.data.cleaning.texts import key
+from training.data.cleaning.texts import comparison_key
 from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source
-from training.data.splits.folds import train_and_held_out
+from training.data.splits.training_rows import train_and_held_out
 from training.encoder.classifier import load_classifier
 from training.encoder.tokenizer import load_tokenizer, special_ids
 from training.runs.cross_validation import checkpoint_directory
@@ -82,7 +82,7 @@ class Ensemble:
     ) -> None:
         self._recipe, self._unlabelled, self._output, self._data_dir = recipe, unlabelled, output, data_dir
         self._device = device
-        self._cedr = [key(example.text) for example in load_source("cedr", "train", data_dir)]
+        self._cedr = [comparison_key(example.text) for example in load_source("cedr", "train", data_dir)]
 
     def label_fold(self, fold: int) -> Floats:
         """Write a fold's soft targets; the ensemble's probabilities for the held-out rows, float32 `[rows, 6]`."""
@@ -104,7 +104,7 @@ class Ensemble:
     def _unlabelled_texts(self, fold: int, train: list[Example], held_out: list[str]) -> list[str]:
         """Texts that are neither held out, nor like one that is, nor made from one."""
         recipe, unlabelled = self._recipe, self._unlabelled
-        trained = {key(example.text) for example in train}
+        trained = {comparison_key(example.text) for example in train}
         texts = [variant.text for variant in unlabelled.variants if self._cedr[variant.origin] in trained]
         selecting = encoder_logits(checkpoint_of(Path(recipe.teachers[0]), fold), unlabelled.sentences, self._device)
         texts += unlabelled.datasets + sample_emotional(

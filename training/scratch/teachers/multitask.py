@@ -10,11 +10,11 @@ import torch
 
 from contract.labels import EMOTIONS
 from training.data.cleaning.decontamination import HeldOutTexts
-from training.data.cleaning.texts import key
+from training.data.cleaning.texts import comparison_key
 from training.data.rows.examples import targets as targets_of
 from training.data.rows.loading import available_splits, load_rows
 from training.data.rows.sources import SOURCES
-from training.data.splits.folds import train_and_held_out
+from training.data.splits.training_rows import train_and_held_out
 from training.encoder.classifier import BASE_MODELS, save_checkpoint
 from training.runs.cross_validation import checkpoint_directory
 from training.scratch.fast_training.prediction import predict_probabilities
@@ -49,7 +49,7 @@ def gather_tasks(fold: int, auxiliary: tuple[str, ...], repeats: int, data_dir: 
     unseen = HeldOutTexts(example.text for example in held_out)
 
     def row_of(text: str) -> npt.NDArray[np.float32]:
-        return rows.setdefault(key(text) or text, (text, np.full(width, np.nan, dtype=np.float32)))[1]
+        return rows.setdefault(comparison_key(text) or text, (text, np.full(width, np.nan, dtype=np.float32)))[1]
 
     for example, labels in zip(train, targets_of(train), strict=True):
         row_of(example.text)[heads["cedr"]] = labels

@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 from transformers import AutoModelForMaskedLM
 
-from training.data.cleaning.texts import key
+from training.data.cleaning.texts import comparison_key
 from training.data.rows.loading import available_splits, load_rows, load_source
 from training.encoder.classifier import MAX_LENGTH
 from training.encoder.tokenizer import load_tokenizer
@@ -97,7 +97,7 @@ def dataset_texts(names: Sequence[str], data_dir: Path | None) -> list[str]:
     found: dict[str, str] = {}
     for name in names:
         for split in available_splits(name, data_dir):
-            found.update({key(row.text): row.text for row in load_rows(name, split, data_dir)})
+            found.update({comparison_key(row.text): row.text for row in load_rows(name, split, data_dir)})
     return list(found.values())
 
 
@@ -143,6 +143,6 @@ def make_variants(
             [row[1 : len(own) - 1] for row, (_, own) in zip(seen.tolist(), batch, strict=True)]
         )
         for (origin, _), text in zip(batch, decoded, strict=True):
-            if text and key(text) != key(texts[origin]):
+            if text and comparison_key(text) != comparison_key(texts[origin]):
                 made[origin, text] = None
     return [Variant(origin, text) for origin, text in made]

@@ -1,0 +1,117 @@
+"""What is trained on when a fold of CEDR is held out: rows corrected, cleaned, and enlarged by paraphrases."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from training.common.command import TrainingError
+from training.data.cleaning.steps import Cleaned, Step, Touched, clean, readable_labels, steps_as_text
+from training.data.cleaning.texts import normalised
+from training.data.rows.combinations import COMBINATIONS
+from training.data.rows.corrections import Correction, apply_corrections
+from training.data.rows.examples import Example
+from training.data.rows.loading import load_source, local_file
+from training.data.splits.folds import fold_of_each
+
+DATASETS: Final = tuple(COMBINATIONS)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Cleaned rows to train on, held-out rows as they were published, and what was done.
+
+    `protected` are all rows that must not be trained on, by what they are called; the held-out
+    ones are among them. Unpacks into `train, held_out`.
+    """
+
+    train: list[Example]
+    held_out: list[Example]
+    protected: Mapping[str, Sequence[Example]]
+    steps: list[Step]
+
+    def __iter__(self) -> Iterator[list[Example]]:
+        yield self.train
+        yield self.held_out
+
+
+def train_and_held_out(
+    dataset: str,
+    fold: int,
+    data_dir: Path | None,
+    *,
+    corrections: Sequence[Correction] = (),
+    augmented: Sequence[Example] = (),
+) -> Split:
+    """The rows to train on when `fold` of CEDR is held out, and the held-out rows.
+
+    Args:
+        dataset: a name in `training.data.rows.combinations`.
+        fold: 0 to 4; 0 is the dev split.
+        data_dir: a local directory; the hub when None.
+        corrections: applied to the rows to train on, before they are cleaned; the held-out rows
+            keep their labels.
+        augmented: synthetic rows. One is used only if the row it was made from is trained on,
+            and then with that row's labels.
+
+    Raises:
+        TrainingError: no such data set, or one that cannot be loaded or split, or of which cleaning
+            leaves nothing.
+    """
+    if dataset not in COMBINATIONS:
+        raise TrainingError(f"no data set named {dataset!r}; there are: {', '.join(DATASETS)}")
+    cedr = load_source("cedr", "train", data_dir)
+    folds = fold_of_each(cedr)
+    held_out = [example for example, of in zip(cedr, folds, strict=True) if of == fold]
+    train = [example for example, of in zip(cedr, folds, strict=True) if of != fold]
+    for addition in COMBINATIONS[dataset]:
+        train += addition.rows(data_dir)
+    steps = []
+    if corrections:
+        corrected = apply_corrections(train, corrections, held_out)
+        steps.append(_corrected(train, corrected))
+        train = corrected
+    protected = {"the held-out fold": held_out}
+    if data_dir is None or local_file("cedr", "test", data_dir).exists():
+        protected["CEDR's test split"] = load_source("cedr", "test", data_dir)
+    else:
+        missing = f"not checked: {local_file('cedr', 'test', data_dir)} does not exist"
+        steps.append(Step("leaks into CEDR's test split", missing, "removed", ()))
+    cleaned = clean(train, protected)
+    steps += cleaned.steps
+    if not cleaned.examples:
+        raise TrainingError("cleaning leaves no rows to train on:\n" + steps_as_text(steps))
+    split = Split(cleaned.examples, held_out, protected, steps)
+    if not augmented:
+        return split
+    synthetic = usable_paraphrases(augmented, split)
+    return replace(split, train=split.train + synthetic.examples, steps=steps + synthetic.steps)
+
+
+def _corrected(before: Sequence[Example], after: Sequence[Example]) -> Step:
+    # Corrections keep the order: a row whose successor stands in its place was left out.
+    rest, touched = deque(after), []
+    for example in before:
+        if rest and (rest[0].source, rest[0].text) == (example.source, example.text):
+            labels = rest.popleft().labels
+            if labels != example.labels:
+                touched.append(Touched(example, f"now {readable_labels(labels)}"))
+        else:
+            touched.append(Touched(example, "left out"))
+    return Step("corrections", "labels corrected, or the row left out, by hand", "changed", tuple(touched))
+
+
+def usable_paraphrases(augmented: Sequence[Example], split: Split) -> Cleaned:
+    """The synthetic rows that may be trained on beside a split's own: made from them, and like no row there is."""
+    origins = {example.text: example for example in split.train}
+    made_from = [origins.get(normalised(example.paraphrase_of or "")) for example in augmented]
+    pairs = list(zip(augmented, made_from, strict=True))
+    foreign = tuple(Touched(row, f"made from {row.paraphrase_of!r}") for row, origin in pairs if origin is None)
+    # A correction of a row's labels is one of its paraphrases' too.
+    rows = [replace(row, labels=origin.labels) for row, origin in pairs if origin is not None]
+    cleaned = clean(rows, {**split.protected, "the rows to train on": split.train})
+    steps = [Step("origin", "made from a row that is not trained on", "removed", foreign), *cleaned.steps]
+    named = [replace(step, name=f"paraphrases: {step.name}") for step in steps]
+    added = tuple(Touched(row, f"made from {row.paraphrase_of!r}") for row in cleaned.examples)
+    return Cleaned(cleaned.examples, [*named, Step("paraphrases", "synthetic rows", "added", added)])
