@@ -8,14 +8,18 @@ from random import Random
 import pytest
 
 from contract.labels import EMOTIONS
+from training.behaviour import wordings
 from training.behaviour.suite import HALVES, load_suite
+from training.behaviour.wordings import GREETINGS, SIGNATURES, THANKS
 from training.data import __main__ as command
 from training.data.cleaning.duplicates import NearDuplicates
 from training.data.cleaning.texts import comparison_key
 from training.data.rows.examples import Example
+from training.data.written import surroundings
 from training.data.written.examples import EACH, FAMILIES, written_examples
 from training.data.written.family import Family
 from training.data.written.spelling import disguised, drawn_out, in_latin, misspelt, with_emoji
+from training.data.written.surroundings import CLOSINGS, COMMON, OPENINGS, surrounded
 
 SHARED_WORDS = 5
 
@@ -88,6 +92,22 @@ def test_the_command_writes_them_all(
         "source": "written",
     }
     assert capsys.readouterr().out == f"{len(rows):,} texts are in {path}\n"
+
+
+def test_what_surrounds_training_texts_is_not_what_is_measured_with() -> None:
+    measured = {*GREETINGS, *THANKS, *SIGNATURES, *(name for names in wordings.NAMES.values() for name in names)}
+    trained = {*OPENINGS, *CLOSINGS, *surroundings.NAMES}
+    shared = {comparison_key(phrase) for phrase in measured} & {comparison_key(phrase) for phrase in trained}
+    assert shared <= set(COMMON)
+
+
+def test_a_surrounded_text_keeps_its_letters() -> None:
+    random = Random(0)  # noqa: S311 - the same draw every time
+    text = "где мой зонт"
+    made = [surrounded(text, random) for _ in range(200)]
+    assert len(set(made)) > 100
+    assert all(comparison_key(text) in comparison_key(each) for each in made)
+    assert [surrounded(text, Random(5)) for _ in range(2)] == [surrounded(text, Random(5))] * 2  # noqa: S311
 
 
 def test_spellings() -> None:
