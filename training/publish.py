@@ -52,6 +52,10 @@ def publish_command(arguments: list[str]) -> None:
         "--without-oldest-runtime", action="store_false", dest="on_oldest_runtime",
         help="don't run the CPU graph on the oldest ONNX Runtime that NVIDIA's images have; the card says so",
     )  # fmt: skip
+    parser.add_argument(
+        "--insist", action="store_true", dest="insisted",
+        help="publish though it behaves worse than the version it follows; the card says so",
+    )  # fmt: skip
     add_serving_arguments(parser)
     given = vars(parser.parse_args(arguments))
     url, seconds, quarantine = given.pop("url"), given.pop("wait"), given.pop("quarantine")
