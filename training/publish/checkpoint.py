@@ -15,8 +15,8 @@ from training.export.checkpoint import write_graphs
 from training.measuring.figures import card_metrics
 from training.measuring.metrics import table
 from training.measuring.thresholds import tune_profiles
-from training.publishing.behaviour import with_behaviour
-from training.publishing.versions import add_version, check_can_add, now, write_card
+from training.publish.behaviour import with_behaviour
+from training.publish.versions import add_version, check_can_add, now, write_card
 from training.runs.directory import read_cross_validated
 
 TOOLS: Final = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")

@@ -12,7 +12,7 @@ from training.common.command import TrainingError
 from training.data.rows.examples import Example
 from training.evaluate.predictions import checked_card, predict_version
 from training.export.integrity import damage
-from training.publishing.versions import versions_of
+from training.publish.versions import versions_of
 
 
 def behaviour_of_version(version: Path, card: Card) -> Behaviour:

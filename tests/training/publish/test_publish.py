@@ -46,8 +46,8 @@ from training.export.gpu_graph_files import make_gpu_graph
 from training.export.graphs.portable import portable
 from training.export.graphs.runtime import run, session
 from training.export.integrity import damage
-from training.publishing.behaviour import followed_version
-from training.publishing.checkpoint import Publication, publish
+from training.publish.behaviour import followed_version
+from training.publish.checkpoint import Publication, publish
 
 
 @pytest.fixture(scope="module")
