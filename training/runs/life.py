@@ -13,7 +13,7 @@ import numpy as np
 
 from training.common.command import main_process
 from training.data.rows.examples import Example, targets
-from training.data.splits.folds import FOLDS, held_out_fold
+from training.data.splits.folds import BRIGHTER, FOLDS, held_out_fold
 from training.measuring.metrics import evaluate, table
 from training.measuring.out_of_fold import OutOfFold
 from training.runs.directory import (
@@ -100,9 +100,13 @@ def _train_folds(settings: FoldSettings, trainer: Trainer) -> None:
             if main_process():
                 print(f"fold {number} is done already", flush=True)
             continue
-        fold = Fold(number, held_out_fold(number, settings.data_dir), run)
+        fold = Fold(number, held_out_fold(number, settings.data_dir), run, settings.elsewhere(number))
         probabilities = trainer.train_fold(fold)
         if main_process():
+            if fold.elsewhere:
+                own = len(fold.held_out)
+                write_fold(run, number, targets(fold.elsewhere), probabilities[own:], BRIGHTER)
+                probabilities = probabilities[:own]
             write_fold(run, number, targets(fold.held_out), probabilities)
             if fold.unfinished.exists():
                 shutil.rmtree(fold.unfinished)
@@ -126,5 +130,11 @@ def _finish(settings: FoldSettings, recipe: dict[str, Any]) -> None:
         print(f"five folds, mean: {written['five_folds']}")
         truths, probabilities = zip(*predictions, strict=True)
         write_out_of_fold(run, OutOfFold.joined(truths, probabilities))
+        if fold_file(run, 0, BRIGHTER).exists():
+            truths, probabilities = zip(*(read_fold(run, fold, BRIGHTER) for fold in range(FOLDS)), strict=True)
+            elsewhere = OutOfFold.joined(truths, probabilities)
+            write_out_of_fold(run, elsewhere, BRIGHTER)
+            written["five_folds_brighter"] = evaluate(elsewhere.truth, elsewhere.probabilities)["mean"]
+            print(f"BRIGHTER, all folds together: {written['five_folds_brighter']}")
     write_metrics(run, written)
     print(f"the run is in {run}", flush=True)

@@ -6,8 +6,10 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from training.data.rows.examples import Example
+from training.data.rows.loading import training_splits
 from training.data.rows.sources import SOURCES
-from training.data.splits.folds import FOLDS
+from training.data.splits.folds import BRIGHTER, FOLDS, brighter_by_fold
 from training.runs.settings import FoldSettings
 
 
@@ -43,6 +45,14 @@ class ScratchSettings(FoldSettings):
         if self.fold is not None and self.cross_validate:
             raise ValueError("--fold holds out one fold, --cross-validate all of them: give one of the two")
         return self
+
+    def elsewhere(self, fold: int) -> list[Example]:
+        """A fold of BRIGHTER's Russian rows, which these commands train on; none where they are not at hand."""
+        if not training_splits(BRIGHTER, self.data_dir):
+            print(f"{BRIGHTER} is not in {self.data_dir}: nothing of it is read or held out", flush=True)
+            return []
+        rows, folds = brighter_by_fold(self.data_dir)
+        return [row for row, of in zip(rows, folds, strict=True) if of == fold]
 
     @property
     def folder(self) -> Path:
