@@ -5,6 +5,7 @@ Beside the checkpoint itself (`config.json`, `model.safetensors`, `tokenizer.jso
 `training.measuring.metrics.evaluate` on the held-out fold, and whose `five_folds`, only where each fold was
 held out once, are their means over the folds; and then `out_of_fold.npz` too, the predictions
 from which thresholds are tuned. `folds/<fold>.npz` are the predictions for one fold's rows each.
+`out_of_fold_brighter_rus.npz` are those for BRIGHTER's Russian rows, if the run held out its folds too.
 """
 
 import io
@@ -65,11 +66,39 @@ def write_metrics(run: Path, metrics: dict[str, Any]) -> None:
     write_whole(run / METRICS, json.dumps(metrics, indent=2).encode())
 
 
-def write_out_of_fold(run: Path, predictions: OutOfFold) -> None:
-    """Write `out_of_fold.npz`."""
+def out_of_fold_file(run: Path, dataset: str = "cedr") -> Path:
+    """Where the out-of-fold predictions of a data set's rows are, whether they are there or not."""
+    return run / (OUT_OF_FOLD if dataset == "cedr" else f"out_of_fold_{dataset}.npz")
+
+
+def write_out_of_fold(run: Path, predictions: OutOfFold, dataset: str = "cedr") -> None:
+    """Write the out-of-fold predictions of a data set's rows."""
     _write_arrays(
-        run / OUT_OF_FOLD, truth=predictions.truth, probabilities=predictions.probabilities, fold=predictions.fold
-    )
+        out_of_fold_file(run, dataset),
+        truth=predictions.truth, probabilities=predictions.probabilities, fold=predictions.fold,
+    )  # fmt: skip
+
+
+def read_out_of_fold(run: Path, dataset: str = "cedr") -> OutOfFold | None:
+    """The out-of-fold predictions of a data set's rows; None where the run has none.
+
+    Raises:
+        TrainingError: the file is damaged.
+    """
+    path = out_of_fold_file(run, dataset)
+    return _read_predictions(path) if path.is_file() else None
+
+
+def _read_predictions(path: Path) -> OutOfFold:
+    try:
+        with np.load(path) as kept:
+            return OutOfFold(kept["truth"], kept["probabilities"], kept["fold"])
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> TrainingError:
+    return TrainingError(f"{path} is damaged ({error}): copy the run again, or train it again")
 
 
 def _write_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:
@@ -95,12 +124,9 @@ def read_cross_validated(run: Path) -> tuple[dict[str, Any], OutOfFold]:
             raise TrainingError(f"{run} has no {name}: train it with --cross-validate")
     try:
         metrics = json.loads((run / METRICS).read_text(encoding="utf-8"))
-        with np.load(run / OUT_OF_FOLD) as kept:
-            predictions = OutOfFold(kept["truth"], kept["probabilities"], kept["fold"])
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise TrainingError(
-            f"{METRICS} or {OUT_OF_FOLD} in {run} is damaged ({error}): copy the run again, or train it again"
-        ) from error
+    except ValueError as error:
+        raise _damaged(run / METRICS, error) from error
+    predictions = _read_predictions(run / OUT_OF_FOLD)
     if "five_folds" not in metrics:
         # The predictions there are of an earlier run, not of these weights.
         raise TrainingError(f"{run} was trained again without --cross-validate: train it with it")

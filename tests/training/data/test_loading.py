@@ -99,10 +99,8 @@ def brighter_row(number: int, *names: str, missing: tuple[str, ...] = ()) -> dic
     return {"text": f"текст {number}", **{name: None if name in missing else int(name in names) for name in columns}}
 
 
-def write_brighter(data_dir: Path, language: str, split: str, rows: list[dict[str, Any]]) -> None:
-    (data_dir / "brighter").mkdir(exist_ok=True)
-    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
-    (data_dir / "brighter" / f"{language}_{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+def write_rows(data_dir: Path, language: str, split: str, rows: list[dict[str, Any]]) -> Path:
+    return write_lines(data_dir, "brighter", f"{language}_{split}", rows)
 
 
 @pytest.mark.parametrize("language", ["rus", "ukr", "deu", "esp", "ptbr", "ron", "swe", "tat"])
@@ -117,7 +115,7 @@ def test_every_column_of_brighter(tmp_path: Path, language: str) -> None:
         (),
         ("anger", "disgust", "joy"),
     ]
-    write_brighter(tmp_path, language, "train", [brighter_row(number, *names) for number, names in enumerate(named)])
+    write_rows(tmp_path, language, "train", [brighter_row(number, *names) for number, names in enumerate(named)])
     examples = load_source(f"brighter_{language}", "train", tmp_path)
     assert [{EMOTIONS[index] for index in example.labels} for example in examples] == [
         {"anger"}, {"anger"}, {"fear"}, {"joy"}, {"sadness"}, {"surprise"}, {"no_emotion"}, {"anger", "joy"},
@@ -125,7 +123,7 @@ def test_every_column_of_brighter(tmp_path: Path, language: str) -> None:
 
 
 def test_brighter_in_english_was_not_labelled_with_disgust(tmp_path: Path) -> None:
-    write_brighter(tmp_path, "eng", "dev", [brighter_row(1, "fear", missing=("disgust",))])
+    write_rows(tmp_path, "eng", "dev", [brighter_row(1, "fear", missing=("disgust",))])
     (row,) = load_rows("brighter_eng", "dev", tmp_path)
     assert row.classes == ("fear",)
     assert "disgust" not in SOURCES["brighter_eng"].classes
@@ -133,15 +131,15 @@ def test_brighter_in_english_was_not_labelled_with_disgust(tmp_path: Path) -> No
 
 def test_rows_that_nobody_labelled_are_left_out(tmp_path: Path) -> None:
     every = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
-    write_brighter(tmp_path, "rus", "dev", [brighter_row(1, missing=every), brighter_row(2, "joy")])
+    write_rows(tmp_path, "rus", "dev", [brighter_row(1, missing=every), brighter_row(2, "joy")])
     assert [row.text for row in load_rows("brighter_rus", "dev", tmp_path)] == ["текст 2"]
-    write_brighter(tmp_path, "rus", "test", [brighter_row(1, missing=every)])
+    write_rows(tmp_path, "rus", "test", [brighter_row(1, missing=every)])
     with pytest.raises(TrainingError, match=r"brighter/rus_test\.jsonl holds no labelled rows"):
         load_rows("brighter_rus", "test", tmp_path)
 
 
 def test_a_row_labelled_in_part_is_named(tmp_path: Path) -> None:
-    write_brighter(tmp_path, "rus", "dev", [brighter_row(1), brighter_row(2, "joy", missing=("fear",))])
+    write_rows(tmp_path, "rus", "dev", [brighter_row(1), brighter_row(2, "joy", missing=("fear",))])
     with pytest.raises(TrainingError, match=r"rus_dev\.jsonl, row 2: `fear` must be 0 or 1, not None"):
         load_rows("brighter_rus", "dev", tmp_path)
 
@@ -150,7 +148,7 @@ def test_a_test_split_is_never_trained_on(tmp_path: Path) -> None:
     for name, source in SOURCES.items():
         assert training_splits(name, None) == [split for split in source.splits if split != "test"]
     for split in ("dev", "test"):
-        write_brighter(tmp_path, "rus", split, [brighter_row(1, "joy")])
+        write_rows(tmp_path, "rus", split, [brighter_row(1, "joy")])
     assert training_splits("brighter_rus", tmp_path) == ["dev"]
 
 
