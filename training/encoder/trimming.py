@@ -109,9 +109,7 @@ def used_ids(tokenizer: Tokenizer, texts: Iterable[str]) -> set[int]:
     return set(counts)
 
 
-def trim(
-    checkpoint: str, texts: list[str], output: Path, layers: Sequence[int] | None = None
-) -> tuple[int, int]:
+def trim(checkpoint: str, texts: list[str], output: Path, layers: Sequence[int] | None = None) -> tuple[int, int]:
     """Write a checkpoint with a smaller vocabulary; gives the numbers of pieces before and after.
 
     Args:
