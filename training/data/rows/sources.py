@@ -1,4 +1,4 @@
-"""The four data sets: where they are, how a row is written, and what each class means here.
+"""The data sets: where they are, how a row is written, and what each class means here.
 
 The one place where a data set's classes become our six. The reasons are kept beside the classes;
 docs/data.md shows the same table.
@@ -7,6 +7,9 @@ docs/data.md shows the same table.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from contract.labels import EMOTIONS
+from training.data.written.texts import written_rows
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,11 @@ class Source:
     """A data set. `classes` lists its own classes in the order of their ids.
 
     `fields` are those a row must have; `parse` gives the names of the row's classes and raises
-    ValueError with what is wrong. `empty_means` is the emotion of a row without any class.
+    ValueError with what is wrong. `empty_means` is the emotion of a row without any class. `made` gives the rows of a
+    data set that the project makes itself; it is on no hub.
     """
 
-    hub_name: str
+    hub_name: str | None
     hub_config: str | None
     licence: str
     splits: tuple[str, ...]
@@ -38,6 +42,7 @@ class Source:
     parse: Callable[[Mapping[str, Any], tuple[str, ...]], list[str]]
     empty_means: str | None = None
     domain_field: str | None = None
+    made: Callable[[], list[dict[str, Any]]] | None = None
 
 
 def _id(item: Any, names: tuple[str, ...]) -> str:
@@ -70,6 +75,15 @@ def _columns(row: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
         if isinstance(row[name], bool) or row[name] not in (0, 1):
             raise ValueError(f"`{name}` must be 0 or 1, not {row[name]!r}")
     return [name for name in names if row[name]]
+
+
+def _list_of_names(row: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
+    own = row["labels"]
+    if not isinstance(own, list) or not own or len(set(own)) < len(own) or not set(own) <= set(names):
+        raise ValueError(f"`labels` must be different ones of {', '.join(names)}, not {own!r}")
+    if "no_emotion" in own and len(own) > 1:
+        raise ValueError(f"no_emotion excludes the others: {', '.join(own)}")
+    return own
 
 
 def _same(*emotions: str) -> dict[str, Meaning]:
@@ -179,5 +193,15 @@ SOURCES: Final[Mapping[str, Source]] = {
         classes=_RU_IZARD,
         fields=("text", *_RU_IZARD),
         parse=_columns,
+    ),
+    "written": Source(
+        hub_name=None,
+        hub_config=None,
+        licence="Apache-2.0",
+        splits=("train",),
+        classes=_same(*EMOTIONS),
+        fields=("text", "labels", "group"),
+        parse=_list_of_names,
+        made=written_rows,
     ),
 }
