@@ -56,7 +56,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_brighter(directory, "rus", "train", brighter)
     texts = directory / "texts"
     texts.mkdir()
-    lines = [row["text"].capitalize() + " тут. " + row["text"].upper() + " ТАМ!" for row in keyword_rows(50)[:60]]
+    lines = [row["text"].capitalize() + " тут. " + row["text"].upper() + " ТАМ!" for row in keyword_rows(70)[360:]]
     (texts / "a.txt").write_text("\n".join([*lines, "Да."]), encoding="utf-8")
     return directory
 
@@ -296,7 +296,9 @@ def test_what_is_missing_is_named(data_dir: Path, base: Path, tmp_path: Path) ->
     wrong = error_of("training.scratch.multitask", *flags, "--lr", 0, "--adapt-epochs", -1, "--datasets", "cedr")
     assert wrong == (
         "--lr '0': input should be greater than 0; --adapt-epochs '-1': input should be greater than or equal to 0;"
-        " --datasets 'cedr': is no data set to name here; there are: ru_go_emotions, ru_goemotions, ru_izard_emotions"
+        " --datasets 'cedr': is no data set to name here; there are: brighter_deu, brighter_eng,"
+        " brighter_esp, brighter_ptbr, brighter_ron, brighter_rus, brighter_swe, brighter_tat, brighter_ukr, go_emotions,"
+        " ru_go_emotions, ru_goemotions, ru_izard_emotions, written"
     )
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "s").exists()
