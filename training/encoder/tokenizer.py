@@ -119,12 +119,21 @@ def load_tokenizer(checkpoint: str) -> Tokenizer:
     Raises:
         TrainingError: the checkpoint has no such file.
     """
+    return special_tokens_as_text(Tokenizer.from_file(str(tokenizer_file(checkpoint))))
+
+
+def tokenizer_file(checkpoint: str) -> Path:
+    """The `tokenizer.json` of a checkpoint, a local directory or a hub name.
+
+    Raises:
+        TrainingError: the checkpoint has no such file.
+    """
     path = Path(checkpoint) / TOKENIZER
     if not Path(checkpoint).is_dir():
-        path = _from_hub(checkpoint)
-    elif not path.is_file():
+        return _from_hub(checkpoint)
+    if not path.is_file():
         raise TrainingError(f"{checkpoint} has no {TOKENIZER}: save the fast tokenizer there")
-    return special_tokens_as_text(Tokenizer.from_file(str(path)))
+    return path
 
 
 def _from_hub(name: str) -> Path:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from training.common.command import TrainingError
 from training.data.cleaning.decontamination import HeldOutTexts
-from training.data.rows.loading import available_splits, load_rows, load_source
+from training.data.rows.loading import load_rows, load_source, training_splits
 from training.scratch.pretraining.masking import WordPieces
 
 BLOCK: Final = 128
@@ -53,7 +53,7 @@ def all_passages(texts: Path, datasets: list[str], repeats: int, data_dir: Path 
     # All of CEDR, and not one fold of it: the same checkpoint serves all folds.
     cedr = HeldOutTexts(example.text for example in load_source("cedr", "train", data_dir))
     for name in datasets:
-        splits = [load_rows(name, split, data_dir) for split in available_splits(name, data_dir)]
+        splits = [load_rows(name, split, data_dir) for split in training_splits(name, data_dir)]
         rows = [" ".join(row.text.split()) for split in splits for row in split if not cedr.overlap(row.text)]
         for _ in range(repeats):
             yield from rows

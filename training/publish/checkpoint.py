@@ -8,13 +8,15 @@ from typing import Any, Final
 
 from contract.labels import LABELS
 from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, Label, sha256
+from training.behaviour.figures import behaviour_table
 from training.common.command import TrainingError
 from training.common.staging import staged
 from training.export.checkpoint import write_graphs
 from training.measuring.figures import card_metrics
 from training.measuring.metrics import table
 from training.measuring.thresholds import tune_profiles
-from training.publishing.versions import add_version, check_can_add, now, write_card
+from training.publish.behaviour import with_behaviour
+from training.publish.versions import add_version, check_can_add, now, write_card
 from training.runs.directory import read_cross_validated
 
 TOOLS: Final = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
@@ -32,6 +34,7 @@ class Publication:
     licence: str
     limits: list[str]
     on_oldest_runtime: bool = True
+    insisted: bool = False
 
 
 def publish(publication: Publication) -> Path:
@@ -79,6 +82,8 @@ def publish(publication: Publication) -> Path:
             limits=[*publication.limits, *missing],
             sample=exported.sample,
         )
+        card = with_behaviour(card, directory, publication.repository, publication.insisted)
+        print("behaviour:\n" + behaviour_table(card.metrics["behaviour"]))
         write_card(directory, card)
         return add_version(publication.repository, publication.model, directory)
 
