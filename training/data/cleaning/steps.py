@@ -1,7 +1,7 @@
 """Cleans training rows in documented steps, each of which says which rows it touched.
 
-Only training rows are changed or removed. The rows that a model is measured on are given as
-`protected`, and stay exactly as they are: training rows that leak into them go instead.
+Only training rows are changed or removed. The rows that a model is measured on are given as `protected`, and stay
+exactly as they are: training rows that leak into them go instead. The behaviour suite is protected without being given.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final, Literal
 
 from contract.labels import EMOTIONS
+from training.behaviour.suite import HALVES, load_suite
 from training.data.cleaning.duplicates import NearDuplicates
 from training.data.cleaning.texts import comparison_key, folded, normalised
 from training.data.rows.examples import Example
@@ -66,7 +67,7 @@ def clean(examples: Sequence[Example], protected: Mapping[str, Sequence[Example]
 
     Args:
         examples: rows to train on; where two are the same, the first one stays.
-        protected: rows that must not be trained on, by what they are called in the report.
+        protected: rows that must not be trained on beside the behaviour suite's, by what they are called in the report.
     """
     rows, normalisation = _normalise(examples)
     cleaned = remove_by(_rules(protected), rows)
@@ -89,7 +90,8 @@ def _rules(protected: Mapping[str, Sequence[Example]]) -> Iterator[Rule]:
     same = "the same but for case, spaces, ё"
     alike = "a near-duplicate"
     yield Rule("length", limits, _wrong_length)
-    for name, kept_out in protected.items():
+    suite = [Example(case.text, case.labels, "suite") for case in load_suite(HALVES) if comparison_key(case.text)]
+    for name, kept_out in {**protected, "the behaviour suite": suite}.items():
         yield Rule(f"leaks into {name}", f"{same} or punctuation", partial(_leaks, kept_out))
         yield Rule(f"near-leaks into {name}", alike, partial(_near_leaks, kept_out))
     yield Rule("duplicates", f"{same} or punctuation, with the same labels", _duplicates)
