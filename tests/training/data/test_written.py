@@ -35,12 +35,12 @@ def texts() -> list[WrittenText]:
 
 
 def test_there_are_thousands_of_different_texts_of_every_emotion(texts: list[WrittenText]) -> None:
-    assert len(texts) >= 8000
+    assert len(texts) >= 14_000
     assert len({written.text for written in texts}) == len(texts)
     assert not any("{" in written.text for written in texts if not written.group.startswith("unknown_"))
     counts = Counter(label for written in texts for label in written.labels)
     assert set(counts) == set(EMOTIONS)
-    assert min(counts.values()) >= 480
+    assert min(counts.values()) >= 800
 
 
 def test_they_are_a_data_set_like_the_others(tmp_path: Path, texts: list[WrittenText]) -> None:
