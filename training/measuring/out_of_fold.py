@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from training.common.command import TrainingError
 from training.data.rows.examples import Example, targets
-from training.data.splits.folds import cedr_by_fold
+from training.data.splits.folds import BRIGHTER, BY_FOLD
+
+_SPLITS: Final = {"cedr": "CEDR train split", BRIGHTER: f"{BRIGHTER} train and dev split"}
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class OutOfFold:
     """Predictions for rows that took no part in training the model that made them.
 
     `truth` 0/1 and `probabilities`, float32 `[rows, 6]`; `fold` int64 `[rows]`, the fold that
-    held each row out. Rows are CEDR train's, all of fold 0 first, each fold in CEDR's order.
+    held each row out. Rows are CEDR train's, all of fold 0 first, each fold in CEDR's order; or brighter_rus's alike.
     """
 
     truth: npt.NDArray[np.float32]
@@ -34,16 +36,21 @@ class OutOfFold:
         return cls(np.concatenate(truths), np.concatenate(probabilities), fold)
 
 
-def out_of_fold_examples(out_of_fold: OutOfFold, data_dir: Path | None) -> list[Example]:
+def out_of_fold_examples(out_of_fold: OutOfFold, data_dir: Path | None, dataset: str = "cedr") -> list[Example]:
     """The rows that out-of-fold predictions are of, in the same order.
+
+    Args:
+        out_of_fold: the predictions.
+        data_dir: a local directory; the hub when None.
+        dataset: a key of `training.data.splits.folds.BY_FOLD`.
 
     Raises:
         TrainingError: the predictions were made on other data, by their folds or their labels.
     """
-    examples, fold = cedr_by_fold(data_dir)
+    examples, fold = BY_FOLD[dataset](data_dir)
     if not np.array_equal(out_of_fold.fold, fold) or not np.array_equal(out_of_fold.truth, targets(examples)):
         raise TrainingError(
-            "the run's out-of-fold predictions are not of this CEDR train split: its rows or labels differ."
+            f"the run's out-of-fold predictions are not of this {_SPLITS[dataset]}: its rows or labels differ."
             " Name the data it was trained on with --data-dir, or train it again with --cross-validate"
         )
     return examples

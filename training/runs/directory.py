@@ -5,6 +5,7 @@ Beside the checkpoint itself (`config.json`, `model.safetensors`, `tokenizer.jso
 `training.measuring.metrics.evaluate` on the held-out fold, and whose `five_folds`, only where each fold was
 held out once, are their means over the folds; and then `out_of_fold.npz` too, the predictions
 from which thresholds are tuned. `folds/<fold>.npz` are the predictions for one fold's rows each.
+`out_of_fold_brighter_rus.npz` are those for BRIGHTER's Russian rows, if the run held out its folds too.
 """
 
 import io
@@ -24,6 +25,8 @@ from training.measuring.out_of_fold import OutOfFold
 METRICS: Final = "metrics.json"
 OUT_OF_FOLD: Final = "out_of_fold.npz"
 
+CEDR: Final = "cedr"
+
 Probabilities = npt.NDArray[np.float32]
 """`[rows, 6]`, as is the truth beside them, 0/1."""
 
@@ -33,20 +36,26 @@ def checkpoint_directory(run: Path, fold: int) -> Path:
     return run if fold == 0 else run / f"fold{fold}"
 
 
-def fold_file(run: Path, fold: int) -> Path:
+def fold_file(run: Path, fold: int, dataset: str = CEDR) -> Path:
     """Where the predictions for one fold's rows are, once there is a model that didn't see them."""
-    return run / "folds" / f"{fold}.npz"
+    return run / "folds" / (f"{fold}.npz" if dataset == CEDR else f"{dataset}.{fold}.npz")
 
 
-def write_fold(run: Path, fold: int, truth: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float32]) -> None:
+def write_fold(
+    run: Path,
+    fold: int,
+    truth: npt.NDArray[np.float32],
+    probabilities: npt.NDArray[np.float32],
+    dataset: str = CEDR,
+) -> None:
     """Write one fold's truth and probabilities, float32 `[rows, 6]` each."""
     fold_file(run, fold).parent.mkdir(exist_ok=True)
-    _write_arrays(fold_file(run, fold), truth=truth, probabilities=probabilities)
+    _write_arrays(fold_file(run, fold, dataset), truth=truth, probabilities=probabilities)
 
 
-def read_fold(run: Path, fold: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def read_fold(run: Path, fold: int, dataset: str = CEDR) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """One fold's truth and probabilities, float32 `[rows, 6]` each."""
-    with np.load(fold_file(run, fold)) as kept:
+    with np.load(fold_file(run, fold, dataset)) as kept:
         return kept["truth"], kept["probabilities"]
 
 
@@ -55,11 +64,39 @@ def write_metrics(run: Path, metrics: dict[str, Any]) -> None:
     write_whole(run / METRICS, json.dumps(metrics, indent=2).encode())
 
 
-def write_out_of_fold(run: Path, predictions: OutOfFold) -> None:
-    """Write `out_of_fold.npz`."""
+def out_of_fold_file(run: Path, dataset: str = "cedr") -> Path:
+    """Where the out-of-fold predictions of a data set's rows are, whether they are there or not."""
+    return run / (OUT_OF_FOLD if dataset == "cedr" else f"out_of_fold_{dataset}.npz")
+
+
+def write_out_of_fold(run: Path, predictions: OutOfFold, dataset: str = "cedr") -> None:
+    """Write the out-of-fold predictions of a data set's rows."""
     _write_arrays(
-        run / OUT_OF_FOLD, truth=predictions.truth, probabilities=predictions.probabilities, fold=predictions.fold
-    )
+        out_of_fold_file(run, dataset),
+        truth=predictions.truth, probabilities=predictions.probabilities, fold=predictions.fold,
+    )  # fmt: skip
+
+
+def read_out_of_fold(run: Path, dataset: str = "cedr") -> OutOfFold | None:
+    """The out-of-fold predictions of a data set's rows; None where the run has none.
+
+    Raises:
+        TrainingError: the file is damaged.
+    """
+    path = out_of_fold_file(run, dataset)
+    return _read_predictions(path) if path.is_file() else None
+
+
+def _read_predictions(path: Path) -> OutOfFold:
+    try:
+        with np.load(path) as kept:
+            return OutOfFold(kept["truth"], kept["probabilities"], kept["fold"])
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> TrainingError:
+    return TrainingError(f"{path} is damaged ({error}): copy the run again, or train it again")
 
 
 def _write_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:
@@ -85,12 +122,9 @@ def read_cross_validated(run: Path) -> tuple[dict[str, Any], OutOfFold]:
             raise TrainingError(f"{run} has no {name}: train it with --cross-validate")
     try:
         metrics = json.loads((run / METRICS).read_text(encoding="utf-8"))
-        with np.load(run / OUT_OF_FOLD) as kept:
-            predictions = OutOfFold(kept["truth"], kept["probabilities"], kept["fold"])
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise TrainingError(
-            f"{METRICS} or {OUT_OF_FOLD} in {run} is damaged ({error}): copy the run again, or train it again"
-        ) from error
+    except ValueError as error:
+        raise _damaged(run / METRICS, error) from error
+    predictions = _read_predictions(run / OUT_OF_FOLD)
     if "five_folds" not in metrics:
         # The predictions there are of an earlier run, not of these weights.
         raise TrainingError(f"{run} was trained again without --cross-validate: train it with it")

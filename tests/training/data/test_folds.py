@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedKFold
 
-from tests.training.support.rows import write_lines
+from tests.training.support.rows import keyword_rows, write_brighter, write_lines
 from training.common.command import TrainingError
 from training.data.rows.corrections import Correction
-from training.data.rows.examples import Example
+from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source
-from training.data.splits.folds import fold_of_each, held_out_fold
+from training.data.splits.folds import brighter_by_fold, fold_of_each, held_out_fold
 from training.data.splits.training_rows import train_and_held_out
 
 
@@ -42,6 +42,26 @@ def test_fold_zero_is_the_first_stratified_fold_on_the_rarest_label(tmp_path: Pa
     first = next(StratifiedKFold(5).split(rows, rarest))
     assert [example.text for example in dev] == [rows[index]["text"] for index in first[1]]
     assert [example.text for example in train] == [rows[index]["text"] for index in first[0]]
+
+
+def test_brighters_folds_without_what_is_cedrs(tmp_path: Path) -> None:
+    rows = keyword_rows(20)
+    write_lines(tmp_path, "cedr", "train", rows[:60])
+    write_brighter(tmp_path, "rus", "train", rows[60:100])
+    write_brighter(tmp_path, "rus", "dev", [*rows[100:], rows[5] | {"text": rows[5]["text"].upper() + "!"}])
+    write_brighter(tmp_path, "rus", "test", [{"text": "проверка", "labels": [0]}])
+    examples, folds = brighter_by_fold(tmp_path)
+    again, again_folds = brighter_by_fold(tmp_path)
+    assert examples == again
+    assert folds.tolist() == again_folds.tolist() == sorted(folds)
+    assert {example.text for example in examples} == {row["text"] for row in rows[60:]}
+    assert {example.source for example in examples} == {"brighter_rus"}
+    for fold in range(5):
+        assert (
+            targets(row for row, of in zip(examples, folds, strict=True) if of == fold).sum(axis=0).tolist() == [2] * 6
+        )
+    order = [[row["text"] for row in rows[60:]].index(example.text) for example in examples]
+    assert all(order[n] < order[n + 1] for n in range(59) if folds[n] == folds[n + 1])
 
 
 def test_too_few_rows_for_folds() -> None:

@@ -1,4 +1,4 @@
-"""Rows of the four data sets and their mapping into the six labels, row by row for every class."""
+"""Rows of the data sets and their mapping into the six labels, row by row for every class."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.triton_process import ROOT
 from training.common.command import TrainingError
 from training.data.rows.combinations import COMBINATIONS
 from training.data.rows.examples import Example, targets
-from training.data.rows.loading import load_rows, load_source
+from training.data.rows.loading import load_rows, load_source, training_splits
 from training.data.rows.sources import SOURCES
 from training.data.splits.training_rows import train_and_held_out
 
@@ -65,14 +65,15 @@ IZARD: list[tuple[str, str | None]] = [
 ]  # fmt: skip
 
 
-def test_every_class_of_ru_go_emotions(tmp_path: Path) -> None:
-    single = loaded(tmp_path, "ru_go_emotions", [[number] for number in range(28)])
+@pytest.mark.parametrize("source", ["ru_go_emotions", "go_emotions"])
+def test_every_class_of_go_emotions(tmp_path: Path, source: str) -> None:
+    single = loaded(tmp_path, source, [[number] for number in range(28)])
     for (name, emotion), labels in zip(GO_EMOTIONS, single, strict=True):
         assert labels == ({emotion} if emotion else set()), name
-    assert loaded(tmp_path, "ru_go_emotions", [[2, 3], [0, 14], [27, 4], []]) == [
+    assert loaded(tmp_path, source, [[2, 3], [0, 14], [27, 4], []]) == [
         {"anger"}, {"fear"}, {"no_emotion"}, set(),
     ]  # fmt: skip
-    assert [name for name, _ in GO_EMOTIONS] == list(SOURCES["ru_go_emotions"].classes)
+    assert [name for name, _ in GO_EMOTIONS] == list(SOURCES[source].classes)
 
 
 def izard_row(number: int, *names: str) -> dict[str, Any]:
@@ -91,6 +92,64 @@ def test_every_column_of_ru_izard_emotions(tmp_path: Path) -> None:
     assert [row.classes for row in load_rows("ru_izard_emotions", "train", tmp_path)][10:] == [
         ("joy", "fear", "shame"), (),
     ]  # fmt: skip
+
+
+def brighter_row(number: int, *names: str, missing: tuple[str, ...] = ()) -> dict[str, Any]:
+    columns = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
+    return {"text": f"текст {number}", **{name: None if name in missing else int(name in names) for name in columns}}
+
+
+def write_rows(data_dir: Path, language: str, split: str, rows: list[dict[str, Any]]) -> Path:
+    return write_lines(data_dir, "brighter", f"{language}_{split}", rows)
+
+
+@pytest.mark.parametrize("language", ["rus", "ukr", "deu", "esp", "ptbr", "ron", "swe", "tat"])
+def test_every_column_of_brighter(tmp_path: Path, language: str) -> None:
+    named = [
+        ("anger",),
+        ("disgust",),
+        ("fear",),
+        ("joy",),
+        ("sadness",),
+        ("surprise",),
+        (),
+        ("anger", "disgust", "joy"),
+    ]
+    write_rows(tmp_path, language, "train", [brighter_row(number, *names) for number, names in enumerate(named)])
+    examples = load_source(f"brighter_{language}", "train", tmp_path)
+    assert [{EMOTIONS[index] for index in example.labels} for example in examples] == [
+        {"anger"}, {"anger"}, {"fear"}, {"joy"}, {"sadness"}, {"surprise"}, {"no_emotion"}, {"anger", "joy"},
+    ]  # fmt: skip
+
+
+def test_brighter_in_english_was_not_labelled_with_disgust(tmp_path: Path) -> None:
+    write_rows(tmp_path, "eng", "dev", [brighter_row(1, "fear", missing=("disgust",))])
+    (row,) = load_rows("brighter_eng", "dev", tmp_path)
+    assert row.classes == ("fear",)
+    assert "disgust" not in SOURCES["brighter_eng"].classes
+
+
+def test_rows_that_nobody_labelled_are_left_out(tmp_path: Path) -> None:
+    every = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
+    write_rows(tmp_path, "rus", "dev", [brighter_row(1, missing=every), brighter_row(2, "joy")])
+    assert [row.text for row in load_rows("brighter_rus", "dev", tmp_path)] == ["текст 2"]
+    write_rows(tmp_path, "rus", "test", [brighter_row(1, missing=every)])
+    with pytest.raises(TrainingError, match=r"brighter/rus_test\.jsonl holds no labelled rows"):
+        load_rows("brighter_rus", "test", tmp_path)
+
+
+def test_a_row_labelled_in_part_is_named(tmp_path: Path) -> None:
+    write_rows(tmp_path, "rus", "dev", [brighter_row(1), brighter_row(2, "joy", missing=("fear",))])
+    with pytest.raises(TrainingError, match=r"rus_dev\.jsonl, row 2: `fear` must be 0 or 1, not None"):
+        load_rows("brighter_rus", "dev", tmp_path)
+
+
+def test_a_test_split_is_never_trained_on(tmp_path: Path) -> None:
+    for name, source in SOURCES.items():
+        assert training_splits(name, None) == [split for split in source.splits if split != "test"]
+    for split in ("dev", "test"):
+        write_rows(tmp_path, "rus", split, [brighter_row(1, "joy")])
+    assert training_splits("brighter_rus", tmp_path) == ["dev"]
 
 
 def test_every_class_that_is_dropped_or_renamed_says_why() -> None:
@@ -203,7 +262,7 @@ def test_missing_and_empty_files(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"cedr/test\.jsonl does not exist: .*--data-dir"):
         load_source("cedr", "test", tmp_path)
     write_lines(tmp_path, "cedr", "test", [])
-    with pytest.raises(TrainingError, match=r"cedr/test\.jsonl holds no rows"):
+    with pytest.raises(TrainingError, match=r"cedr/test\.jsonl holds no labelled rows"):
         load_source("cedr", "test", tmp_path)
     (tmp_path / "ru_goemotions").write_text("a file where a directory should be")
     with pytest.raises(TrainingError, match=r"ru_goemotions/train\.jsonl"):

@@ -24,6 +24,15 @@ def write_lines(data_dir: Path, name: str, split: str, rows: list[Any]) -> Path:
     return path
 
 
+def write_brighter(data_dir: Path, language: str, split: str, rows: list[dict[str, Any]]) -> Path:
+    """Rows with CEDR's `labels`, as BRIGHTER has them: a 0/1 column for each class."""
+    columns = (*CEDR_CLASSES, "disgust")
+    lines = [
+        {"text": row["text"], **{name: int(columns.index(name) in row["labels"]) for name in columns}} for row in rows
+    ]
+    return write_lines(data_dir, "brighter", f"{language}_{split}", lines)
+
+
 SYLLABLES = ("ба", "ве", "ди", "ко", "лу", "мы", "но", "ра", "се", "ту")
 
 

@@ -1,7 +1,7 @@
 """Rows of a data set, from the hub or from a local directory, mapped into the six labels.
 
 A local directory stands in for the hub: `<data_dir>/<name>/<split>.jsonl`, one JSON object
-a line, with the fields the hub's data set has.
+a line, with the fields the hub's data set has. Rows that nobody labelled are left out.
 """
 
 from collections.abc import Iterator
@@ -27,12 +27,12 @@ class Row:
 
 def local_file(name: str, split: str, data_dir: Path) -> Path:
     """Where a split lies in a local directory, whether it is there or not."""
-    return data_dir / name / f"{split}.jsonl"
+    return data_dir / SOURCES[name].file.format(name=name, split=split)
 
 
-def available_splits(name: str, data_dir: Path | None) -> list[str]:
-    """All splits from the hub; of a local copy those that are there."""
-    return [split for split in SOURCES[name].splits if is_there(name, split, data_dir)]
+def training_splits(name: str, data_dir: Path | None) -> list[str]:
+    """The splits to train on: all but the test split, and of a local copy those that are there."""
+    return [split for split in SOURCES[name].splits if split != "test" and is_there(name, split, data_dir)]
 
 
 def is_there(name: str, split: str, data_dir: Path | None) -> bool:
@@ -46,7 +46,7 @@ def load_rows(name: str, split: str, data_dir: Path | None = None) -> list[Row]:
     Args:
         name: a key of `SOURCES`.
         split: one of the data set's splits.
-        data_dir: read `<data_dir>/<name>/<split>.jsonl`; the hub when None.
+        data_dir: read the source's file there, mostly `<data_dir>/<name>/<split>.jsonl`; the hub when None.
 
     Raises:
         TrainingError: no such data set or split, no network, or a row that is not as it should be.
@@ -69,11 +69,13 @@ def load_rows(name: str, split: str, data_dir: Path | None = None) -> list[Row]:
     rows = []
     for number, row in numbered:
         try:
-            rows.append(_row(source, row))
+            labelled = _row(source, row)
         except ValueError as error:
             raise TrainingError(f"{origin}, row {number}: {error}") from error
+        if labelled is not None:
+            rows.append(labelled)
     if not rows:
-        raise TrainingError(f"{origin} holds no rows")
+        raise TrainingError(f"{origin} holds no labelled rows")
     return rows
 
 
@@ -89,7 +91,7 @@ def labels_of(name: str, classes: tuple[str, ...]) -> frozenset[int]:
     return frozenset(EMOTIONS.index(emotion) for emotion in emotions if emotion is not None)
 
 
-def _row(source: Source, row: Any) -> Row:
+def _row(source: Source, row: Any) -> Row | None:
     if not isinstance(row, dict):
         raise ValueError(f"expected a JSON object, found {type(row).__name__}")
     missing = [field for field in source.fields if field not in row]
@@ -104,7 +106,8 @@ def _row(source: Source, row: Any) -> Row:
     domain = row.get(source.domain_field) if source.domain_field else None
     if domain is not None and not isinstance(domain, str):
         raise ValueError(f"`{source.domain_field}` must be a text, not {domain!r}")
-    return Row(text, tuple(source.parse(row, tuple(source.classes))), domain)
+    classes = source.parse(row, tuple(source.classes))
+    return None if classes is None else Row(text, tuple(classes), domain)
 
 
 def _hub_rows(source: Source, split: str) -> Any:

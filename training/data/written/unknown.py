@@ -80,7 +80,8 @@ def _marks_alone(random: Generator) -> str:
 
 def _random_letters(random: Generator) -> str:
     letters = _pick((_LOWER, _CONSONANTS, *_KEYBOARD, _LOWER.upper()), random)
-    return _words(lambda: _string(letters, 2, 12, random), 5, random)
+    # Shorter ones are easily words.
+    return _words(lambda: _string(letters, 5, 12, random), 5, random)
 
 
 def _random_latin(random: Generator) -> str:

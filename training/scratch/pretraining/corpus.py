@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from training.common.command import TrainingError
 from training.data.cleaning.decontamination import without_overlap
-from training.data.rows.loading import available_splits, load_rows, load_source
+from training.data.rows.loading import load_rows, load_source, training_splits
 from training.scratch.pretraining.masking import WordPieces
 
 BLOCK: Final = 128
@@ -55,7 +55,7 @@ def all_passages(texts: Path, datasets: list[str], repeats: int, data_dir: Path 
     # All of CEDR, and not one fold of it: the same checkpoint serves all folds.
     cedr = [example.text for example in load_source("cedr", "train", data_dir)]
     for name in datasets:
-        splits = [load_rows(name, split, data_dir) for split in available_splits(name, data_dir)]
+        splits = [load_rows(name, split, data_dir) for split in training_splits(name, data_dir)]
         rows = without_overlap([" ".join(row.text.split()) for split in splits for row in split], cedr)
         passages += rows * repeats
     return passages

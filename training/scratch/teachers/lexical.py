@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from training.common.parallel import map_chunks
 from training.data.cleaning.decontamination import without_overlap
 from training.data.rows.examples import Example, targets
-from training.data.rows.loading import available_splits, load_rows
+from training.data.rows.loading import load_rows, training_splits
 from training.data.rows.sources import SOURCES
 from training.measuring.baseline import character_ngrams
 
@@ -60,7 +60,7 @@ def auxiliary_labels(name: str, held_out: Sequence[str], data_dir: Path | None) 
     classes = list(SOURCES[name].classes)
     found = {
         row.text: [float(own in row.classes) for own in classes]
-        for split in available_splits(name, data_dir) for row in load_rows(name, split, data_dir)
+        for split in training_splits(name, data_dir) for row in load_rows(name, split, data_dir)
     }  # fmt: skip
     texts = without_overlap(list(found), held_out)
     labels = np.array([found[text] for text in texts], dtype=np.float32).reshape(len(texts), len(classes))

@@ -16,13 +16,15 @@ from tqdm import tqdm
 from transformers import AutoModelForMaskedLM
 
 from training.data.cleaning.texts import comparison_key
-from training.data.rows.loading import available_splits, load_rows, load_source
+from training.data.rows.loading import load_rows, load_source, training_splits
 from training.encoder.classifier import MAX_LENGTH
 from training.encoder.tokenizer import load_tokenizer
 from training.scratch.pretraining.corpus import read_passages
 from training.scratch.pretraining.masking import IGNORED, WordPieces, mask_whole_words
-from training.scratch.teachers.multitask import AUXILIARY
 from training.scratch.teachers.settings import EnsembleSettings
+
+DATASETS: Final = ("ru_izard_emotions", "ru_go_emotions")
+"""Labelled data sets whose texts are asked for too, and whose labels help the linear model."""
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+")
 _SHORTEST: Final = 12
@@ -55,7 +57,7 @@ def gather_unlabelled_texts(settings: EnsembleSettings, device: torch.device) ->
             settings.language_model, cedr, settings.variants, settings.variant_share, device, settings.seed
         )  # fmt: skip
     sampled = sample_sentences(settings.texts, settings.sentence_pool, settings.seed)
-    unlabelled = UnlabelledTexts(sampled, dataset_texts(AUXILIARY, settings.data_dir), made)
+    unlabelled = UnlabelledTexts(sampled, dataset_texts(DATASETS, settings.data_dir), made)
     print(
         f"{len(sampled):,} sentences, {len(unlabelled.datasets):,} texts of data sets, {len(made):,} variants",
         flush=True,
@@ -76,10 +78,10 @@ def sample_sentences(texts: Path, limit: int, seed: int) -> list[str]:
 
 
 def dataset_texts(names: Sequence[str], data_dir: Path | None) -> list[str]:
-    """The different texts of labelled data sets, all their splits that are there."""
+    """The different texts of labelled data sets, all their splits that may be trained on."""
     found: dict[str, str] = {}
     for name in names:
-        for split in available_splits(name, data_dir):
+        for split in training_splits(name, data_dir):
             found.update({comparison_key(row.text): row.text for row in load_rows(name, split, data_dir)})
     return list(found.values())
 

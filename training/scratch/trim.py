@@ -1,0 +1,47 @@
+"""Cut a checkpoint's vocabulary down to the pieces that Russian text uses, for a start that knows languages.
+
+    python -m training.scratch.trim intfloat/multilingual-e5-small --texts DIRECTORY --output CHECKPOINT
+
+Every text that was read keeps its tokens, so the checkpoint answers as before; others may come out in more pieces.
+"""
+
+import argparse
+from pathlib import Path
+
+from training.common.command import command_parser, run_command
+from training.data.rows.sources import SOURCES
+from training.encoder.trimming import trim
+from training.scratch.pretraining.corpus import all_passages
+
+
+def _arguments() -> argparse.Namespace:
+    parser = command_parser("training.scratch.trim", __doc__)
+    parser.add_argument("checkpoint", help="a local directory or a hub name; Unigram or WordPiece vocabulary")
+    parser.add_argument("--texts", type=Path, required=True, help="directory of .txt and .txt.xz, a passage a line")
+    parser.add_argument(
+        "--datasets", nargs="*", default=[], choices=sorted(SOURCES), metavar="NAME",
+        help=f"labelled data sets whose texts are read too. One of: {', '.join(sorted(SOURCES))}",
+    )  # fmt: skip
+    parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
+    parser.add_argument(
+        "--layers", nargs="+", type=int, metavar="N", help="keep these layers of the encoder alone, counted from 1"
+    )
+    parser.add_argument(
+        "--normalised", action="store_true", help="read normalised text from now on, as the models from scratch do"
+    )
+    parser.add_argument("--output", type=Path, required=True, help="directory for the smaller checkpoint")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read the corpus and write the smaller checkpoint."""
+    arguments = _arguments()
+    texts = all_passages(arguments.texts, arguments.datasets, 1, arguments.data_dir)
+    before, after = trim(
+        arguments.checkpoint, texts, arguments.output, layers=arguments.layers, normalised=arguments.normalised
+    )
+    print(f"{arguments.output}: {after:,} of {before:,} pieces, with which {len(texts):,} texts keep their tokens")
+
+
+if __name__ == "__main__":
+    run_command(main)
