@@ -74,7 +74,7 @@ def _rare_symbols(random: Generator) -> str:
 
 
 def _marks_alone(random: Generator) -> str:
-    marks = (".", "?", "!", "-", ",.", "?!", "…", "_", "*", "/")
+    marks = (".", "?", "!", "-", ",.", "…", "_", "*", "/")
     return _words(lambda: _string(_pick(marks, random), 1, 7, random), 3, random)
 
 
