@@ -330,7 +330,8 @@ def test_variants_keep_their_row_and_change_its_words(base: Path) -> None:
         assert "[" not in variant.text
         assert "#" not in variant.text
     share = kept / sum(len(variant.text.split()) for variant in made)
-    assert 0.35 < share < 0.65
+    # Half of the words were hidden; variants with fewer new words are more often without a sign.
+    assert 0.4 < share < 0.8
     assert made == [
         variant for variant in make_variants(base, texts, each=12, share=0.5, device=CPU, seed=0) if variant in made
     ]

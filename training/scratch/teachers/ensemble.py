@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from contract.labels import EMOTIONS
+from training.common.command import TrainingError
 from training.data.cleaning.decontamination import without_overlap
 from training.data.cleaning.texts import comparison_key
 from training.data.rows.examples import Example, targets
@@ -27,6 +29,9 @@ from training.scratch.teachers.unlabelled_texts import DATASETS, UnlabelledTexts
 
 Floats = npt.NDArray[np.float32]
 
+_LEARNED: Final = 0.8
+"""Mean ROC AUC on its own training rows that every teacher has."""
+
 
 def encoder_logits(checkpoint: Path, texts: Sequence[str], device: torch.device) -> Floats:
     """A checkpoint's logits, float32 `[texts, 6]`."""
@@ -45,6 +50,16 @@ def sample_emotional(texts: Sequence[str], probabilities: Floats, count: int, se
     return [texts[index] for index in order[:count]]
 
 
+def _check_learned(name: str, truth: Floats, logits: Floats) -> None:
+    """That a teacher knows at least the rows that it was trained on: one that diverged would spoil every answer."""
+    reached = evaluate(truth, sigmoid(logits))["mean"]["roc_auc"]
+    if reached < _LEARNED:
+        raise TrainingError(
+            f"{name} has a ROC AUC of {reached:.2f} on the rows that it was trained on: its training diverged."
+            " Train it again with a lower --lr or a longer --warmup"
+        )
+
+
 class Ensemble:
     """Teachers for every fold, and the texts that they give soft targets for."""
 
@@ -60,6 +75,10 @@ class Ensemble:
         train = train_and_held_out("cedr", fold.number, settings.data_dir).train
         asked = self._asked(fold, train)
         texts = [text for text, _, _ in asked]
+        own_truth = np.full((len(texts), len(EMOTIONS)), np.nan, dtype=np.float32)
+        labelled = [place for place, (_, _, example) in enumerate(asked) if example is not None]
+        own_truth[labelled] = targets([example for _, _, example in asked if example is not None])
+        kind = np.array([KINDS.index(kind) for _, kind, _ in asked], dtype=np.int8)
         predicted = texts + fold.texts
         logits = [
             encoder_logits(checkpoint_of(run, fold.number), predicted, self._device) for run in settings.teachers
@@ -71,15 +90,12 @@ class Ensemble:
             logits.append(train_lexical(train, auxiliary).logits(predicted))
             names.append("the linear model")
             weights.append(settings.lexical_weight)
-        truth = targets(fold.held_out)
+        truth, cedr = targets(fold.held_out), kind == KINDS.index("cedr")
         for name, own in zip(names, logits, strict=True):
+            _check_learned(name, own_truth[cedr], own[: len(texts)][cedr])
             figures = evaluate(truth, sigmoid(own[len(texts) :][: len(truth)]))["mean"]
             print(f"fold {fold.number}, {name}: {figures}", flush=True)
         probabilities = sigmoid(np.tensordot(weights, np.stack(logits), axes=1).astype(np.float32))
-        own_truth = np.full((len(texts), len(EMOTIONS)), np.nan, dtype=np.float32)
-        labelled = [place for place, (_, _, example) in enumerate(asked) if example is not None]
-        own_truth[labelled] = targets([example for _, _, example in asked if example is not None])
-        kind = np.array([KINDS.index(kind) for _, kind, _ in asked], dtype=np.int8)
         SoftTargets(texts, kind, own_truth, probabilities[: len(texts)]).save(fold.run, fold.number)
         return probabilities[len(texts) :]
 
