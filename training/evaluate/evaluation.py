@@ -24,8 +24,8 @@ from training.measuring.figures import (
     tuned_without_dev,
     with_thresholds,
 )
-from training.measuring.out_of_fold import OutOfFold, out_of_fold_examples
-from training.runs.directory import is_cross_validated, read_cross_validated
+from training.measuring.out_of_fold import OutOfFoldSets, out_of_fold_examples
+from training.runs.directory import is_cross_validated, read_out_of_fold_sets
 
 ROWS: Final = {
     "dev": DEV,
@@ -74,12 +74,12 @@ def evaluate_model(
 
 def _evaluate_run(run: Path, rows: str, data_dir: Path | None) -> Evaluation:
     if rows == "out-of-fold":
-        _, out_of_fold = read_cross_validated(run)
-        examples = out_of_fold_examples(out_of_fold, data_dir)
-        return Evaluation(f"{run}", ROWS[rows], examples, out_of_fold.probabilities, measure_out_of_fold(out_of_fold))
+        sets = read_out_of_fold_sets(run)
+        examples = out_of_fold_examples(sets["cedr"], data_dir)
+        return Evaluation(f"{run}", ROWS[rows], examples, sets["cedr"].probabilities, measure_out_of_fold(sets))
     examples = _examples(rows, data_dir)
     probabilities = predict_checkpoint(run, examples)
-    tuned = _tuned(rows, read_cross_validated(run)[1], probabilities) if is_cross_validated(run) else None
+    tuned = _tuned(rows, read_out_of_fold_sets(run), probabilities) if is_cross_validated(run) else None
     return _measured(f"{run}", rows, examples, probabilities, tuned)
 
 
@@ -116,8 +116,8 @@ def _examples(rows: str, data_dir: Path | None) -> list[Example]:
     return load_source("cedr", "test", data_dir) if rows == "test" else held_out_fold(0, data_dir)
 
 
-def _tuned(rows: str, out_of_fold: OutOfFold, probabilities: npt.NDArray[np.float32]) -> TunedDecisions:
-    return tuned_without_dev(out_of_fold, probabilities) if rows == "dev" else tuned_on_all(out_of_fold, probabilities)
+def _tuned(rows: str, sets: OutOfFoldSets, probabilities: npt.NDArray[np.float32]) -> TunedDecisions:
+    return tuned_without_dev(sets, probabilities) if rows == "dev" else tuned_on_all(sets, probabilities)
 
 
 def _tuned_by_card(

@@ -29,12 +29,12 @@ REPORT: Final = "report.html"
 
 def baseline_figures(rows: str, examples: list[Example], data_dir: Path | None) -> dict[str, Any]:
     """Train the baseline and measure it on the same rows."""
-    out_of_fold = baseline_out_of_fold(data_dir)
+    out_of_fold = {"cedr": baseline_out_of_fold(data_dir)}
     if rows == "out-of-fold":
         return measure_out_of_fold(out_of_fold)
     truth = targets(examples)
     if rows == "dev":
-        answers = out_of_fold.probabilities[out_of_fold.fold == 0]
+        answers = out_of_fold["cedr"].only(0).probabilities
         return measure(truth, answers, tuned_without_dev(out_of_fold, answers))
     tested = {text_key(example.text) for example in examples}
     train = [e for e in load_source("cedr", "train", data_dir) if text_key(e.text) not in tested]

@@ -13,9 +13,10 @@ from training.common.staging import staged
 from training.export.checkpoint import write_graphs
 from training.measuring.figures import card_metrics
 from training.measuring.metrics import table
-from training.measuring.thresholds import tune_profiles
+from training.measuring.profiles import too_costly, tune_profiles, with_neutral_texts
+from training.publishing.neutral_texts import NEUTRAL_TEXTS, neutral_texts
 from training.publishing.versions import add_version, check_can_add, now, write_card
-from training.runs.directory import read_cross_validated
+from training.runs.directory import read_cross_validated, read_out_of_fold_sets
 
 TOOLS: Final = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
 

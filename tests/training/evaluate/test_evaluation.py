@@ -60,8 +60,7 @@ def test_a_run_on_dev(run: Path, data_dir: Path, tmp_path: Path, capsys: pytest.
     assert figures["mean"]["roc_auc"] == pytest.approx(mean_auc(truth, probabilities), abs=5.1e-5)
     # Tuned on the other folds' predictions, and on nothing else.
     kept = read_cross_validated(run)[1]
-    others = kept.fold != 0
-    thresholds = tune("balanced", kept.truth[others], kept.probabilities[others])
+    thresholds = tune("balanced", {"cedr": kept.without(0)})
     assert figures["profiles"]["balanced"]["thresholds"] == thresholds
     given = decide(probabilities, thresholds)
     expected = np.mean([sk.f1_score(truth[:, i], given[:, i], average="macro") for i in range(6)])
@@ -103,7 +102,7 @@ def test_a_run_out_of_fold(run: Path, data_dir: Path) -> None:
     given = np.zeros(kept.truth.shape, dtype=bool)
     for fold in range(5):
         here = kept.fold == fold
-        given[here] = decide(kept.probabilities[here], tune("balanced", kept.truth[~here], kept.probabilities[~here]))
+        given[here] = decide(kept.probabilities[here], tune("balanced", {"cedr": kept.without(fold)}))
     assert measured.figures["tuned"]["mean"]["f1"] == pytest.approx(
         np.mean([sk.f1_score(kept.truth[:, i], given[:, i]) for i in range(6)]), abs=5.1e-5
     )
@@ -119,7 +118,7 @@ def test_the_test_split(run: Path, data_dir: Path, tmp_path: Path) -> None:
     measured = evaluate_and_write(str(run), "test", tmp_path, tmp_path / "out")
     assert measured.figures["rows"] == 90
     kept = read_cross_validated(run)[1]
-    assert measured.figures["profiles"]["balanced"]["thresholds"] == tune("balanced", kept.truth, kept.probabilities)
+    assert measured.figures["profiles"]["balanced"]["thresholds"] == tune("balanced", {"cedr": kept})
     assert read_json(tmp_path / "out/metrics.json")["baseline"]["figures"]["rows"] == 90
 
 
@@ -141,7 +140,7 @@ def test_a_version_is_measured_with_its_cards_thresholds(data_dir: Path, tmp_pat
     dev = held_out_fold(0, data_dir)
     card = checked_card(COMMITTED)
     probabilities = predict_version(COMMITTED, card, dev)
-    kept = OutOfFold(targets(dev), probabilities, np.arange(len(dev)) % 5)
+    kept = {"cedr": OutOfFold(targets(dev), probabilities, np.arange(len(dev)) % 5)}
     metrics = card_metrics("model.cpu.onnx", targets(dev), probabilities, kept)
     names = ["dev (fold 0 of CEDR train), model.cpu.onnx", "five folds of CEDR train, out of fold, PyTorch"]
     assert list(metrics) == names
@@ -174,7 +173,7 @@ def test_a_profile_that_cannot_be_had_is_said_and_the_rest_measured(data_dir: Pa
     dev = targets(held_out_fold(0, data_dir))
     random = np.random.default_rng(0)
     truth, weak = np.tile(dev, (5, 1)), random.random((360, 6)).astype(np.float32)
-    kept = OutOfFold(truth, weak, np.arange(360) // 72)
+    kept = {"cedr": OutOfFold(truth, weak, np.arange(360) // 72)}
     for tuned in (tuned_without_dev(kept, weak[:72]), tuned_across_folds(kept)):
         assert set(tuned.decisions) == {"balanced", "moderation"}
         assert "no threshold reaches a precision of 0.9: the model is too weak" in tuned.unreachable["marketing"]
@@ -233,7 +232,7 @@ def test_the_baseline_is_fitted_without_the_fold_it_answers(data_dir: Path) -> N
     examples = out_of_fold_examples(kept, data_dir)
     assert len(examples) == 360
     assert mean_auc(kept.truth, kept.probabilities) > 0.95
-    tuned = tuned_across_folds(kept)
+    tuned = tuned_across_folds({"cedr": kept})
     assert set(tuned.decisions) | set(tuned.unreachable) == {"balanced", "moderation", "marketing"}
     # Mistakes planted in the labels are not learnt by heart: the predictions contradict them.
     anger = EMOTIONS.index("anger")
