@@ -23,8 +23,8 @@ from tests.end_to_end.whole_way import (
 )
 from tests.training.support.rows import keyword_rows, write_lines
 from training.evaluate.evaluation import evaluate_model
-from training.publishing.checkpoint import Publication
-from training.publishing.checkpoint import publish as publish_checkpoint
+from training.publish.checkpoint import Publication
+from training.publish.checkpoint import publish as publish_checkpoint
 
 DEV = "dev (fold 0 of CEDR train), model.cpu.onnx"
 

@@ -21,7 +21,7 @@ from tests.training.support.hub_checkpoints import save_base_model
 from tests.triton_process import ROOT, free_ports
 from training.data.rows.loading import load_source
 from training.export.integrity import damage
-from training.publishing.versions import versions_of
+from training.publish.versions import versions_of
 
 MODEL = "emotion_small"
 TEXTS = ("Как же я рад!", "Мне страшно.", "Ого, вот это да, внезапно и поразительно, кто бы мог подумать!", "поезд")

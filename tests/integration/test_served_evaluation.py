@@ -13,9 +13,12 @@ from tests.gateway.support.gateway_process import running_gateway
 from tests.integration.serving import Serving
 from tests.training.support.small_run import write_cedr
 from tests.triton_process import ROOT, free_ports
+from training.behaviour.measure import measure_behaviour
+from training.behaviour.suite import load_suite
 from training.common.command import TrainingError
 from training.evaluate.evaluation import evaluate_model
 from training.evaluate.predictions import checked_card, predict_version
+from training.evaluate.sources import answers_of
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,20 @@ def test_served_figures_are_the_version_directorys(serving: Serving, data_dir: P
     }
     named = evaluate_model(serving.url, "dev", data_dir, model="rubert", version=version.name)
     assert named.model == served.model
+
+
+def test_behaviour_is_asked_over_http(serving: Serving) -> None:
+    cases = load_suite()
+    with answers_of(serving.url, "rubert", None) as (name, answers):
+        served = measure_behaviour(answers, cases, [])
+    model, _, rest = name.partition(" version ")
+    with answers_of(f"{ROOT}/model_repository/{model}/{rest.partition(',')[0]}", None, None) as (_, answers):
+        here = measure_behaviour(answers, cases, [])
+    # Neighbours in a batch move int8 probabilities a little, which may turn a draw.
+    differ = [
+        one.case.text for one, other in zip(served.judged, here.judged, strict=True) if one.answered != other.answered
+    ]
+    assert len(differ) <= 2, differ
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
     python -m training.data report --output report.html
     python -m training.data clean --dataset combo --output cleaned
     python -m training.data augment --classifier weights/rubert_cedr_10epochs --output paraphrases.jsonl
+    python -m training.data written --output written.jsonl
 
 Training cleans for itself: `clean` shows what it gets, and which rows each step touched.
 """
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from contract.labels import EMOTIONS
 from training.common.command import command_parser, run_command
-from training.data.commands import augment_command, clean_command, report_command
+from training.data.commands import augment_command, clean_command, report_command, written_command
 from training.data.rows.combinations import COMBINATIONS, RARE
 from training.data.splits.folds import FOLDS
 
@@ -44,6 +45,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     augment.add_argument("--output", type=Path, required=True, help="file for the synthetic rows")
     augment.set_defaults(run=augment_command)
+
+    what = "write the texts made by templates against faults of the models"
+    written = commands.add_parser("written", help=what, description=what, allow_abbrev=False)
+    written.add_argument("--output", type=Path, required=True, help="file for the texts, JSON lines")
+    written.set_defaults(run=written_command)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""What `python -m training.data` can do: clean, augment, report."""
+"""What `python -m training.data` can do: clean, augment, report, and write what was written for it."""
 
 import argparse
 import json
@@ -14,6 +14,7 @@ from training.data.rows.corrections import Correction, read_corrections
 from training.data.rows.examples import Example
 from training.data.rows.synthetic import load_augmented, save_augmented
 from training.data.splits.training_rows import Split, train_and_held_out
+from training.data.written.examples import written_examples
 
 
 def clean_command(arguments: argparse.Namespace) -> None:
@@ -56,6 +57,13 @@ def augment_command(arguments: argparse.Namespace) -> None:
     save_augmented(arguments.output, result.examples)
     kept.unlink()
     print(f"{len(result.examples):,} synthetic rows are in {arguments.output}")
+
+
+def written_command(arguments: argparse.Namespace) -> None:
+    """Write the texts made by templates."""
+    examples = written_examples()
+    write_text(arguments.output, _lines(map(_row, examples)))
+    print(f"{len(examples):,} texts are in {arguments.output}")
 
 
 def report_command(arguments: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from contract.labels import EMOTIONS
 from contract.version_directory import TOKENIZER
 from training.common.command import TrainingError
+from training.encoder.mean_pooling import POOLING, MeanPooledClassifier
 
 BASE_MODELS: Final = {"rubert": "cointegrated/rubert-tiny2", "xlm": "FacebookAI/xlm-roberta-base"}
 MAX_LENGTH: Final = 128
@@ -57,11 +58,16 @@ def padded(token_ids: Sequence[Sequence[int]], pad_id: int) -> dict[str, torch.T
     return {"input_ids": ids, "attention_mask": (ids != pad_id).long()}
 
 
-def load_classifier(base_model: str, outputs: int = len(EMOTIONS)) -> Any:
+def load_classifier(base_model: str, outputs: int = len(EMOTIONS), pooling: str | None = None) -> Any:
     """A checkpoint, local or from the hub, as a multi-label classifier of the six emotions, or of `outputs` classes.
 
+    Args:
+        base_model: a directory or a hub name.
+        outputs: how many classes.
+        pooling: "mean" for a classifier over the mean of the tokens; the checkpoint's own way when None.
+
     Raises:
-        TrainingError: it cannot be loaded.
+        TrainingError: it cannot be loaded, or its architecture has no classifier with this pooling.
     """
     try:
         config = AutoConfig.from_pretrained(base_model)
@@ -69,9 +75,12 @@ def load_classifier(base_model: str, outputs: int = len(EMOTIONS)) -> Any:
         names = EMOTIONS if outputs == len(EMOTIONS) else [str(index) for index in range(outputs)]
         config.id2label = dict(enumerate(names))
         config.label2id = {name: index for index, name in enumerate(names)}
-        return AutoModelForSequenceClassification.from_pretrained(
-            base_model, config=config, attn_implementation="eager"
-        )
+        kind: Any = AutoModelForSequenceClassification
+        if (pooling or getattr(config, "classifier_pooling", None)) == POOLING:
+            kind, config.classifier_pooling = MeanPooledClassifier, POOLING
+            if config.model_type != "bert":
+                raise ValueError(f"mean pooling is made for BERT's encoders, and this is a {config.model_type}")
+        return kind.from_pretrained(base_model, config=config, attn_implementation="eager")
     except (OSError, ValueError, RuntimeError) as error:
         raise TrainingError(
             f"could not load the checkpoint {base_model}: {error}\nGive a local directory or the"

@@ -8,7 +8,7 @@ answer; a text from elsewhere may come out in more and shorter pieces.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -109,13 +109,16 @@ def used_ids(tokenizer: Tokenizer, texts: Iterable[str]) -> set[int]:
     return set(counts)
 
 
-def trim(checkpoint: str, texts: list[str], output: Path) -> tuple[int, int]:
+def trim(
+    checkpoint: str, texts: list[str], output: Path, layers: Sequence[int] | None = None
+) -> tuple[int, int]:
     """Write a checkpoint with a smaller vocabulary; gives the numbers of pieces before and after.
 
     Args:
         checkpoint: a local directory with `config.json`, weights and `tokenizer.json`, or a hub name.
         texts: the corpus.
         output: a directory that is not there yet.
+        layers: of the encoder's layers these alone are kept, counted from 1; all when None.
 
     Raises:
         TrainingError: the checkpoint can't be read or its vocabulary can't be cut, or `output` is there.
@@ -131,6 +134,8 @@ def trim(checkpoint: str, texts: list[str], output: Path) -> tuple[int, int]:
             "tokens: they don't belong together"
         )
     named = {getattr(model.config, name) for name in _NAMED_IDS if getattr(model.config, name, None) is not None}
+    if layers is not None:
+        _keep_layers(model, layers)
     ids = sorted(used_ids(before, texts) | vocabulary.protected() | named)
     _cut_embeddings(model, ids)
     after = Tokenizer.from_str(trimmed := vocabulary.kept(ids))
@@ -154,6 +159,14 @@ def _model(checkpoint: str) -> Any:
             f"could not load the checkpoint {checkpoint}: {error}\nGive a local directory or the"
             " name of a checkpoint on the Hugging Face hub (which needs a network)"
         ) from error
+
+
+def _keep_layers(model: Any, layers: Sequence[int]) -> None:
+    every = model.base_model.encoder.layer
+    if wrong := [number for number in layers if not 1 <= number <= len(every)]:
+        raise TrainingError(f"the encoder has the layers 1 to {len(every)}, and no layer {wrong[0]}")
+    model.base_model.encoder.layer = torch.nn.ModuleList([every[number - 1] for number in layers])
+    model.config.num_hidden_layers = len(layers)
 
 
 @torch.no_grad()

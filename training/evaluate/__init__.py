@@ -1,4 +1,4 @@
 """Evaluation of a run, a published version or a served model: `python -m training.evaluate`.
 
-Imports `export`, `runs`, `measuring`, `data`, `encoder` and `common`.
+Imports `behaviour`, `export`, `runs`, `measuring`, `data`, `encoder` and `common`.
 """

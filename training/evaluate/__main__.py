@@ -4,18 +4,24 @@
     python -m training.evaluate runs/rubert --rows out-of-fold --output runs/rubert/evaluation-train
     python -m training.evaluate model_repository/emotion_rubert/1 --output evaluation
     python -m training.evaluate http://127.0.0.1:8080 --model rubert --output evaluation
+    python -m training.evaluate model_repository/emotion_rubert/1 --behaviour --output evaluation
 
 The model is a run or another checkpoint, a published version's directory, or one that a gateway
 serves (EMOTION_GATEWAY_KEY holds the gateway's key, where it wants one). The rows are the dev split
 (fold 0 of CEDR train), CEDR's test split, or all of CEDR train with the predictions that a
 cross-validated run kept. --output gets metrics.json and report.html; docs/evaluation.md explains
 the figures.
+
+--behaviour measures something else: the most probable label of short texts as people send them, by
+group, and whether it stays under changes that mean nothing; also of rows of dev, with --data-dir.
+--output gets behaviour.json and behaviour.html; docs/behaviour.md explains the figures.
 """
 
 import argparse
 from pathlib import Path
 
 from training.common.command import command_parser, run_command
+from training.evaluate.behaviour import evaluate_behaviour_and_write
 from training.evaluate.evaluation import ROWS
 from training.evaluate.results import evaluate_and_write
 
@@ -23,20 +29,32 @@ from training.evaluate.results import evaluate_and_write
 def _arguments() -> argparse.Namespace:
     parser = command_parser("training.evaluate", __doc__)
     parser.add_argument("source", help="a run or checkpoint, a version directory, or the address of a gateway")
-    parser.add_argument("--rows", choices=ROWS, default="dev", help="default: %(default)s")
-    parser.add_argument("--output", type=Path, required=True, help="directory for metrics.json and report.html")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--rows", choices=ROWS, default="dev", help="default: %(default)s")
+    what.add_argument("--behaviour", action="store_true", help="measure behaviour, not rows of CEDR")
+    parser.add_argument(
+        "--hidden", action="store_true",
+        help="with --behaviour: the suite's hidden half too; for the last report of a finished model only",
+    )  # fmt: skip
+    parser.add_argument("--output", type=Path, required=True, help="directory for the results")
     parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
     parser.add_argument("--model", help="which of the gateway's models (default: its default)")
     parser.add_argument("--version", help="which version of it (default: the newest)")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.hidden and not given.behaviour:
+        parser.error("--hidden belongs to --behaviour")
+    return given
 
 
 def main() -> None:
     """Evaluate, print the figures and write them."""
-    arguments = _arguments()
-    evaluate_and_write(
-        arguments.source, arguments.rows, arguments.data_dir, arguments.output, arguments.model, arguments.version
-    )
+    given = _arguments()
+    if given.behaviour:
+        evaluate_behaviour_and_write(
+            given.source, given.data_dir, given.output, given.model, given.version, hidden=given.hidden
+        )
+    else:
+        evaluate_and_write(given.source, given.rows, given.data_dir, given.output, given.model, given.version)
 
 
 if __name__ == "__main__":

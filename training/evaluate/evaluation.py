@@ -1,6 +1,5 @@
 """Measures a model on rows: a run or another checkpoint, a published version, or a model that a gateway serves."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -8,13 +7,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from contract.version_directory import CARD
 from training.common.command import TrainingError
 from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source
 from training.data.splits.folds import held_out_fold
 from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
-from training.evaluate.served_model import ServedModel
+from training.evaluate.sources import kind_of, served_at
 from training.measuring.figures import (
     DEV,
     TunedDecisions,
@@ -60,16 +58,12 @@ def evaluate_model(
     Raises:
         TrainingError: the model or the rows cannot be had, or a figure is undefined on them.
     """
-    if source.startswith(("http://", "https://")):
+    kind = kind_of(source, model, version)
+    if kind == "gateway":
         return _evaluate_served(source, rows, data_dir, model, version)
-    if model is not None or version is not None:
-        raise TrainingError("--model and --version choose among what a gateway serves: give its http:// address")
-    directory = Path(source)
-    if (directory / CARD).exists():
-        return _evaluate_version(directory, rows, data_dir)
-    if not directory.is_dir():
-        raise TrainingError(f"{source} is no directory, and no http:// address of a gateway")
-    return _evaluate_run(directory, rows, data_dir)
+    if kind == "version":
+        return _evaluate_version(Path(source), rows, data_dir)
+    return _evaluate_run(Path(source), rows, data_dir)
 
 
 def _evaluate_run(run: Path, rows: str, data_dir: Path | None) -> Evaluation:
@@ -94,7 +88,7 @@ def _evaluate_version(directory: Path, rows: str, data_dir: Path | None) -> Eval
 
 def _evaluate_served(url: str, rows: str, data_dir: Path | None, model: str | None, version: str | None) -> Evaluation:
     examples = _examples(rows, data_dir)
-    with ServedModel.at(url, model, version, os.environ.get("EMOTION_GATEWAY_KEY")) as served:
+    with served_at(url, model, version) as served:
         probabilities = served.predict([example.text for example in examples])
         tuned = _tuned_by_card(rows, served.card["metrics"], served.card["profiles"], probabilities)
         name = f"{served.model} version {served.version}, served at {url}"

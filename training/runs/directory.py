@@ -26,6 +26,8 @@ from training.measuring.out_of_fold import OutOfFold, OutOfFoldSets
 METRICS: Final = "metrics.json"
 OUT_OF_FOLD: Final = "out_of_fold.npz"
 
+CEDR: Final = "cedr"
+
 Probabilities = npt.NDArray[np.float32]
 """`[rows, 6]`, as is the truth beside them, 0/1."""
 
@@ -35,20 +37,28 @@ def checkpoint_directory(run: Path, fold: int) -> Path:
     return run if fold == 0 else run / f"fold{fold}"
 
 
-def fold_file(run: Path, fold: int) -> Path:
+def fold_file(run: Path, fold: int, dataset: str = CEDR) -> Path:
     """Where the predictions for one fold's rows are, once there is a model that didn't see them."""
-    return run / "folds" / f"{fold}.npz"
+    return run / "folds" / (f"{fold}.npz" if dataset == CEDR else f"{dataset}.{fold}.npz")
 
 
-def write_fold(run: Path, fold: int, truth: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float32]) -> None:
+def write_fold(
+    run: Path,
+    fold: int,
+    truth: npt.NDArray[np.float32],
+    probabilities: npt.NDArray[np.float32],
+    dataset: str = CEDR,
+) -> None:
     """Write one fold's truth and probabilities, float32 `[rows, 6]` each."""
     fold_file(run, fold).parent.mkdir(exist_ok=True)
-    _write_arrays(fold_file(run, fold), truth=truth, probabilities=probabilities)
+    _write_arrays(fold_file(run, fold, dataset), truth=truth, probabilities=probabilities)
 
 
-def read_fold(run: Path, fold: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def read_fold(
+    run: Path, fold: int, dataset: str = CEDR
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """One fold's truth and probabilities, float32 `[rows, 6]` each."""
-    with np.load(fold_file(run, fold)) as kept:
+    with np.load(fold_file(run, fold, dataset)) as kept:
         return kept["truth"], kept["probabilities"]
 
 

@@ -5,7 +5,7 @@ Either way of training is a `Trainer`: `training.fine_tuning` and the commands o
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from training.common.command import main_process
 from training.data.rows.examples import Example, targets
-from training.data.splits.folds import FOLDS, held_out_fold
+from training.data.splits.folds import BRIGHTER, FOLDS, held_out_fold
 from training.measuring.metrics import evaluate, table
 from training.measuring.out_of_fold import OutOfFold
 from training.runs.directory import (
@@ -31,11 +31,20 @@ from training.runs.settings import FoldSettings
 
 @dataclass(frozen=True)
 class Fold:
-    """A fold of CEDR to hold out. `held_out` are its rows, as they were published; 0 is the dev split."""
+    """A fold of CEDR to hold out. `held_out` are its rows, as they were published; 0 is the dev split.
+
+    `elsewhere` are the rows of BRIGHTER's Russian part that are held out with it, if the run holds any out.
+    """
 
     number: int
     held_out: list[Example]
     run: Path
+    elsewhere: list[Example] = field(default_factory=list)
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts that must not be trained on, and that are predicted: CEDR's, then those from elsewhere."""
+        return [example.text for example in [*self.held_out, *self.elsewhere]]
 
     @property
     def checkpoint(self) -> Path:
@@ -58,7 +67,7 @@ class Trainer(Protocol):
     recipe: dict[str, Any]
 
     def train_fold(self, fold: Fold) -> Probabilities:
-        """Train, keep the checkpoint; probabilities of the held-out rows, float32 `[rows, 6]`."""
+        """Train, keep the checkpoint; probabilities of the fold's texts, float32 `[texts, 6]`."""
         ...
 
 
@@ -91,9 +100,13 @@ def _train_folds(settings: FoldSettings, trainer: Trainer) -> None:
             if main_process():
                 print(f"fold {number} is done already", flush=True)
             continue
-        fold = Fold(number, held_out_fold(number, settings.data_dir), run)
+        fold = Fold(number, held_out_fold(number, settings.data_dir), run, settings.elsewhere(number))
         probabilities = trainer.train_fold(fold)
         if main_process():
+            if fold.elsewhere:
+                own = len(fold.held_out)
+                write_fold(run, number, targets(fold.elsewhere), probabilities[own:], BRIGHTER)
+                probabilities = probabilities[:own]
             write_fold(run, number, targets(fold.held_out), probabilities)
             if fold.unfinished.exists():
                 shutil.rmtree(fold.unfinished)
@@ -117,5 +130,11 @@ def _finish(settings: FoldSettings, recipe: dict[str, Any]) -> None:
         print(f"five folds, mean: {written['five_folds']}")
         truths, probabilities = zip(*predictions, strict=True)
         write_out_of_fold(run, OutOfFold.joined(truths, probabilities))
+        if fold_file(run, 0, BRIGHTER).exists():
+            truths, probabilities = zip(*(read_fold(run, fold, BRIGHTER) for fold in range(FOLDS)), strict=True)
+            elsewhere = OutOfFold.joined(truths, probabilities)
+            write_out_of_fold(run, elsewhere, BRIGHTER)
+            written["five_folds_brighter"] = evaluate(elsewhere.truth, elsewhere.probabilities)["mean"]
+            print(f"BRIGHTER, all folds together: {written['five_folds_brighter']}")
     write_metrics(run, written)
     print(f"the run is in {run}", flush=True)

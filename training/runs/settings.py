@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import CliSettingsSource, SettingsError
 
 from training.common.command import TrainingError, command_parser
+from training.data.rows.examples import Example
 from training.data.splits.folds import FOLDS
 
 AnySettings = TypeVar("AnySettings", bound="RunSettings")
@@ -66,6 +67,10 @@ class FoldSettings(RunSettings):
     def folds(self) -> Sequence[int]:
         """The folds to hold out; 0 is the dev split."""
         return range(FOLDS) if self.cross_validate else [0]
+
+    def elsewhere(self, fold: int) -> list[Example]:
+        """Rows of BRIGHTER that are held out with a fold of CEDR: none, since BRIGHTER is not trained on."""
+        return []
 
 
 def flag(name: str) -> str:

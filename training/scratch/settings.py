@@ -6,8 +6,10 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from training.data.rows.examples import Example
+from training.data.rows.loading import training_splits
 from training.data.rows.sources import SOURCES
-from training.data.splits.folds import FOLDS
+from training.data.splits.folds import BRIGHTER, FOLDS, brighter_by_fold
 from training.runs.settings import FoldSettings
 
 
@@ -22,6 +24,8 @@ DataSet = Annotated[str, AfterValidator(_is_beside_cedr)]
 Epochs = Annotated[float, Field(gt=0, description="passes over the texts")]
 BatchSize = Annotated[int, Field(ge=1, description="texts of one step")]
 Rate = Annotated[float, Field(gt=0, description="peak learning rate")]
+Repeats = Annotated[int, Field(ge=0, description="how often a pass has these rows")]
+Share = Annotated[float, Field(ge=0, le=1)]
 LayerDecay = Annotated[float, Field(gt=0, description="a layer's rate over that of the layer above")]
 
 
@@ -41,6 +45,14 @@ class ScratchSettings(FoldSettings):
         if self.fold is not None and self.cross_validate:
             raise ValueError("--fold holds out one fold, --cross-validate all of them: give one of the two")
         return self
+
+    def elsewhere(self, fold: int) -> list[Example]:
+        """A fold of BRIGHTER's Russian rows, which these commands train on; none where they are not at hand."""
+        if not training_splits(BRIGHTER, self.data_dir):
+            print(f"{BRIGHTER} is not in {self.data_dir}: nothing of it is read or held out", flush=True)
+            return []
+        rows, folds = brighter_by_fold(self.data_dir)
+        return [row for row, of in zip(rows, folds, strict=True) if of == fold]
 
     @property
     def folder(self) -> Path:
@@ -68,6 +80,7 @@ class TrainingSettings(ScratchSettings):
     warmup: float = Field(0.06, ge=0, lt=1, description="share of the steps in which the learning rate rises")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
     layer_decay: LayerDecay
+    head_rate: float = Field(1.0, gt=0, description="the head's peak learning rate over the encoder's")
     average_share: float = Field(
         0.1, gt=0, le=1, description="share of the steps that the moving average of the weights spans"
     )

@@ -1,19 +1,28 @@
-"""Distillation: a small encoder learns from a fold's labels and its teachers' soft targets."""
+"""Distillation: a small encoder learns to answer as its teachers do, whatever stands around a text."""
 
 import json
+import zlib
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field, field_validator
 
 from contract.labels import EMOTIONS
+from training.common.parallel import map_chunks
+from training.data.written.surroundings import surrounded
 from training.runs.directory import METRICS, Probabilities
 from training.runs.life import Fold
+from training.scratch.fast_training.token_table import partial_passes
 from training.scratch.fast_training.trainer import FastTrainer
-from training.scratch.settings import BatchSize, Epochs, LayerDecay, Rate, TrainingSettings
+from training.scratch.settings import BatchSize, Epochs, LayerDecay, Rate, Repeats, Share, TrainingSettings
 from training.scratch.teachers.soft_targets import SoftTargets
+
+Rows = npt.NDArray[np.int64]
 
 
 class StudentSettings(TrainingSettings):
@@ -24,8 +33,16 @@ class StudentSettings(TrainingSettings):
     lr: Rate = 1e-3
     layer_decay: LayerDecay = 1.0
     taught: Path = Field(exclude=True, description="directory left by training.scratch.teach")
-    cedr_repeats: int = Field(4, ge=0, description="how often an epoch has CEDR's rows")
-    hard_share: float = Field(0.5, ge=0, le=1, description="of CEDR's labels in its targets")
+    cedr_repeats: Repeats = 1
+    cedr_labels: Share = Field(0.0, description="share of CEDR's own labels in the targets of its rows")
+    brighter_repeats: Repeats = 2
+    brighter_labels: Share = Field(0.5, description="the same for the rows of BRIGHTER in Russian")
+    written_repeats: Repeats = 2
+    written_labels: Share = Field(0.8, description="the same for the written texts")
+    changed_share: Share = Field(
+        0.5, description="share of the texts that are read with changes that mean nothing, and keep their targets"
+    )
+    changed_copies: int = Field(3, ge=1, description="different changes of a text, of which a pass takes one")
 
     @field_validator("taught")
     @classmethod
@@ -41,6 +58,34 @@ class StudentSettings(TrainingSettings):
         return {**super().recipe, "taught": taught}
 
 
+def mixed_targets(soft: SoftTargets, shares: dict[str, float]) -> npt.NDArray[np.float32]:
+    """The teachers' answers, into which each kind's own labels are mixed by its share; float32 `[texts, 6]`."""
+    mixed = soft.probabilities.copy()
+    for kind, share in shares.items():
+        rows = soft.of_kind(kind)
+        mixed[rows] = share * soft.truth[rows] + (1 - share) * mixed[rows]
+    return mixed
+
+
+def changed_texts(texts: Sequence[str], copy: int, seed: int) -> list[str]:
+    """Each text with changes that mean nothing; the same for the same text, copy and seed. On all cores."""
+    return [text for chunk in map_chunks(partial(_changed, copy=copy, seed=seed), texts) for text in chunk]
+
+
+def _changed(texts: Sequence[str], copy: int, seed: int) -> list[str]:
+    return [surrounded(text, np.random.default_rng([seed, copy, zlib.crc32(text.encode())])) for text in texts]
+
+
+def passes_with_changes(passes: Sequence[Rows], texts: int, share: float, copies: int, seed: int) -> list[Rows]:
+    """The same passes over a table that holds all texts, and behind them `copies` times all texts changed."""
+    random = np.random.default_rng(seed)
+    chosen = []
+    for rows in passes:
+        copy = np.where(random.random(len(rows)) < share, 1 + random.integers(copies, size=len(rows)), 0)
+        chosen.append(rows + texts * copy)
+    return chosen
+
+
 class Student:
     """One base model, trained on soft targets again for every fold."""
 
@@ -51,18 +96,36 @@ class Student:
         self._trainer = FastTrainer(settings.base_model, len(EMOTIONS), settings.seed, device)
 
     def train_fold(self, fold: Fold) -> Probabilities:
-        """Train on a fold's soft targets, keep the checkpoint; probabilities of the held-out rows."""
+        """Train on a fold's soft targets, keep the checkpoint; probabilities of the fold's texts."""
         settings, trainer = self._settings, self._trainer
         soft = SoftTargets.load(settings.taught, fold.number)
-        rows = len(soft.truth)
-        mixed = soft.probabilities.copy()
-        mixed[:rows] = settings.hard_share * soft.truth + (1 - settings.hard_share) * mixed[:rows]
-        order = np.concatenate([np.tile(np.arange(rows), settings.cedr_repeats), np.arange(rows, len(soft.texts))])
-        targets = torch.from_numpy(mixed[order]).to(trainer.device)
+        shares = {
+            "cedr": settings.cedr_labels,
+            "brighter_rus": settings.brighter_labels,
+            "written": settings.written_labels,
+        }
+        targets = torch.from_numpy(mixed_targets(soft, shares)).to(trainer.device)
 
-        def loss(logits: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-            return torch.nn.functional.binary_cross_entropy_with_logits(logits, targets[chosen])
+        def loss(logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.binary_cross_entropy_with_logits(logits, targets[rows % len(targets)])
 
         trainer.adapt(soft.texts, settings)
-        trainer.train([soft.texts[index] for index in order], loss, settings, f"fold {fold.number}")
+        copies = settings.changed_copies if settings.changed_share else 0
+        texts = list(soft.texts)
+        for copy in range(copies):
+            texts += changed_texts(soft.texts, copy, settings.seed)
+        passes = partial_passes(self._rows_of_a_pass(soft), settings.epochs)
+        if copies:
+            passes = passes_with_changes(passes, len(soft.texts), settings.changed_share, copies, settings.seed)
+        trainer.train(texts, loss, settings, passes, f"fold {fold.number}")
         return trainer.keep(trainer.model, fold)
+
+    def _rows_of_a_pass(self, soft: SoftTargets) -> Rows:
+        settings = self._settings
+        repeats = {
+            "cedr": settings.cedr_repeats,
+            "brighter_rus": settings.brighter_repeats,
+            "written": settings.written_repeats,
+        }
+        labelled = [np.tile(soft.of_kind(kind), times) for kind, times in repeats.items()]
+        return np.concatenate([*labelled, np.flatnonzero(np.isnan(soft.truth[:, 0]))])

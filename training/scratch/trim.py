@@ -23,6 +23,9 @@ def _arguments() -> argparse.Namespace:
         help=f"labelled data sets whose texts are read too. One of: {', '.join(sorted(SOURCES))}",
     )  # fmt: skip
     parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
+    parser.add_argument(
+        "--layers", nargs="+", type=int, metavar="N", help="keep these layers of the encoder alone, counted from 1"
+    )
     parser.add_argument("--output", type=Path, required=True, help="directory for the smaller checkpoint")
     return parser.parse_args()
 
@@ -31,7 +34,7 @@ def main() -> None:
     """Read the corpus and write the smaller checkpoint."""
     arguments = _arguments()
     texts = list(all_passages(arguments.texts, arguments.datasets, 1, arguments.data_dir))
-    before, after = trim(arguments.checkpoint, texts, arguments.output)
+    before, after = trim(arguments.checkpoint, texts, arguments.output, arguments.layers)
     print(f"{arguments.output}: {after:,} of {before:,} pieces, with which {len(texts):,} texts keep their tokens")
 
 

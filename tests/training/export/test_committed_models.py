@@ -20,7 +20,7 @@ from training.export.graphs.runtime import run, session
 from training.export.graphs.weights import Shape
 from training.export.integrity import damage
 from training.export.triton_config import model_config
-from training.publishing.versions import versions_of
+from training.publish.versions import versions_of
 
 REPOSITORY = ROOT / "model_repository"
 MODELS = sorted(path.name for path in REPOSITORY.iterdir() if path.is_dir())

@@ -54,15 +54,23 @@ def padded_length(longest: int) -> int:
     return min(-(-longest // _LENGTH_STEP) * _LENGTH_STEP, MAX_LENGTH)
 
 
-def epoch_batches(
-    lengths: npt.NDArray[np.int64], batch_size: int, random: np.random.Generator
-) -> tuple[npt.NDArray[np.int64], list[int]]:
-    """One epoch: row numbers int64 `[batches, batch_size]`, and the length to pad each batch to.
+def partial_passes(rows: npt.NDArray[np.int64], epochs: float) -> list[npt.NDArray[np.int64]]:
+    """The rows of each pass, the last one shorter where `epochs` is no whole number."""
+    whole, rest = int(epochs), epochs % 1
+    last = np.random.default_rng(0).permutation(rows)[: round(rest * len(rows))]
+    return [rows] * whole + ([last] if len(last) else [])
 
-    Every row comes once; the last batch is filled up with others, so that all have one size.
+
+def epoch_batches(
+    rows: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], batch_size: int, random: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], list[int]]:
+    """One pass over rows: their numbers int64 `[batches, batch_size]`, and the length to pad each batch to.
+
+    Every one of `rows` comes once; the last batch is filled up with others, so that all have one size. `lengths` are
+    those of all rows of the table.
     """
-    order = random.permutation(len(lengths))
-    order = np.concatenate([order, random.integers(len(lengths), size=-len(order) % batch_size)])
+    order = random.permutation(rows)
+    order = np.concatenate([order, random.choice(rows, size=-len(order) % batch_size)])
     together = batch_size * _SORTED_TOGETHER
     parts = [order[start : start + together] for start in range(0, len(order), together)]
     sorted_parts = [part[np.argsort(lengths[part], kind="stable")] for part in parts]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
@@ -25,24 +26,29 @@ from training.scratch.settings import TrainingSettings
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From logits `[b, outputs]` and the rows' numbers int64 `[b]`."""
 
+Passes = Sequence[npt.NDArray[np.int64]]
+"""The rows' numbers of each pass, int64 `[rows]`."""
+
 
 def _parameter_groups(model: Any, settings: TrainingSettings) -> list[dict[str, Any]]:
     """Groups by depth and by whether weight decay applies."""
     layers = model.config.num_hidden_layers
-    groups: dict[tuple[int, bool], list[torch.nn.Parameter]] = {}
+    groups: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if ".layer." in name:
             depth = 1 + int(name.split(".layer.")[1].split(".")[0])
         else:
             depth = 0 if ".embeddings." in name else layers + 1
-        groups.setdefault((depth, parameter.dim() > 1), []).append(parameter)
+        # The head's own rate, or less and less towards the embeddings.
+        rate = settings.head_rate if depth > layers else settings.layer_decay ** (layers + 1 - depth)
+        groups.setdefault((rate, parameter.dim() > 1), []).append(parameter)
     return [
         {
             "params": parameters,
-            "lr": settings.lr * settings.layer_decay ** (layers + 1 - depth),
+            "lr": settings.lr * rate,
             "weight_decay": settings.weight_decay if decayed else 0.0,
         }
-        for (depth, decayed), parameters in groups.items()
+        for (rate, decayed), parameters in groups.items()
     ]
 
 
@@ -53,10 +59,12 @@ class FastTrainer:
         TrainingError: the checkpoint cannot be loaded.
     """
 
-    def __init__(self, checkpoint: str, outputs: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, checkpoint: str, outputs: int, seed: int, device: torch.device, pooling: str | None = None
+    ) -> None:
         torch.manual_seed(seed)
         self.tokenizer = load_tokenizer(checkpoint)
-        self.model = load_classifier(checkpoint, outputs).to(device)
+        self.model = load_classifier(checkpoint, outputs, pooling).to(device)
         # Its masks are made on the device alone, as capturing needs, and it takes fewer kernels.
         self.model.set_attn_implementation("sdpa")
         self.pad_id, _ = special_ids(self.tokenizer, self.model.config)
@@ -76,14 +84,24 @@ class FastTrainer:
             )
             self._start.update({name: weights[name] for name in self._start if name in weights})
 
-    def train(self, texts: Sequence[str], loss_of: Loss, settings: TrainingSettings, description: str) -> None:
-        """Train on texts from the start; the model ends in evaluation mode with its averaged weights."""
+    def train(
+        self, texts: Sequence[str], loss_of: Loss, settings: TrainingSettings, passes: Passes, description: str
+    ) -> None:
+        """Train on texts from the start; the model ends in evaluation mode with its averaged weights.
+
+        Args:
+            texts: all that the passes name, by their places.
+            loss_of: see `Loss`.
+            settings: how.
+            passes: the rows of each pass, one pass after another.
+            description: for the progress bar.
+        """
         table = self._table(texts)
         self.model.load_state_dict(self._start)
         torch.manual_seed(settings.seed)
         random = np.random.default_rng(settings.seed)
         lengths = table.lengths.cpu().numpy()
-        steps = max(1, round(settings.epochs * -(-len(table) // settings.batch_size)))
+        steps = sum(-(-len(rows) // settings.batch_size) for rows in passes)
         rate = _warm_up_and_cosine(settings.warmup, steps)
         optimizer = ScheduledAdamW(
             _parameter_groups(self.model, settings), [rate(step) for step in range(steps)], self.device
@@ -101,19 +119,19 @@ class FastTrainer:
             tqdm(total=steps, desc=description, mininterval=10) as progress,
             captured_steps(step, settings.batch_size, self.device) as fast_step,
         ):
-            while progress.n < steps:
-                rows, padded = epoch_batches(lengths, settings.batch_size, random)
-                on_device = torch.from_numpy(rows).to(self.device)
-                for chosen, longest in zip(on_device[: steps - progress.n], padded, strict=False):
+            for rows in passes:
+                batches, padded = epoch_batches(rows, lengths, settings.batch_size, random)
+                on_device = torch.from_numpy(batches).to(self.device)
+                for chosen, longest in zip(on_device, padded, strict=True):
                     fast_step(chosen, longest)
                     progress.update()
         average.put_into_model()
         self.model.eval()
 
     def keep(self, model: Any, fold: Fold) -> Probabilities:
-        """Save a trained model as the fold's checkpoint; its probabilities for the held-out rows."""
+        """Save a trained model as the fold's checkpoint; its probabilities for the fold's texts."""
         save_checkpoint(model, self.tokenizer, fold.checkpoint)
-        return predict_probabilities(model, self._table([example.text for example in fold.held_out]))
+        return predict_probabilities(model, self._table(fold.texts))
 
 
 def _warm_up_and_cosine(warmup: float, steps: int) -> Callable[[int], float]:

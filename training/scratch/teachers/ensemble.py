@@ -7,22 +7,23 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from contract.labels import EMOTIONS
 from training.data.cleaning.decontamination import without_overlap
 from training.data.cleaning.texts import comparison_key
 from training.data.rows.examples import Example, targets
-from training.data.rows.loading import load_source
+from training.data.rows.loading import load_source, training_splits
 from training.data.splits.training_rows import train_and_held_out
 from training.encoder.classifier import load_classifier
 from training.encoder.tokenizer import load_tokenizer, special_ids
+from training.measuring.metrics import evaluate
 from training.runs.directory import Probabilities
 from training.runs.life import Fold
 from training.scratch.fast_training.prediction import predict_logits, sigmoid
 from training.scratch.fast_training.token_table import TokenTable
 from training.scratch.teachers.lexical import auxiliary_labels, train_lexical
-from training.scratch.teachers.multitask import AUXILIARY
 from training.scratch.teachers.settings import EnsembleSettings, checkpoint_of
-from training.scratch.teachers.soft_targets import SoftTargets
-from training.scratch.teachers.unlabelled_texts import UnlabelledTexts
+from training.scratch.teachers.soft_targets import KINDS, SoftTargets
+from training.scratch.teachers.unlabelled_texts import DATASETS, UnlabelledTexts
 
 Floats = npt.NDArray[np.float32]
 
@@ -54,26 +55,55 @@ class Ensemble:
         self._cedr = [comparison_key(example.text) for example in load_source("cedr", "train", settings.data_dir)]
 
     def train_fold(self, fold: Fold) -> Probabilities:
-        """Write a fold's soft targets; the ensemble's probabilities for the held-out rows."""
+        """Write a fold's soft targets; the ensemble's probabilities for the fold's texts."""
         settings = self._settings
         train = train_and_held_out("cedr", fold.number, settings.data_dir).train
-        held_out = [example.text for example in fold.held_out]
-        auxiliary = [auxiliary_labels(name, held_out, settings.data_dir) for name in AUXILIARY]
-        texts = [example.text for example in train]
-        texts += without_overlap(self._variants_of(train), held_out)
-        # The data sets' texts are without overlap as the linear model's rows, and need not be compared again.
-        allowed = {text for labelled in auxiliary for text in labelled.texts}
-        texts += [text for text in self._unlabelled.datasets if text in allowed]
-        texts += without_overlap(self._sentences_for(fold), held_out)
-        predicted = texts + held_out
-        checkpoints = [checkpoint_of(run, fold.number) for run in settings.teachers]
-        logits = np.mean([encoder_logits(checkpoint, predicted, self._device) for checkpoint in checkpoints], axis=0)
+        asked = self._asked(fold, train)
+        texts = [text for text, _, _ in asked]
+        predicted = texts + fold.texts
+        logits = [
+            encoder_logits(checkpoint_of(run, fold.number), predicted, self._device) for run in settings.teachers
+        ]  # fmt: skip
+        names, weights = [run.name for run in settings.teachers], [1 - settings.lexical_weight] * len(logits)
+        weights = [weight / len(logits) for weight in weights]
         if settings.lexical_weight:
-            lexical = train_lexical(train, auxiliary).logits(predicted)
-            logits = (1 - settings.lexical_weight) * logits + settings.lexical_weight * lexical
-        probabilities = sigmoid(logits)
-        SoftTargets(texts, probabilities[: len(texts)], targets(train)).save(fold.run, fold.number)
+            auxiliary = [auxiliary_labels(name, fold.texts, settings.data_dir) for name in DATASETS]
+            logits.append(train_lexical(train, auxiliary).logits(predicted))
+            names.append("the linear model")
+            weights.append(settings.lexical_weight)
+        truth = targets(fold.held_out)
+        for name, own in zip(names, logits, strict=True):
+            figures = evaluate(truth, sigmoid(own[len(texts) :][: len(truth)]))["mean"]
+            print(f"fold {fold.number}, {name}: {figures}", flush=True)
+        probabilities = sigmoid(np.tensordot(weights, np.stack(logits), axes=1).astype(np.float32))
+        own_truth = np.full((len(texts), len(EMOTIONS)), np.nan, dtype=np.float32)
+        labelled = [place for place, (_, _, example) in enumerate(asked) if example is not None]
+        own_truth[labelled] = targets([example for _, _, example in asked if example is not None])
+        kind = np.array([KINDS.index(kind) for _, kind, _ in asked], dtype=np.int8)
+        SoftTargets(texts, kind, own_truth, probabilities[: len(texts)]).save(fold.run, fold.number)
         return probabilities[len(texts) :]
+
+    def _asked(self, fold: Fold, train: Sequence[Example]) -> list[tuple[str, str, Example | None]]:
+        """Each text once, with its kind and, where it has labels, its example; nothing like the fold's texts."""
+        asked: dict[str, tuple[str, str, Example | None]] = {}
+
+        def add(kind: str, texts: Sequence[str], labelled: dict[str, Example] | None = None) -> None:
+            for text in texts:
+                asked.setdefault(comparison_key(text) or text, (text, kind, labelled[text] if labelled else None))
+
+        add("cedr", [example.text for example in train], {example.text: example for example in train})
+        for kind in ("brighter_rus", "written"):
+            rows = self._rows(kind)
+            add(kind, without_overlap(list(rows), fold.texts), rows)
+        add("data set", without_overlap(self._unlabelled.datasets, fold.texts))
+        add("variant", without_overlap(self._variants_of(train), fold.texts))
+        add("sentence", without_overlap(self._sentences_for(fold), fold.texts))
+        return list(asked.values())
+
+    def _rows(self, name: str) -> dict[str, Example]:
+        data_dir = self._settings.data_dir
+        rows = [row for split in training_splits(name, data_dir) for row in load_source(name, split, data_dir)]
+        return {row.text: row for row in rows}
 
     def _variants_of(self, train: Sequence[Example]) -> list[str]:
         trained = {comparison_key(example.text) for example in train}

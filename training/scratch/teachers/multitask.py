@@ -1,86 +1,24 @@
 """Multi-task training: one encoder, and a head for each data set, of which CEDR's is kept."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic import Field
 from pydantic_settings import CliVariadicArg
 
 from contract.labels import EMOTIONS
-from training.data.cleaning.decontamination import HeldOutTexts
-from training.data.cleaning.texts import comparison_key
-from training.data.rows.examples import targets as targets_of
-from training.data.rows.loading import load_rows, training_splits
 from training.data.rows.sources import SOURCES
-from training.data.splits.training_rows import train_and_held_out
 from training.encoder.classifier import BASE_MODELS
 from training.runs.directory import Probabilities
 from training.runs.life import Fold
+from training.scratch.fast_training.token_table import partial_passes
 from training.scratch.fast_training.trainer import FastTrainer
 from training.scratch.settings import BatchSize, DataSet, Epochs, LayerDecay, Rate, TrainingSettings
+from training.scratch.teachers.tasks import gather_tasks, masked_loss
 
-AUXILIARY: Final = ("ru_izard_emotions", "ru_go_emotions")
-
-
-@dataclass(frozen=True)
-class Tasks:
-    """Texts with the targets of every head. `targets` is float32 `[texts, outputs]`, NaN where a head has none.
-
-    `heads` gives each data set's columns; CEDR's come first.
-    """
-
-    texts: list[str]
-    targets: npt.NDArray[np.float32]
-    heads: dict[str, slice]
-
-
-def gather_tasks(fold: int, auxiliary: Sequence[str], repeats: int, data_dir: Path | None) -> Tasks:
-    """The rows of all heads when `fold` of CEDR is held out.
-
-    A text that several data sets hold is one row. CEDR's rows may be repeated: they are fewer, and the aim.
-    """
-    train, held_out = train_and_held_out("cedr", fold, data_dir)
-    heads, width = {"cedr": slice(0, len(EMOTIONS))}, len(EMOTIONS)
-    for name in auxiliary:
-        heads[name] = slice(width, width + len(SOURCES[name].classes))
-        width = heads[name].stop
-    rows: dict[str, tuple[str, npt.NDArray[np.float32]]] = {}
-    unseen = HeldOutTexts(example.text for example in held_out)
-
-    def row_of(text: str) -> npt.NDArray[np.float32]:
-        return rows.setdefault(comparison_key(text) or text, (text, np.full(width, np.nan, dtype=np.float32)))[1]
-
-    for example, labels in zip(train, targets_of(train), strict=True):
-        row_of(example.text)[heads["cedr"]] = labels
-    for name in auxiliary:
-        classes = list(SOURCES[name].classes)
-        for split in training_splits(name, data_dir):
-            for row in load_rows(name, split, data_dir):
-                if not unseen.overlap(row.text):
-                    row_of(row.text)[heads[name]] = [float(own in row.classes) for own in classes]
-    chosen = [row for row in rows.values() for _ in range(1 if np.isnan(row[1][0]) else repeats)]
-    return Tasks([text for text, _ in chosen], np.stack([labels for _, labels in chosen]), heads)
-
-
-def masked_loss(tasks: Tasks, auxiliary_weight: float, device: torch.device) -> Any:
-    """Binary cross-entropy of every head over the rows that have targets for it."""
-    targets = torch.from_numpy(tasks.targets).to(device)
-    known = ~targets.isnan()
-    weights = torch.zeros(targets.shape[1], device=device)
-    for name, columns in tasks.heads.items():
-        weights[columns] = (1.0 if name == "cedr" else auxiliary_weight) / (columns.stop - columns.start)
-    targets = targets.nan_to_num()
-
-    def loss(logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        each = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets[rows], reduction="none")
-        return (each * known[rows] * weights).sum(dim=1).mean()
-
-    return loss
+AUXILIARY: Final = ("ru_izard_emotions", "ru_go_emotions", "brighter_rus")
+AS_EMOTIONS: Final = ("written",)
 
 
 def first_outputs(model: Any, outputs: int) -> Any:
@@ -106,7 +44,18 @@ class MultitaskSettings(TrainingSettings):
     batch_size: BatchSize = 64
     lr: Rate = 5e-4
     layer_decay: LayerDecay = 0.9
-    datasets: CliVariadicArg[list[DataSet]] = Field(list(AUXILIARY), description="data sets beside CEDR")
+    datasets: CliVariadicArg[list[DataSet]] = Field(
+        list(AUXILIARY), description="data sets beside CEDR with a head each, for their own classes"
+    )
+    as_emotions: CliVariadicArg[list[DataSet]] = Field(
+        list(AS_EMOTIONS), description="data sets whose labels teach CEDR's head, mapped into the six emotions"
+    )
+    final_epochs: float = Field(
+        0.0, ge=0, description="passes at the end over the texts alone that have labels for CEDR's head"
+    )
+    pooling: Literal["first", "mean"] = Field(
+        "first", description="what the heads read: the first token, or the mean of all (BERT's encoders)"
+    )
     cedr_repeats: int = Field(1, ge=1, description="how often an epoch has CEDR's rows")
     auxiliary_weight: float = Field(0.5, ge=0, description="of the other heads' loss")
 
@@ -120,13 +69,18 @@ class Multitask:
         self._settings = settings
         outputs = len(EMOTIONS) + sum(len(SOURCES[name].classes) for name in settings.datasets)
         base = BASE_MODELS.get(settings.base_model, settings.base_model)
-        self._trainer = FastTrainer(base, outputs, settings.seed, device)
+        pooling = None if settings.pooling == "first" else settings.pooling
+        self._trainer = FastTrainer(base, outputs, settings.seed, device, pooling)
 
     def train_fold(self, fold: Fold) -> Probabilities:
-        """Train with one fold held out, keep the six-label checkpoint; probabilities of the held-out rows."""
+        """Train with one fold held out, keep the six-label checkpoint; probabilities of the fold's texts."""
         settings, trainer = self._settings, self._trainer
-        tasks = gather_tasks(fold.number, settings.datasets, settings.cedr_repeats, settings.data_dir)
+        tasks = gather_tasks(
+            fold, settings.datasets, settings.as_emotions, settings.cedr_repeats, settings.data_dir
+        )  # fmt: skip
         loss = masked_loss(tasks, settings.auxiliary_weight, trainer.device)
         trainer.adapt(tasks.texts, settings)
-        trainer.train(tasks.texts, loss, settings, f"fold {fold.number}")
+        every, final = np.arange(len(tasks.texts)), tasks.with_emotions
+        passes = [*partial_passes(every, settings.epochs), *partial_passes(final, settings.final_epochs)]
+        trainer.train(tasks.texts, loss, settings, passes, f"fold {fold.number}")
         return trainer.keep(first_outputs(trainer.model, len(EMOTIONS)), fold)

@@ -4,7 +4,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,24 +12,34 @@ import numpy.typing as npt
 from training.common.command import TrainingError
 from training.common.files import write_whole
 
+KINDS: Final = ("cedr", "brighter_rus", "written", "data set", "variant", "sentence")
+"""Where a text comes from. Those of the first three have labels of their own."""
+
 
 @dataclass(frozen=True)
 class SoftTargets:
-    """Texts and the teachers' probabilities for them, when one fold of CEDR is held out.
+    """Texts and the teachers' probabilities for them, when one fold is held out.
 
-    `probabilities` is float32 `[texts, 6]`. The first `len(truth)` texts are the rows of CEDR that are trained
-    on, with `truth` 0/1, float32 `[rows, 6]`.
+    `probabilities` is float32 `[texts, 6]`; `kind` int8 `[texts]`, places in `KINDS`; `truth` float32 `[texts, 6]`,
+    0/1, and NaN where a text has no labels.
     """
 
     texts: list[str]
-    probabilities: npt.NDArray[np.float32]
+    kind: npt.NDArray[np.int8]
     truth: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
+
+    def of_kind(self, kind: str) -> npt.NDArray[np.int64]:
+        """Numbers of the texts of a kind."""
+        return np.flatnonzero(self.kind == KINDS.index(kind))
 
     def save(self, directory: Path, fold: int) -> None:
         """Write a fold's file."""
         content = io.BytesIO()
         texts = np.frombuffer(json.dumps(self.texts, ensure_ascii=False).encode(), dtype=np.uint8)
-        np.savez_compressed(content, texts=texts, probabilities=self.probabilities, truth=self.truth)
+        np.savez_compressed(
+            content, texts=texts, kind=self.kind, truth=self.truth, probabilities=self.probabilities
+        )  # fmt: skip
         write_whole(_file(directory, fold), content.getvalue())
 
     @classmethod
@@ -45,7 +55,7 @@ class SoftTargets:
                 f"{path} does not exist: make it with training.scratch.teach (--cross-validate for all folds)"
             )
         with np.load(path) as kept:
-            return cls(json.loads(kept["texts"].tobytes()), kept["probabilities"], kept["truth"])
+            return cls(json.loads(kept["texts"].tobytes()), kept["kind"], kept["truth"], kept["probabilities"])
 
 
 def _file(directory: Path, fold: int) -> Path:

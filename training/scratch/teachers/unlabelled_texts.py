@@ -21,8 +21,10 @@ from training.encoder.classifier import MAX_LENGTH
 from training.encoder.tokenizer import load_tokenizer
 from training.scratch.pretraining.corpus import read_passages
 from training.scratch.pretraining.masking import IGNORED, WordPieces, mask_whole_words
-from training.scratch.teachers.multitask import AUXILIARY
 from training.scratch.teachers.settings import EnsembleSettings
+
+DATASETS: Final = ("ru_izard_emotions", "ru_go_emotions")
+"""Labelled data sets whose texts are asked for too, and whose labels help the linear model."""
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+")
 _SHORTEST: Final = 12
@@ -55,7 +57,7 @@ def gather_unlabelled_texts(settings: EnsembleSettings, device: torch.device) ->
             settings.language_model, cedr, settings.variants, settings.variant_share, device, settings.seed
         )  # fmt: skip
     sampled = sample_sentences(settings.texts, settings.sentence_pool, settings.seed)
-    unlabelled = UnlabelledTexts(sampled, dataset_texts(AUXILIARY, settings.data_dir), made)
+    unlabelled = UnlabelledTexts(sampled, dataset_texts(DATASETS, settings.data_dir), made)
     print(
         f"{len(sampled):,} sentences, {len(unlabelled.datasets):,} texts of data sets, {len(made):,} variants",
         flush=True,

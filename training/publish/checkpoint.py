@@ -8,14 +8,16 @@ from typing import Any, Final
 
 from contract.labels import LABELS
 from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, Label, sha256
+from training.behaviour.figures import behaviour_table
 from training.common.command import TrainingError
 from training.common.staging import staged
 from training.export.checkpoint import write_graphs
 from training.measuring.figures import card_metrics
 from training.measuring.metrics import table
-from training.measuring.profiles import too_costly, tune_profiles, with_neutral_texts
-from training.publishing.neutral_texts import NEUTRAL_TEXTS, neutral_texts
-from training.publishing.versions import add_version, check_can_add, now, write_card
+from training.measuring.profiles import tune_profiles
+from training.publish.behaviour import with_behaviour
+from training.publish.profiles import no_profile, with_affordable_profiles
+from training.publish.versions import add_version, check_can_add, now, write_card
 from training.runs.directory import read_cross_validated, read_out_of_fold_sets
 
 TOOLS: Final = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
@@ -33,6 +35,7 @@ class Publication:
     licence: str
     limits: list[str]
     on_oldest_runtime: bool = True
+    insisted: bool = False
 
 
 def publish(publication: Publication) -> Path:
@@ -43,12 +46,13 @@ def publish(publication: Publication) -> Path:
             repository cannot be written. Nothing is left of it then.
     """
     check_can_add(publication.repository, publication.model)
-    figures, out_of_fold = read_cross_validated(publication.checkpoint)
+    figures, _ = read_cross_validated(publication.checkpoint)
+    out_of_fold = read_out_of_fold_sets(publication.checkpoint)
     base_model = publication.base_model or figures["recipe"].get("base_model")
     if not base_model:
         raise TrainingError(f"{publication.checkpoint} does not say what it was made from: name it with --base-model")
-    profiles, unreachable = tune_profiles(out_of_fold.truth, out_of_fold.probabilities, out_of_fold.fold)
-    missing = [f"There is no profile {name}: {reason}." for name, reason in unreachable.items()]
+    profiles, unreachable = tune_profiles(out_of_fold)
+    missing = [no_profile(name, reason) for name, reason in unreachable.items()]
     for sentence in missing:
         print(sentence, flush=True)
     # Beside the repository, not in it: Triton watches the repository itself.
@@ -80,6 +84,9 @@ def publish(publication: Publication) -> Path:
             limits=[*publication.limits, *missing],
             sample=exported.sample,
         )
+        card = with_affordable_profiles(card, directory)
+        card = with_behaviour(card, directory, publication.repository, publication.insisted)
+        print("behaviour:\n" + behaviour_table(card.metrics["behaviour"]))
         write_card(directory, card)
         return add_version(publication.repository, publication.model, directory)
 

@@ -18,7 +18,7 @@ from tests.triton_process import ROOT
 from training.common.command import TrainingError
 from training.common.staging import remove_leftovers, staged
 from training.export.integrity import damage
-from training.publishing.versions import add_version, prune, roll_back, versions_of
+from training.publish.versions import add_version, prune, roll_back, versions_of
 
 TOUCHES = {
     "open", "os.listdir", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.scandir",
@@ -273,9 +273,9 @@ def test_the_commands_that_manage_versions_need_no_torch(tmp_path: Path) -> None
     repository = make_repository(tmp_path, 3)
     code = (
         "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\n"
-        "from training import publish\n"
+        "from training.publish import __main__ as command\n"
         "sys.argv = ['publish', 'list', '--verify', '--repository', sys.argv[1]]\n"
-        "publish.main()"
+        "command.main()"
     )
     done = subprocess.run([sys.executable, "-c", code, str(repository)], cwd=ROOT, check=False, capture_output=True)
     assert done.returncode == 0, done.stderr

@@ -18,15 +18,15 @@ import sys
 from pathlib import Path
 
 from training.common.command import command_parser, run_command
-from training.publishing.commands import (
+from training.publish.commands import (
     add_serving_arguments,
     list_versions,
     prune_command,
     quarantine_command,
     rollback_command,
 )
-from training.publishing.quarantine import quarantine_blocking
-from training.publishing.serving import report_serving
+from training.publish.quarantine import quarantine_blocking
+from training.publish.serving import report_serving
 
 COMMANDS = {
     "list": list_versions,
@@ -52,11 +52,15 @@ def publish_command(arguments: list[str]) -> None:
         "--without-oldest-runtime", action="store_false", dest="on_oldest_runtime",
         help="don't run the CPU graph on the oldest ONNX Runtime that NVIDIA's images have; the card says so",
     )  # fmt: skip
+    parser.add_argument(
+        "--insist", action="store_true", dest="insisted",
+        help="publish though it behaves worse than the version it follows; the card says so",
+    )  # fmt: skip
     add_serving_arguments(parser)
     given = vars(parser.parse_args(arguments))
     url, seconds, quarantine = given.pop("url"), given.pop("wait"), given.pop("quarantine")
     # Imported here: the other commands need no torch, and answer at once.
-    from training.publishing.checkpoint import Publication, publish
+    from training.publish.checkpoint import Publication, publish
 
     publication = Publication(**given)
     if quarantine:

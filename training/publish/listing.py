@@ -5,9 +5,9 @@ from pathlib import Path
 
 from contract.version_directory import GPU_GRAPH, CardError, read_card
 from training.export.integrity import damage
-from training.publishing.triton_index import Index, State
-from training.publishing.triton_rules import chosen_versions, obstacles
-from training.publishing.versions import versions_of
+from training.publish.triton_index import Index, State
+from training.publish.triton_rules import chosen_versions, obstacles
+from training.publish.versions import versions_of
 
 _INDENT = " " * 28
 

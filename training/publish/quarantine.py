@@ -6,8 +6,8 @@ from typing import Final
 
 from training.common.command import TrainingError
 from training.common.staging import explained, move
-from training.publishing.triton_rules import Obstacle, counted_versions, obstacles, version_obstacles
-from training.publishing.versions import check_writable, find_version, versions_of
+from training.publish.triton_rules import Obstacle, counted_versions, obstacles, version_obstacles
+from training.publish.versions import check_writable, find_version, versions_of
 
 _SUFFIX: Final = ".quarantine"
 

@@ -1,6 +1,7 @@
 """Publish and make GPU weights as commands; and what a failing publish leaves: nothing."""
 
 import json
+import re
 import resource
 import shutil
 import subprocess
@@ -31,19 +32,22 @@ from tests.training.support.commands import fails, succeeds
 from tests.training.support.rows import keyword_rows, write_lines
 from tests.training.support.version_directories import write_version
 from tests.triton_process import ROOT
+from training.behaviour.suite import HALVES
 from training.common.command import TrainingError
 from training.data.rows.examples import targets
 from training.data.rows.loading import load_source
 from training.data.splits.folds import fold_of_each
 from training.encoder.classifier import TokenRows, collate, encode, predict
 from training.encoder.tokenizer import load_tokenizer, train_wordpiece
+from training.evaluate.behaviour import evaluate_behaviour
 from training.export.checkpoint import export_checkpoint
 from training.export.gate import checks as gate
 from training.export.gpu_graph_files import make_gpu_graph
 from training.export.graphs.portable import portable
 from training.export.graphs.runtime import run, session
 from training.export.integrity import damage
-from training.publishing.checkpoint import Publication, publish
+from training.publish.behaviour import followed_version
+from training.publish.checkpoint import Publication, publish
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +153,35 @@ def test_two_versions_and_their_gpu_weights(checkpoint: Path, data_dir: Path, tm
     (directory / GPU_GRAPH).write_bytes(first)
     error = fails("training.export.gpu_weights", "--repository", repository)
     assert f"{directory / GPU_GRAPH} is not the file model.gpu.json describes; remove" in error
+
+
+def test_a_version_that_behaves_worse_than_the_one_it_follows(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "models"
+    first = repository / "emotion_test" / "1"
+    shutil.copytree(ROOT / "model_repository" / "emotion_rubert" / "1", first)
+    flags = [*arguments(checkpoint, data_dir, repository), "--without-oldest-runtime"]
+    error = fails("training.publish", *flags)
+    # The checkpoint knows a handful of words.
+    assert re.search(r"it behaves worse than version 1, beyond chance: right labels in the suite: of \d+ texts", error)
+    assert "Publish it all the same with --insist" in error
+    assert list((repository / "emotion_test").iterdir()) == [first]
+
+    # A damaged version is not followed.
+    shutil.copytree(first, first.with_name("2"))
+    (first.with_name("2") / CPU_GRAPH).write_bytes(b"")
+    assert followed_version(repository, "emotion_test") == first
+    shutil.rmtree(first.with_name("2"))
+
+    assert f"published {first.with_name('2')}" in succeeds("training.publish", *flags, "--insist")
+    card = read_card(first.with_name("2"))
+    assert card.limits[-1].startswith("Published though it behaves worse than version 1, beyond chance: right labels")
+    behaviour, followed = card.metrics["behaviour"], card.metrics["behaviour"]["follows"]
+    assert followed["version"] == "1"
+    assert behaviour["suite"]["open"]["right"] < followed["suite"]["open"]["right"]
+    assert set(behaviour["suite"]) == {"open", "hidden"}
+    # The card's figures are the command's.
+    measured = evaluate_behaviour(f"{first}", None, halves=HALVES).figures
+    assert {name: followed[name] for name in measured} == measured
 
 
 def test_gpu_weights_are_made_of_whole_versions_only(tmp_path: Path) -> None:

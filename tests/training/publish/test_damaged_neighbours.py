@@ -16,11 +16,11 @@ from tests.training.support.version_directories import MODEL, make_repository, w
 from tests.triton_process import ROOT, free_ports
 from training.common.command import TrainingError
 from training.export.integrity import damage
-from training.publishing.listing import print_model
-from training.publishing.quarantine import quarantine_damaged, quarantine_version
-from training.publishing.serving import report_serving
-from training.publishing.triton_rules import chosen_versions, counted_versions, next_number, obstacles
-from training.publishing.versions import roll_back, versions_of
+from training.publish.listing import print_model
+from training.publish.quarantine import quarantine_damaged, quarantine_version
+from training.publish.serving import report_serving
+from training.publish.triton_rules import chosen_versions, counted_versions, next_number, obstacles
+from training.publish.versions import roll_back, versions_of
 
 SECONDS = 60
 """What a command may take: one that waits for a FIFO's writer takes for ever."""

@@ -6,17 +6,17 @@ from pathlib import Path
 
 from training.common.command import TrainingError, command_parser
 from training.export.triton_config import VERSIONS_SERVED
-from training.publishing.listing import print_model
-from training.publishing.quarantine import quarantine_blocking, quarantine_damaged, quarantine_version
-from training.publishing.serving import report_serving
-from training.publishing.triton_index import (
+from training.publish.listing import print_model
+from training.publish.quarantine import quarantine_blocking, quarantine_damaged, quarantine_version
+from training.publish.serving import report_serving
+from training.publish.triton_index import (
     DEFAULT_URL,
     Index,
     NoAnswerError,
     ask_index,
 )
-from training.publishing.triton_rules import entries
-from training.publishing.versions import find_repeatable, find_version, prune, roll_back, versions_of
+from training.publish.triton_rules import entries
+from training.publish.versions import find_repeatable, find_version, prune, roll_back, versions_of
 
 
 def _parser(name: str, description: str) -> ArgumentParser:

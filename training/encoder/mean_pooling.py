@@ -1,0 +1,32 @@
+"""A classifier over the mean of a text's tokens, as sentence encoders such as multilingual-e5 are trained.
+
+transformers' BertForSequenceClassification reads the first token alone, which means little in such an encoder.
+"""
+
+from typing import Any, Final
+
+import torch
+from transformers import BertModel, BertPreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+POOLING: Final = "mean"
+"""What `classifier_pooling` in a checkpoint's configuration says of this class."""
+
+
+class MeanPooledClassifier(BertPreTrainedModel):
+    """A BERT encoder, the mean of its last hidden states over the tokens that are no padding, and a linear layer."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.bert = BertModel(config, add_pooling_layer=False)
+        self.dropout = torch.nn.Dropout(config.hidden_dropout_prob)
+        self.classifier = torch.nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SequenceClassifierOutput:
+        """Logits `[b, labels]` from token ids and their mask, int64 `[b, length]` each."""
+        hidden = self.bert(input_ids, attention_mask=attention_mask).last_hidden_state
+        weights = attention_mask[:, :, None].to(hidden.dtype)
+        mean = (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+        return SequenceClassifierOutput(logits=self.classifier(self.dropout(mean)))
