@@ -78,10 +78,9 @@ class Profile(_Strict):
 
     @model_validator(mode="after")
     def _covers_every_emotion(self) -> Self:
-        tables = {"thresholds": self.thresholds, "costs": self.costs}
-        tables |= {f"elsewhere: {name}": costs for name, costs in self.elsewhere.items()}
-        for name, table in tables.items():
-            if tuple(table) != EMOTIONS:
+        elsewhere = [(f"elsewhere: {name}", tuple(costs)) for name, costs in self.elsewhere.items()]
+        for name, emotions in (("thresholds", tuple(self.thresholds)), ("costs", tuple(self.costs)), *elsewhere):
+            if emotions != EMOTIONS:
                 raise ValueError(f"{name} must name {', '.join(EMOTIONS)}, in this order")
         return self
 

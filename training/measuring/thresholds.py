@@ -12,9 +12,14 @@ import numpy.typing as npt
 
 from contract.labels import EMOTIONS
 from training.common.command import TrainingError
+from training.data.splits.folds import BRIGHTER
 from training.measuring.out_of_fold import OutOfFoldSets
 
 PROMISE: Final = 0.9
+WEIGHTS: Final = {"cedr": 2, BRIGHTER: 1}
+"""Of each data set in means over both. With equal ones, `f1_macro` of version 1 of both models, which never trained on
+BRIGHTER, falls by 0.005 on CEDR's dev split; with these by 0.003 and not at all, and it rises by 0.013 on BRIGHTER. A
+baseline trained on both loses nothing either way."""
 _Z_90: Final = 1.2816  # One-sided 90 % quantile of the normal distribution.
 
 Vector = npt.NDArray[Any]
@@ -57,9 +62,9 @@ def _candidates(sets: Answered) -> tuple[Vector, Vector, Vector, Vector]:
 
 
 def threshold_of_best_f1(sets: Answered) -> float:
-    """The threshold with the best F1 of the class, in the mean over the data sets."""
+    """The threshold with the best F1 of the class, in the weighted mean over the data sets."""
     thresholds, true_positives, flagged, positives = _candidates(sets)
-    return float(thresholds[np.argmax((2 * true_positives / (flagged + positives)).mean(axis=0))])
+    return float(thresholds[np.argmax(_mean(sets, 2 * true_positives / (flagged + positives)))])
 
 
 def threshold_for_recall(sets: Answered) -> float:
@@ -81,7 +86,11 @@ def _best(sets: Answered, thresholds: Vector, value: Vector, kept: Vector, figur
     if not everywhere.any():
         where = f" on {' and on '.join(sets)}" if len(sets) > 1 else ""
         raise PromiseError(f"no threshold reaches a {figure} of {PROMISE}{where}: the model is too weak")
-    return float(thresholds[np.argmax(np.where(everywhere, value.mean(axis=0), -1))])
+    return float(thresholds[np.argmax(np.where(everywhere, _mean(sets, value), -1))])
+
+
+def _mean(sets: Answered, value: Vector) -> Vector:
+    return np.asarray(np.average(value, axis=0, weights=[WEIGHTS[name] for name in sets]))
 
 
 PROFILES: Final = {

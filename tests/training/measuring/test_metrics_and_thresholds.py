@@ -85,10 +85,10 @@ def test_a_promise_is_kept_on_every_data_set() -> None:
     alone_high, alone_low = threshold_for_recall(alone(truth, high)), threshold_for_recall(alone(truth, low))
     both = {"cedr": (truth, high), "brighter_rus": (truth, low)}
     assert threshold_for_recall(both) <= alone_low < alone_high
-    # Precision: what is flagged among the high ones must hold above the low ones' last wrong row too.
+    # Precision: the first wrong rows of the one stand among the right rows of the other.
     truth, high = column((60, 1), (60, 0))
-    both = {"cedr": (truth, high), "brighter_rus": (truth, high / 2)}
-    assert threshold_for_precision(alone(truth, high / 2)) < threshold_for_precision(both)
+    both = {"cedr": (truth, high), "brighter_rus": (truth, high - 0.1)}
+    assert threshold_for_precision(alone(truth, high - 0.1)) < threshold_for_precision(both)
     for name, (column_truth, probability) in both.items():
         flagged = probability >= threshold_for_precision(both)
         hits = int(column_truth[flagged].sum())
@@ -99,12 +99,17 @@ def test_a_promise_is_kept_on_every_data_set() -> None:
         threshold_for_precision(both)
 
 
-def test_the_best_f1_is_the_best_mean() -> None:
+def test_the_best_f1_is_the_best_mean_with_cedr_counted_twice() -> None:
     cedr = (np.array([1, 1, 0, 0]), np.array([0.9, 0.8, 0.7, 0.2]))
     brighter = (np.array([1, 1, 1, 0]), np.array([0.9, 0.7, 0.6, 0.1]))
-    # F1 of the two at 0.9, 0.8, 0.7, 0.6: 2/3 + 1/2, 1 + 1/2, 4/5 + 4/5, 4/5 + 1.
+    # CEDR's F1 at 0.9, 0.8, 0.7, 0.6: 2/3, 1, 4/5, 4/5. BRIGHTER's: 1/2, 1/2, 4/5, 1.
     assert threshold_of_best_f1({"cedr": cedr}) == 0.8
+    assert threshold_of_best_f1({"brighter_rus": brighter}) == 0.6
+    # 2 · 4/5 + 1 is more than 2 · 1 + 1/2; with a better first row of BRIGHTER's it no longer is.
     assert threshold_of_best_f1({"cedr": cedr, "brighter_rus": brighter}) == 0.6
+    brighter = (np.array([1, 1, 0, 1]), np.array([0.9, 0.8, 0.7, 0.6]))
+    # 2 · 1 + 4/5 at 0.8; 2 · 4/5 + 6/7 at 0.6.
+    assert threshold_of_best_f1({"cedr": cedr, "brighter_rus": brighter}) == 0.8
 
 
 def test_what_is_promised_holds_for_nine_tunings_in_ten() -> None:

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import binomtest
 
 from contract.labels import EMOTIONS
+from contract.version_directory import Profile
 from training.common.command import TrainingError
 from training.measuring.out_of_fold import OutOfFold
 from training.measuring.profiles import neutral_cost, too_costly, tune_profiles, with_neutral_texts
@@ -180,3 +181,12 @@ def test_a_profile_that_flags_more_than_a_third_of_neutral_texts_is_refused() ->
         "moderation": "for its promise it would flag 44% of 9 neutral texts (business letters) as anger"
     }
     assert neutral_cost("marketing", np.ones((2, 6), np.bool_)).flagged == 1
+
+
+def test_cards_from_before_profiles_had_costs_elsewhere() -> None:
+    costs = dict.fromkeys(EMOTIONS, {"precision": 0.7, "recall": 0.6, "flagged": 0.2})
+    written = {"purpose": "-", "thresholds": dict.fromkeys(EMOTIONS, 0.5), "costs": costs, "measured_on": "-"}
+    read = Profile.model_validate(written)
+    assert (read.tuned_on, read.elsewhere, read.neutral) == ("CEDR train, out of fold", {}, {})
+    with pytest.raises(ValueError, match="elsewhere: letters must name no_emotion, joy"):
+        Profile.model_validate({**written, "elsewhere": {"letters": {"joy": costs["joy"]}}})
