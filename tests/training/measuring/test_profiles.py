@@ -184,7 +184,7 @@ def test_a_profile_that_flags_more_than_a_third_of_neutral_texts_is_refused() ->
 
 
 def test_cards_from_before_profiles_had_costs_elsewhere() -> None:
-    costs = dict.fromkeys(EMOTIONS, {"precision": 0.7, "recall": 0.6, "flagged": 0.2})
+    costs = {emotion: {"precision": 0.7, "recall": 0.6, "flagged": 0.2} for emotion in EMOTIONS}
     written = {"purpose": "-", "thresholds": dict.fromkeys(EMOTIONS, 0.5), "costs": costs, "measured_on": "-"}
     read = Profile.model_validate(written)
     assert (read.tuned_on, read.elsewhere, read.neutral) == ("CEDR train, out of fold", {}, {})
