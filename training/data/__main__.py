@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     augment.add_argument("--output", type=Path, required=True, help="file for the synthetic rows")
     augment.set_defaults(run=augment_command)
 
-    what = "write the texts made by templates against faults of the models"
+    what = "write the texts made for this project against faults of models: the data set `written`"
     written = commands.add_parser("written", help=what, description=what, allow_abbrev=False)
     written.add_argument("--output", type=Path, required=True, help="file for the texts, JSON lines")
     written.set_defaults(run=written_command)

@@ -14,7 +14,7 @@ from training.data.rows.corrections import Correction, read_corrections
 from training.data.rows.examples import Example
 from training.data.rows.synthetic import load_augmented, save_augmented
 from training.data.splits.training_rows import Split, train_and_held_out
-from training.data.written.examples import written_examples
+from training.data.written.texts import written_rows
 
 
 def clean_command(arguments: argparse.Namespace) -> None:
@@ -60,10 +60,10 @@ def augment_command(arguments: argparse.Namespace) -> None:
 
 
 def written_command(arguments: argparse.Namespace) -> None:
-    """Write the texts made by templates."""
-    examples = written_examples()
-    write_text(arguments.output, _lines(map(_row, examples)))
-    print(f"{len(examples):,} texts are in {arguments.output}")
+    """Write the texts made for this project: by hand, by templates, and unknown ones."""
+    rows = written_rows()
+    write_text(arguments.output, _lines(rows))
+    print(f"{len(rows):,} texts are in {arguments.output}")
 
 
 def report_command(arguments: argparse.Namespace) -> None:

@@ -6,7 +6,8 @@ may give other ids than the file they were loaded from.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,61 +16,88 @@ from tokenizers.trainers import UnigramTrainer, WordPieceTrainer
 
 from contract.version_directory import TOKENIZER
 from training.common.command import TrainingError
+from training.encoder.normalization.characters import alphabet
+from training.encoder.normalization.normalizer import normalizer
 
 SPECIAL_TOKENS: Final = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 UNIGRAM_SPECIAL_TOKENS: Final = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 """In XLM-RoBERTa's order: pad is 1, unknown 3."""
 
 
-def _normalizer() -> Any:
-    """Lower case, and ё as е: users write neither capitals nor ё with any consistency.
+ALPHABET_LIMIT: Final = 400
+_WORDS: Final = r"[0-9\x{430}-\x{44f}]{1,100}|[!-/:-@\[-`{-~]+|\S"
+"""What is tokenized by itself in normalised text: a word, a run of punctuation, any other character.
 
-    й keeps its breve, which BERT's accent stripping would take away.
-    """
-    return normalizers.Sequence(
-        [
-            normalizers.NFKC(),
-            normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=True),
-            normalizers.Replace("ё", "е"),
-        ]
-    )
+Smileys such as ":(" and ")))" so get pieces of their own, and an unknown sign is unknown alone.
+WordPiece reads no word of more than 100 characters: a longer one is cut.
+"""
+
+
+def _pre_tokenizer() -> Any:
+    return pre_tokenizers.Split(Regex(_WORDS), "removed", invert=True)
 
 
 def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
-    """Make an uncased WordPiece tokenizer with BERT's special tokens.
-
-    Punctuation is split off as it stands together: ":(" and ")))" have pieces of their own.
-    """
+    """Make a WordPiece tokenizer of normalised text with BERT's special tokens."""
     tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL_TOKENS[1]))
-    tokenizer.normalizer = _normalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation("contiguous")]
-    )
+    tokenizer.normalizer = normalizer()
+    tokenizer.pre_tokenizer = _pre_tokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    trainer = WordPieceTrainer(vocab_size=vocabulary_size, special_tokens=list(SPECIAL_TOKENS), limit_alphabet=400)
-    tokenizer.train_from_iterator(texts, trainer)
+    trainer = WordPieceTrainer(
+        vocab_size=vocabulary_size,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=alphabet(),
+        limit_alphabet=ALPHABET_LIMIT,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(chain(texts, _inside_words()), trainer)
     tokenizer.post_processor = _around(tokenizer, "[CLS]", "[SEP]")
     return special_tokens_as_text(tokenizer)
 
 
 def train_unigram(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
-    """Make an uncased Unigram tokenizer as SentencePiece does, with XLM-RoBERTa's special tokens.
-
-    Punctuation is split off as in `train_wordpiece`.
-    """
+    """Make a Unigram tokenizer of normalised text as SentencePiece does, with XLM-RoBERTa's special tokens."""
     begin, _, end, unknown, _ = UNIGRAM_SPECIAL_TOKENS
     tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.Sequence([_normalizer(), normalizers.Replace(Regex(" {2,}"), " ")])
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation("contiguous")]
-    )
+    tokenizer.normalizer = normalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([_pre_tokenizer(), pre_tokenizers.Metaspace()])
     tokenizer.decoder = decoders.Metaspace()
     trainer = UnigramTrainer(
-        vocab_size=vocabulary_size, special_tokens=list(UNIGRAM_SPECIAL_TOKENS), unk_token=unknown, show_progress=False
+        vocab_size=vocabulary_size,
+        special_tokens=list(UNIGRAM_SPECIAL_TOKENS),
+        unk_token=unknown,
+        initial_alphabet=alphabet(),
+        show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = _around(tokenizer, begin, end)
     return special_tokens_as_text(tokenizer)
+
+
+def _inside_words() -> Iterator[str]:
+    """Words that hold every letter and digit behind another, where WordPiece's pieces are other ones."""
+    return (f"{character}{character}" for character in alphabet() if character.isalnum())
+
+
+def normalised_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
+    """A copy that reads normalised text: the same normaliser, in front of the checkpoint's own.
+
+    The vocabulary stays as it is. A WordPiece vocabulary also gets words cut as `train_wordpiece`
+    cuts them; a Unigram vocabulary needs no such cut, for it only loses the one sign that it lacks.
+    A tokenizer that has the normaliser already comes back unchanged.
+    """
+    copy = Tokenizer.from_str(tokenizer.to_str())
+    state = json.loads(copy.to_str())
+    ours, own = normalizer(), state["normalizer"]
+    steps = json.loads(ours.__getstate__())["normalizers"]
+    if own and own.get("normalizers", [])[: len(steps)] == steps:
+        return copy
+    copy.normalizer = normalizers.Sequence([*ours, copy.normalizer]) if own else ours
+    if state["model"]["type"] == "WordPiece":
+        copy.pre_tokenizer = pre_tokenizers.Sequence(
+            [_pre_tokenizer(), *([copy.pre_tokenizer] if state["pre_tokenizer"] else [])]
+        )
+    return special_tokens_as_text(copy)
 
 
 def _around(tokenizer: Tokenizer, begin: str, end: str) -> Any:

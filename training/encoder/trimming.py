@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 from contract.version_directory import TOKENIZER
 from training.common.command import TrainingError
 from training.common.staging import explained, move, staged
-from training.encoder.tokenizer import tokenizer_file
+from training.encoder.tokenizer import normalised_tokenizer, tokenizer_file
 
 _BATCH: Final = 10_000
 _WORD_MARKS: Final = ("▁", "##")
@@ -61,6 +61,8 @@ class Vocabulary:
     def protected(self) -> set[int]:
         """Ids that stay whatever the corpus holds: special tokens and single characters."""
         special = {token["id"] for token in self.state["added_tokens"]}
+        # What `special_tokens_as_text` makes of them.
+        special |= {index for index, piece in enumerate(self.pieces) if piece.startswith(" ")}
         unknown = self.state["model"].get("unk_id")
         if unknown is None:
             unknown = self.pieces.index(self.state["model"]["unk_token"])
@@ -110,7 +112,12 @@ def used_ids(tokenizer: Tokenizer, texts: Iterable[str]) -> set[int]:
 
 
 def trim(
-    checkpoint: str, texts: list[str], output: Path, layers: Sequence[int] | None = None
+    checkpoint: str,
+    texts: list[str],
+    output: Path,
+    *,
+    layers: Sequence[int] | None = None,
+    normalised: bool = False,
 ) -> tuple[int, int]:
     """Write a checkpoint with a smaller vocabulary; gives the numbers of pieces before and after.
 
@@ -119,6 +126,7 @@ def trim(
         texts: the corpus.
         output: a directory that is not there yet.
         layers: of the encoder's layers these alone are kept, counted from 1; all when None.
+        normalised: let it read normalised text from now on (`training.encoder.normalization`); the corpus too.
 
     Raises:
         TrainingError: the checkpoint can't be read or its vocabulary can't be cut, or `output` is there.
@@ -126,6 +134,8 @@ def trim(
     if output.exists():
         raise TrainingError(f"{output} is there already: name a new directory")
     content = tokenizer_file(checkpoint).read_text(encoding="utf-8")
+    if normalised:
+        content = normalised_tokenizer(Tokenizer.from_str(content)).to_str()
     vocabulary, before = Vocabulary.of(content), Tokenizer.from_str(content)
     model = _model(checkpoint)
     if len(vocabulary.pieces) > model.config.vocab_size:

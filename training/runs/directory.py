@@ -54,9 +54,7 @@ def write_fold(
     _write_arrays(fold_file(run, fold, dataset), truth=truth, probabilities=probabilities)
 
 
-def read_fold(
-    run: Path, fold: int, dataset: str = CEDR
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def read_fold(run: Path, fold: int, dataset: str = CEDR) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """One fold's truth and probabilities, float32 `[rows, 6]` each."""
     with np.load(fold_file(run, fold, dataset)) as kept:
         return kept["truth"], kept["probabilities"]

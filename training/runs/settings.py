@@ -68,7 +68,7 @@ class FoldSettings(RunSettings):
         """The folds to hold out; 0 is the dev split."""
         return range(FOLDS) if self.cross_validate else [0]
 
-    def elsewhere(self, fold: int) -> list[Example]:
+    def elsewhere(self, fold: int) -> list[Example]:  # noqa: ARG002 - another kind of run has a use for it
         """Rows of BRIGHTER that are held out with a fold of CEDR: none, since BRIGHTER is not trained on."""
         return []
 

@@ -26,6 +26,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--layers", nargs="+", type=int, metavar="N", help="keep these layers of the encoder alone, counted from 1"
     )
+    parser.add_argument(
+        "--normalised", action="store_true", help="read normalised text from now on, as the models from scratch do"
+    )
     parser.add_argument("--output", type=Path, required=True, help="directory for the smaller checkpoint")
     return parser.parse_args()
 
@@ -34,7 +37,9 @@ def main() -> None:
     """Read the corpus and write the smaller checkpoint."""
     arguments = _arguments()
     texts = list(all_passages(arguments.texts, arguments.datasets, 1, arguments.data_dir))
-    before, after = trim(arguments.checkpoint, texts, arguments.output, arguments.layers)
+    before, after = trim(
+        arguments.checkpoint, texts, arguments.output, layers=arguments.layers, normalised=arguments.normalised
+    )
     print(f"{arguments.output}: {after:,} of {before:,} pieces, with which {len(texts):,} texts keep their tokens")
 
 

@@ -167,7 +167,8 @@ def test_the_documents_show_the_same_table() -> None:
         assert rows == [
             f"| {own} | {meaning.emotion or 'dropped'} | {meaning.reason} |" for own, meaning in source.classes.items()
         ]
-        assert f"| `{name}` | `{source.hub_name}` | " in page
+        hub = f"`{source.hub_name}`" if source.made is None else "made here"
+        assert f"| `{name}` | {hub} | " in page
     for name in COMBINATIONS:
         assert f"| `{name}` | " in page
 

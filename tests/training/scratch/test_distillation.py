@@ -15,12 +15,12 @@ import torch
 from transformers import BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRobertaForSequenceClassification
 
 from contract.version_directory import TOKENIZER
-from tests.training.support.rows import CEDR_CLASSES, keyword_rows, write_lines
+from tests.training.support.rows import CEDR_CLASSES, keyword_rows, write_brighter, write_lines
 from training.common.command import TrainingError
 from training.data.cleaning.texts import comparison_key
 from training.data.rows.loading import load_source
 from training.data.rows.sources import SOURCES
-from training.data.splits.folds import held_out_fold
+from training.data.splits.folds import brighter_by_fold, held_out_fold
 from training.encoder.classifier import load_classifier
 from training.encoder.tokenizer import load_tokenizer, train_wordpiece
 from training.runs.directory import read_cross_validated
@@ -28,12 +28,14 @@ from training.runs.life import Fold
 from training.scratch.fast_training.prediction import predict_logits
 from training.scratch.fast_training.token_table import TokenTable, epoch_batches
 from training.scratch.teachers.ensemble import Ensemble, sample_emotional
-from training.scratch.teachers.multitask import AUXILIARY, first_outputs, gather_tasks, masked_loss
+from training.scratch.teachers.multitask import first_outputs
 from training.scratch.teachers.settings import EnsembleSettings
 from training.scratch.teachers.soft_targets import SoftTargets
+from training.scratch.teachers.tasks import gather_tasks, masked_loss
 from training.scratch.teachers.unlabelled_texts import UnlabelledTexts, Variant, make_variants, sample_sentences
 
 CPU = torch.device("cpu")
+AUXILIARY = ("ru_izard_emotions", "ru_go_emotions")
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +51,12 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_lines(directory, "ru_izard_emotions", "train", izard)
     neutral = list(SOURCES["ru_go_emotions"].classes).index("neutral")
     write_lines(directory, "ru_go_emotions", "validation", [{"text": izard[1]["text"] + "!", "labels": [neutral]}])
+    brighter = [{**row, "text": f"{row['text']} и {row['text'][::-1]}"} for row in keyword_rows(50)[240:]]
+    brighter.append({**rows[0], "text": rows[0]["text"].upper()})  # CEDR's first row, which no fold has.
+    write_brighter(directory, "rus", "train", brighter)
     texts = directory / "texts"
     texts.mkdir()
-    lines = [row["text"].capitalize() + ". " + row["text"].upper() + "!" for row in keyword_rows(50)[:60]]
+    lines = [row["text"].capitalize() + " тут. " + row["text"].upper() + " ТАМ!" for row in keyword_rows(70)[360:]]
     (texts / "a.txt").write_text("\n".join([*lines, "Да."]), encoding="utf-8")
     return directory
 
@@ -92,7 +97,7 @@ def teacher(data_dir: Path, base: Path) -> Path:
     run = data_dir / "teacher"
     command(
         "training.scratch.multitask", "--base-model", base, "--data-dir", data_dir, "--output", run, "--cross-validate",
-        "--epochs", 4, "--lr", 5e-3, "--batch-size", 32,
+        "--epochs", 3, "--final-epochs", 1, "--lr", 5e-3, "--batch-size", 32, "--as-emotions", "brighter_rus",
     )  # fmt: skip
     return run
 
@@ -103,12 +108,19 @@ def taught(data_dir: Path, base: Path, teacher: Path) -> Path:
     command(
         "training.scratch.teach", "--teachers", teacher, "--texts", data_dir / "texts", "--language-model", base,
         "--variants", 2, "--sentences", 30, "--data-dir", data_dir, "--output", run, "--cross-validate",
+        "--labelled", "brighter_rus",
     )  # fmt: skip
     return run
 
 
+def fold_of(number: int, data_dir: Path) -> Fold:
+    rows, folds = brighter_by_fold(data_dir)
+    elsewhere = [row for row, of in zip(rows, folds, strict=True) if of == number]
+    return Fold(number, held_out_fold(number, data_dir), data_dir, elsewhere)
+
+
 def test_every_head_has_its_rows_and_no_held_out_text_is_among_them(data_dir: Path) -> None:
-    tasks = gather_tasks(0, AUXILIARY, 3, data_dir)
+    tasks = gather_tasks(fold_of(0, data_dir), AUXILIARY, [], 3, data_dir)
     assert tasks.heads == {"cedr": slice(0, 6), "ru_izard_emotions": slice(6, 16), "ru_go_emotions": slice(16, 44)}
     unseen = {comparison_key(example.text) for example in held_out_fold(0, data_dir)}
     assert not unseen & {comparison_key(text) for text in tasks.texts}
@@ -132,8 +144,22 @@ def test_every_head_has_its_rows_and_no_held_out_text_is_among_them(data_dir: Pa
             assert set(np.flatnonzero(known["cedr"][example.text])) == example.labels
 
 
+def test_labels_of_other_data_sets_teach_cedrs_head(data_dir: Path) -> None:
+    fold = fold_of(0, data_dir)
+    tasks = gather_tasks(fold, ["brighter_rus"], ["brighter_rus"], 1, data_dir)
+    emotions = {text: set(np.flatnonzero(row[:6])) for text, row in zip(tasks.texts, tasks.targets, strict=True)}
+    assert list(tasks.with_emotions) == list(range(len(tasks.texts))), "every row has targets for the six emotions"
+    brighter = load_source("brighter_rus", "train", data_dir)
+    assert not {example.text for example in fold.elsewhere} & set(tasks.texts)
+    trained = [row for row in brighter if row.text in emotions]
+    assert len(trained) == len(brighter) - len(fold.elsewhere) - 1
+    for row in trained:
+        assert emotions[row.text] == row.labels
+        assert tasks.targets[tasks.texts.index(row.text)][6:].sum() == len(row.labels - {0})
+
+
 def test_a_head_without_an_answer_costs_nothing(data_dir: Path) -> None:
-    tasks = gather_tasks(0, AUXILIARY, 1, data_dir)
+    tasks = gather_tasks(fold_of(0, data_dir), AUXILIARY, [], 1, data_dir)
     logits = torch.zeros(len(tasks.texts), 44, requires_grad=True)
     masked_loss(tasks, 0.5, CPU)(logits, torch.arange(len(tasks.texts))).backward()
     unknown = np.isnan(tasks.targets)
@@ -157,9 +183,11 @@ def test_cut_to_cedrs_head_the_answers_stay() -> None:
 def test_an_epoch_holds_every_row_and_all_batches_have_one_size() -> None:
     random = np.random.default_rng(0)
     lengths = random.integers(3, 120, 1003)
-    rows, padded = epoch_batches(lengths, 16, random)
+    rows, padded = epoch_batches(np.arange(1003), lengths, 16, random)
     assert rows.shape == (63, 16)
     assert set(rows.ravel()) == set(range(1003))
+    some, _ = epoch_batches(np.array([3, 5, 8]), lengths, 2, random)
+    assert set(some.ravel()) == {3, 5, 8}
     assert all(longest >= lengths[batch].max() for batch, longest in zip(rows, padded, strict=True))
     # Sorting is there to save padding: random batches of these would be half padding.
     assert sum(padded) * 16 < 1.15 * lengths.sum()
@@ -190,9 +218,15 @@ def test_teachers_answer_for_no_held_out_text(data_dir: Path, taught: Path) -> N
         held_out = {comparison_key(example.text) for example in held_out_fold(fold, data_dir)}
         asked = [comparison_key(text) for text in soft.texts]
         assert not held_out & set(asked)
-        assert set(asked[: len(soft.truth)]) == cedr - held_out
-        assert len(soft.texts) > len(soft.truth) + 30
-        assert soft.probabilities.shape == (len(soft.texts), 6)
+        assert {asked[row] for row in soft.of_kind("cedr")} == cedr - held_out
+        elsewhere = {example.text for example in fold_of(fold, data_dir).elsewhere}
+        assert not elsewhere & set(soft.texts)
+        assert len(soft.of_kind("brighter_rus")) == 60 - len(elsewhere)
+        assert len(soft.of_kind("sentence")) > 10
+        assert soft.probabilities.shape == soft.truth.shape == (len(soft.texts), 6)
+        labelled = {*soft.of_kind("cedr"), *soft.of_kind("brighter_rus")}
+        assert labelled == set(np.flatnonzero(~np.isnan(soft.truth).any(axis=1)))
+        assert len(asked) == len(set(asked)), "no text is asked twice"
 
 
 def test_variants_of_held_out_rows_are_left_out(data_dir: Path, teacher: Path) -> None:
@@ -203,7 +237,7 @@ def test_variants_of_held_out_rows_are_left_out(data_dir: Path, teacher: Path) -
     run = data_dir / "variants"
     run.mkdir()
     settings = EnsembleSettings(
-        teachers=[teacher], lexical_weight=0, texts=data_dir, sentences=10, output=run, data_dir=data_dir
+        teachers=[teacher], lexical_weight=0, texts=data_dir, sentences=10, output=run, data_dir=data_dir, labelled=[]
     )
     fold = Fold(2, held_out_fold(2, data_dir), run)
     Ensemble(settings, unlabelled, CPU).train_fold(fold)
@@ -262,7 +296,9 @@ def test_what_is_missing_is_named(data_dir: Path, base: Path, tmp_path: Path) ->
     wrong = error_of("training.scratch.multitask", *flags, "--lr", 0, "--adapt-epochs", -1, "--datasets", "cedr")
     assert wrong == (
         "--lr '0': input should be greater than 0; --adapt-epochs '-1': input should be greater than or equal to 0;"
-        " --datasets 'cedr': is no data set to name here; there are: ru_go_emotions, ru_goemotions, ru_izard_emotions"
+        " --datasets 'cedr': is no data set to name here; there are: brighter_deu, brighter_eng,"
+        " brighter_esp, brighter_ptbr, brighter_ron, brighter_rus, brighter_swe, brighter_tat, brighter_ukr, go_emotions,"
+        " ru_go_emotions, ru_goemotions, ru_izard_emotions, written"
     )
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "s").exists()

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from contract.labels import EMOTIONS
 from training.common.command import TrainingError
 from training.data.cleaning.texts import comparison_key
-from training.data.rows.loading import Row, labels_of, load_rows, local_file
+from training.data.rows.loading import Row, is_there, labels_of, load_rows, local_file
 from training.data.rows.sources import SOURCES
 
 
@@ -62,11 +62,11 @@ def load_all(data_dir: Path | None) -> tuple[list[SplitRows], list[str]]:
     loaded, missing = [], []
     for name, source in SOURCES.items():
         for split in source.splits:
-            if data_dir is not None and not local_file(name, split, data_dir).exists():
+            if data_dir is not None and not is_there(name, split, data_dir):
                 missing.append(str(local_file(name, split, data_dir)))
             else:
                 loaded.append(SplitRows(name, split, load_rows(name, split, data_dir)))
-    if not loaded:
+    if all(SOURCES[part.source].made for part in loaded):
         raise TrainingError(f"{data_dir} holds none of the data sets: {missing[0]} would be one")
     return loaded, missing
 

@@ -1,4 +1,4 @@
 """Labelled rows: the data sets, what they are read into, corrections of their labels, training sets by name.
 
-Imports `common`.
+Imports `written` and `common`.
 """

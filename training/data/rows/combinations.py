@@ -37,6 +37,7 @@ COMBINATIONS: Final[Mapping[str, tuple[Addition, ...]]] = {
     "combo": (Addition("ru_goemotions", RARE),),
     "combo_izard": (Addition("ru_izard_emotions", RARE),),
     "combo_go": (Addition("ru_go_emotions", RARE),),
+    "written": (Addition("written", EMOTIONS),),
     # Rows left without any of the six are not added: what they show is not known to be nothing.
     "all": (Addition("ru_goemotions", EMOTIONS), Addition("ru_go_emotions", EMOTIONS)),
 }

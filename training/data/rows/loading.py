@@ -32,8 +32,12 @@ def local_file(name: str, split: str, data_dir: Path) -> Path:
 
 def training_splits(name: str, data_dir: Path | None) -> list[str]:
     """The splits to train on: all but the test split, and of a local copy those that are there."""
-    splits = [split for split in SOURCES[name].splits if split != "test"]
-    return [split for split in splits if data_dir is None or local_file(name, split, data_dir).exists()]
+    return [split for split in SOURCES[name].splits if split != "test" and is_there(name, split, data_dir)]
+
+
+def is_there(name: str, split: str, data_dir: Path | None) -> bool:
+    """Whether a split can be had: from the hub, from the project itself, or from a local directory that has it."""
+    return data_dir is None or SOURCES[name].made is not None or local_file(name, split, data_dir).exists()
 
 
 def load_rows(name: str, split: str, data_dir: Path | None = None) -> list[Row]:
@@ -52,9 +56,12 @@ def load_rows(name: str, split: str, data_dir: Path | None = None) -> list[Row]:
     source = SOURCES[name]
     if split not in source.splits:
         raise TrainingError(f"{name} has no split {split!r}; it has: {', '.join(source.splits)}")
-    if data_dir is None:
+    numbered: Iterator[tuple[int, Any]]
+    if source.made is not None:
+        origin, numbered = name, enumerate(source.made(), start=1)
+    elif data_dir is None:
         origin = f"{source.hub_name} ({split})"
-        numbered: Iterator[tuple[int, Any]] = enumerate(_hub_rows(source, split), start=1)
+        numbered = enumerate(_hub_rows(source, split), start=1)
     else:
         path = local_file(name, split, data_dir)
         origin = str(path)

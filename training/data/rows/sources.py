@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from contract.labels import EMOTIONS
+from training.data.written.texts import written_rows
+
 
 @dataclass(frozen=True)
 class Meaning:
@@ -27,10 +30,11 @@ class Source:
 
     `fields` are those a row must have; `parse` gives the names of the row's classes and raises
     ValueError with what is wrong, or gives None for a row that nobody labelled. `empty_means` is the emotion of a
-    row without any class. `file` is where a split lies in a local directory.
+    row without any class. `file` is where a split lies in a local directory. `made` gives the rows of a data set that
+    the project makes itself; it is on no hub.
     """
 
-    hub_name: str
+    hub_name: str | None
     hub_config: str | None
     licence: str
     splits: tuple[str, ...]
@@ -40,6 +44,7 @@ class Source:
     file: str = "{name}/{split}.jsonl"
     empty_means: str | None = None
     domain_field: str | None = None
+    made: Callable[[], list[dict[str, Any]]] | None = None
 
 
 def _id(item: Any, names: tuple[str, ...]) -> str:
@@ -79,6 +84,15 @@ def _columns_or_null(row: Mapping[str, Any], names: tuple[str, ...]) -> list[str
     if all(row[name] is None for name in names):
         return None
     return _columns(row, names)
+
+
+def _list_of_names(row: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
+    own = row["labels"]
+    if not isinstance(own, list) or not own or len(set(own)) < len(own) or not set(own) <= set(names):
+        raise ValueError(f"`labels` must be different ones of {', '.join(names)}, not {own!r}")
+    if "no_emotion" in own and len(own) > 1:
+        raise ValueError(f"no_emotion excludes the others: {', '.join(own)}")
+    return own
 
 
 def _same(*emotions: str) -> dict[str, Meaning]:
@@ -225,4 +239,14 @@ SOURCES: Final[Mapping[str, Source]] = {
         parse=_columns,
     ),
     **{f"brighter_{language}": _brighter(language) for language in _BRIGHTER_LANGUAGES},
+    "written": Source(
+        hub_name=None,
+        hub_config=None,
+        licence="Apache-2.0",
+        splits=("train",),
+        classes=_same(*EMOTIONS),
+        fields=("text", "labels", "group"),
+        parse=_list_of_names,
+        made=written_rows,
+    ),
 }

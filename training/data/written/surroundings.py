@@ -1,177 +1,180 @@
-"""What may stand around any training text with its labels left as they are: greetings, thanks, names, marks, smileys.
+"""Changes of a training text that mean nothing, so that its targets stay: what stands around it, and how it is spelt.
 
-The words are other ones than those that `training.behaviour` measures with, but for the commonest (`COMMON`), which no
-model could do without; a test compares them.
+    surrounded("Верните деньги", numpy.random.default_rng(0))   # «Уважаемые соседи! Верните деньги»
+
+A hundred thousand texts take a few seconds. A short text is only spelt otherwise: «ок» with thanks says more than «ок».
+A question mark and a frown may honestly move a label now and then, and are drawn seldom.
 """
 
-from collections.abc import Callable
-from random import Random
+import re
+from bisect import bisect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 from typing import Final
 
-from training.data.written.family import lines
+from numpy.random import Generator
 
-COMMON: Final = ("привет", "здравствуйте", "добрый день", "спасибо")
-OPENINGS: Final = lines("""
-    Привет,
-    Здравствуйте,
-    Добрый день,
-    Доброго дня!
-    Утро доброе.
-    Вечер добрый,
-    Доброй ночи.
-    Здравствуй!
-    Приветствую вас.
-    Моё почтение.
-    Всем здравствуйте!
-    Приветик!
-    Здорово!
-    Привет всем,
-    Ребята, привет.
-    Дорогие друзья!
-    Уважаемая поддержка!
-    Коллеги, добрый день.
-    Алло,
-    Простите за беспокойство.
-    Извините, что пишу.
-    Скажу сразу:
-    Пишу вам снова.
-    Такое дело:
-    Ну вот,
-    Слушайте,
-    В общем,
-    Короче,
-    Знаете,
-    Вот что:
-""")
-CLOSINGS: Final = lines("""
-    Спасибо за ответ.
-    Спасибо заранее!
-    Всем спасибо.
-    Благодарю за помощь.
-    Заранее признательна.
-    Буду благодарен за ответ.
-    Спасибо, что читаете.
-    С благодарностью, Нина.
-    Жду ответа.
-    С уважением, постоянный покупатель.
-    С наилучшими пожеланиями.
-    Доброго вечера.
-    Удачного дня.
-    Всех благ.
-    До связи.
-    На связи.
-    Ваш подписчик
-    Как-то так.
-    Вот и всё.
-    Такие дела.
-    Это всё, что хотел сказать.
-    Подпись: житель дома
-    Отправлено с телефона
-""")
-MARKS: Final = ("", ".", "..", "...", "…", "!", "!!", "!!!", "?!", "?", " .", " !")
-SMILEYS: Final = (
-    *(")", "))", ")))", ":)", ":-)", ";)", "(", "((", "(((", ":(", ":-(", "=(", ":D", "xD"),
-    *("🙂", "😀", "🙃", "☹️", "🤷", "👋"),
+from training.data.written.phrases import (
+    DECORATIONS,
+    FILLERS,
+    FROWNS,
+    FULL_STOPS,
+    GREETING_MARKS,
+    GREETINGS,
+    NAMES,
+    QUESTION_MARKS,
+    SIGNATURES,
+    SMILES,
+    THANKS,
+    THANKS_MARKS,
 )
-NAMES: Final = lines("""
-    Александр
-    Екатерина
-    Николай
-    Татьяна Ивановна
-    Вадим
-    Лариса
-    Степан
-    Дарья
-    Глеб
-    Полина
-    Остап
-    Мирослава
-    Тамара
-    Ренат
-    Динара
-    Тимур
-    Гузель
-    Фанис
-    Ляйсан
-    Айдар
-    Чулпан
-    Салават
-    Элина
-    Мурад
-    Аминат
-    Ислам
-    Мадина
-    Карен
-    Арменуи
-    Давид
-    Тамара Шалвовна
-    Эльхан
-    Севиль
-    Аслан
-    Залина
-    Фархад
-    Нигора
-    Азамат
-    Дилноза
-    Ержан
-    Асель
-    Рахмон
-    Мехрангез
-    Баир
-    Туяра
-    Аяна
-    Сойла
-    Омар
-    Амина
-    Хасан
-    Юсуф
-    Майкл
-    Хуан
-    Чен
-    Фам
-    Абрам
-    Эстер
-    Пьер
-    Амаду
-    Такеши
-    Ингрид
-    Луиджи
-    Прия
-""")
+from training.data.written.spelling import (
+    digits,
+    invisible,
+    look_alikes,
+    lower_case,
+    no_commas,
+    no_yo,
+    stress_marks,
+    stretched,
+    transliterated,
+    typewriter,
+    typo,
+    upper_case,
+)
+
+LEAST_WORDS: Final = 3
+"""Of a text that something may be put around."""
+TWO_CHANGES: Final = 0.35
+"""Share of texts that get two changes."""
+_DRAWS: Final = 8  # Until one is found that does something to the text.
+_STATEMENT: Final = re.compile(r"(.*\w)([.!…]*)", re.DOTALL)
+_SENTENCE: Final = re.compile(r"(.*\w)([.!?…]*)", re.DOTALL)
+
+Edit = Callable[[str, Generator], str]
 
 
-def surrounded(text: str, random: Random) -> str:
-    """The text with one or two things around it that say nothing of it."""
-    for change in random.sample(_CHANGES, random.choice((1, 1, 2))):
-        text = change(text, random)
+@dataclass(frozen=True)
+class Change:
+    """A kind of change; `weight` is how often it is drawn beside the others, `around` whether it adds something.
+
+    `edit` returns the text itself where there is nothing to change.
+    """
+
+    edit: Edit
+    weight: float
+    around: bool = True
+
+
+def surrounded(text: str, random: Generator) -> str:
+    """The text after one or two changes that mean nothing; itself where none can be made.
+
+    Args:
+        text: any text that a label belongs to.
+        random: what draws; the same state gives the same text.
+    """
+    wanted = 1 + (random.random() < TWO_CHANGES)
+    may_add = len(text.split()) >= LEAST_WORDS
+    made: set[str] = set()
+    for _ in range(_DRAWS):
+        name = _NAMES[bisect(_CUMULATED, random.random() * _CUMULATED[-1])]
+        change = CHANGES[name]
+        if name in made or (change.around and not may_add):
+            continue
+        changed = change.edit(text, random)
+        if changed != text:
+            text = changed
+            made.add(name)
+            if len(made) == wanted:
+                break
     return text
 
 
-def _opened(text: str, random: Random) -> str:
-    return f"{random.choice(OPENINGS)} {text}"
+def _one_of(phrases: Sequence[str], random: Generator) -> str:
+    return phrases[int(random.random() * len(phrases))]
 
 
-def _closed(text: str, random: Random) -> str:
-    mark = random.choice((".", "!", "")) if text[-1:].isalnum() else ""
-    return f"{text}{mark} {random.choice(CLOSINGS)}"
+def _as_the_text(phrase: str, text: str, random: Generator) -> str:
+    """In small letters beside a text in small letters, mostly."""
+    return phrase.lower() if random.random() < (0.8 if text.islower() else 0.1) else phrase
 
 
-def _marked(text: str, random: Random) -> str:
-    return text.rstrip(".!…") + random.choice(MARKS)
+def _before(text: str, random: Generator, phrases: Sequence[str], marks: Sequence[str]) -> str:
+    phrase = _as_the_text(_one_of(phrases, random), text, random) + _one_of(marks, random)
+    goes_on = phrase[-1] in ",:"
+    return f"{phrase} {_continued(text, random)}" if goes_on else phrase + _one_of((" ", " ", " ", "\n"), random) + text
 
 
-def _smiling(text: str, random: Random) -> str:
-    return f"{text}{random.choice(('', ' '))}{random.choice(SMILEYS)}"
+def _after(text: str, random: Generator, phrases: Sequence[str], marks: Sequence[str]) -> str:
+    phrase = _as_the_text(_one_of(phrases, random), text, random) + _one_of(marks, random)
+    closing = _one_of((".", ".", "!", ",", "", "\n"), random) if text[-1].isalnum() else ""
+    return f"{text}{closing}{phrase}" if closing == "\n" else f"{text}{closing} {phrase}"
 
 
-def _named(text: str, random: Random) -> str:
-    name = random.choice(NAMES)
-    written = random.choice((f"{name}, {text}", f"{text}, {name}", f"{name}! {text}", f"{name} {text}"))
-    return written if random.random() < 0.8 else written.lower()
+def _continued(text: str, random: Generator) -> str:
+    """With a small letter first, mostly, unless more letters are capital."""
+    capital_alone = text[0].isupper() and text[1:2].islower()
+    return text[0].lower() + text[1:] if capital_alone and random.random() < 0.7 else text
 
 
-def _cased(text: str, random: Random) -> str:
-    return random.choice((str.lower, str.upper, str.capitalize))(text)
+def _addressed(text: str, random: Generator) -> str:
+    """A name before the text or, where that ends with a word and a mark, behind it; people forget the comma."""
+    name = _as_the_text(_one_of(NAMES, random), text, random)
+    found = _SENTENCE.fullmatch(text)
+    if found and random.random() < 0.4:
+        return f"{found[1]}{_one_of((', ', ', ', ' '), random)}{name}{found[2]}"
+    mark = _one_of((", ", ", ", ", ", "! ", " ", ". "), random)
+    return f"{name}{mark}{_continued(text, random) if mark == ', ' else text}"
 
 
-_CHANGES: Final[tuple[Callable[[str, Random], str], ...]] = (_opened, _closed, _marked, _smiling, _named, _cased)
+def _marked(text: str, random: Generator, marks: Sequence[str]) -> str:
+    """With another final mark; a question stays one, and what ends with a smiley stays as it is."""
+    found = _STATEMENT.fullmatch(text)
+    return found[1] + _one_of(marks, random) if found else text
+
+
+def _unquestioned(text: str, random: Generator) -> str:
+    """A question without its mark, as people type them."""
+    found = _SENTENCE.fullmatch(text)
+    return found[1] + _one_of(("", "", "."), random) if found and "?" in found[2] else text
+
+
+def _smiling(text: str, random: Generator, smileys: Sequence[str]) -> str:
+    return f"{text}{_one_of(('', '', ' '), random)}{_one_of(smileys, random)}"
+
+
+def _decorated(text: str, random: Generator) -> str:
+    sign = _one_of(DECORATIONS, random)
+    return f"{sign} {text}" if random.random() < 0.5 else f"{text}{_one_of(('', ' '), random)}{sign}"
+
+
+CHANGES: Final[Mapping[str, Change]] = {
+    "greeting": Change(partial(_before, phrases=GREETINGS, marks=GREETING_MARKS), 14),
+    "filler": Change(partial(_before, phrases=FILLERS, marks=("",)), 3),
+    "thanks_before": Change(partial(_before, phrases=THANKS, marks=THANKS_MARKS), 8),
+    "thanks_after": Change(partial(_after, phrases=THANKS, marks=THANKS_MARKS), 10),
+    "signature": Change(partial(_after, phrases=SIGNATURES, marks=("", ".", "!")), 6),
+    "final_mark": Change(partial(_marked, marks=FULL_STOPS), 12),
+    "question_mark": Change(partial(_marked, marks=QUESTION_MARKS), 2),
+    "no_question_mark": Change(_unquestioned, 3, around=False),
+    "smile": Change(partial(_smiling, smileys=SMILES), 13),
+    "frown": Change(partial(_smiling, smileys=FROWNS), 3),
+    "decoration": Change(_decorated, 3),
+    "name": Change(_addressed, 12),
+    "lower_case": Change(lower_case, 4, around=False),
+    "upper_case": Change(upper_case, 2, around=False),
+    "no_yo": Change(no_yo, 2, around=False),
+    "no_commas": Change(no_commas, 3, around=False),
+    "typewriter": Change(typewriter, 1, around=False),
+    "typo": Change(typo, 7, around=False),
+    "look_alikes": Change(look_alikes, 2, around=False),
+    "digits": Change(digits, 1, around=False),
+    "stretched": Change(stretched, 2, around=False),
+    "stress_marks": Change(stress_marks, 1, around=False),
+    "invisible": Change(invisible, 1, around=False),
+    "transliterated": Change(transliterated, 2, around=False),
+}
+_NAMES: Final = tuple(CHANGES)
+_CUMULATED: Final = tuple(accumulate(change.weight for change in CHANGES.values()))

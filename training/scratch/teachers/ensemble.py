@@ -85,6 +85,7 @@ class Ensemble:
 
     def _asked(self, fold: Fold, train: Sequence[Example]) -> list[tuple[str, str, Example | None]]:
         """Each text once, with its kind and, where it has labels, its example; nothing like the fold's texts."""
+        settings = self._settings
         asked: dict[str, tuple[str, str, Example | None]] = {}
 
         def add(kind: str, texts: Sequence[str], labelled: dict[str, Example] | None = None) -> None:
@@ -92,7 +93,7 @@ class Ensemble:
                 asked.setdefault(comparison_key(text) or text, (text, kind, labelled[text] if labelled else None))
 
         add("cedr", [example.text for example in train], {example.text: example for example in train})
-        for kind in ("brighter_rus", "written"):
+        for kind in settings.labelled:
             rows = self._rows(kind)
             add(kind, without_overlap(list(rows), fold.texts), rows)
         add("data set", without_overlap(self._unlabelled.datasets, fold.texts))

@@ -1,7 +1,7 @@
 """Settings of an ensemble of teachers."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import CliVariadicArg
@@ -30,6 +30,9 @@ class EnsembleSettings(ScratchSettings):
         min_length=1, description="cross-validated run directories; the first chooses the sentences"
     )
     lexical_weight: float = Field(0.35, ge=0, lt=1, description="of the linear model among the teachers")
+    labelled: CliVariadicArg[list[Literal["brighter_rus", "written"]]] = Field(
+        ["brighter_rus", "written"], description="data sets beside CEDR whose labels the student may read too"
+    )
     texts: Path = Field(exclude=True, description="directory of .txt and .txt.xz, a passage a line")
     sentences: int = Field(150_000, ge=0, description="sentences of them used")
     sentence_pool: int = Field(500_000, ge=1, description="chosen from so many")

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from training.data.written.family import Family, lines
+from training.data.written.families.family import Family, lines
 
-_NEUTRAL: Final = frozenset({"no_emotion"})
-_SADNESS: Final = frozenset({"sadness"})
-_JOY: Final = frozenset({"joy"})
-_FEAR: Final = frozenset({"fear"})
-_ANGER: Final = frozenset({"anger"})
+_NEUTRAL: Final = ("no_emotion",)
+_SADNESS: Final = ("sadness",)
+_JOY: Final = ("joy",)
+_FEAR: Final = ("fear",)
+_ANGER: Final = ("anger",)
 
 _ABOUT: Final = lines("""
     из-за переезда

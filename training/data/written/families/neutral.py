@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from training.data.written.family import Family, lines
+from training.data.written.families.family import Family, lines
 
-_NEUTRAL: Final = frozenset({"no_emotion"})
-_JOY: Final = frozenset({"joy"})
+_NEUTRAL: Final = ("no_emotion",)
+_JOY: Final = ("joy",)
 
 _HELLO: Final = lines("""
     Добрый день
@@ -236,32 +236,6 @@ _REPORTED: Final = lines("""
     Бабушка просила купить соль
     Тренер назвал состав
 """)
-_SIGNS: Final = lines("""
-    ₸
-    Ω
-    ✦ ✦ ✦
-    ქარი
-    ありがとう
-    你好
-    αβγ
-    ≈≈≈
-    №№
-    xkcdq
-    ฟ้า
-    ግዕዝ
-    ßðþ
-    ...
-    ~~
-    777
-    1010 0101
-    ⟨⟩
-    ՏՏ
-    בוקר
-    ჰაერი
-    ଆକାଶ
-    щщщж
-    zxq
-""")
 
 NEUTRAL: Final = (
     Family(
@@ -308,8 +282,6 @@ NEUTRAL: Final = (
         """),
         {"filler": _FILLER, "chat": _CHAT, "question": _QUESTION},
     ),
-    Family("unknown_signs", _NEUTRAL, lines("{sign}\n{sign} {sign}\n{sign}{sign}\n{sign} {sign} {sign}"),
-           {"sign": _SIGNS}),
     Family("stressed_joy", _JOY, lines("{stress_cap} {lovely}\n{stress} {lovely}!\nну {stress} {lovely}"),
            {"stress": _STRESS, "lovely": _LOVELY}),
     Family("thanks", _JOY, lines("{thanks_cap}\n{thanks_cap}!\n{hello}! {thanks_cap}\n{thanks_cap}, {thanks}"),

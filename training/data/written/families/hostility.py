@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from training.data.written.family import Family, lines
+from training.data.written.families.family import Family, lines
 
-_ANGER: Final = frozenset({"anger"})
+_ANGER: Final = ("anger",)
 
 _HARM: Final = lines("""
     я тебе шею сверну

@@ -4,8 +4,6 @@ import re
 from dataclasses import dataclass, field
 from random import Random
 
-from contract.labels import EMOTIONS
-
 _SLOT = re.compile(r"\{(\w+)\}")
 _DRAWS = 40  # For each text wanted: more than enough where a family has several times as many.
 
@@ -23,19 +21,15 @@ class Family:
 
     Args:
         name: of the family.
-        labels: emotions, as `contract.labels` names them.
+        labels: emotions, as `contract.labels` names them, strongest first.
         templates: whole texts.
         slots: what `{name}` may be.
     """
 
     name: str
-    labels: frozenset[str]
+    labels: tuple[str, ...]
     templates: tuple[str, ...]
     slots: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def targets(self) -> frozenset[int]:
-        """The labels as indices into `EMOTIONS`."""
-        return frozenset(EMOTIONS.index(label) for label in self.labels)
 
     def texts(self, count: int, seed: int) -> list[str]:
         """As many different texts, or all that were found where the family has fewer."""

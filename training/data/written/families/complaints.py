@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from training.data.written.family import Family, lines
+from training.data.written.families.family import Family, lines
 
-_ANGER: Final = frozenset({"anger"})
-_NEUTRAL: Final = frozenset({"no_emotion"})
+_ANGER: Final = ("anger",)
+_NEUTRAL: Final = ("no_emotion",)
 
 _FAULT: Final = lines("""
     холодильник привезли с вмятиной

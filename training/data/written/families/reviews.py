@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from training.data.written.family import Family, lines
+from training.data.written.families.family import Family, lines
 
-_JOY: Final = frozenset({"joy"})
+_JOY: Final = ("joy",)
 
 _BOUGHT: Final = lines("""
     взяли робот-мойщик окон
@@ -182,7 +182,7 @@ REVIEWS: Final = (
     ),
     Family(
         "bad_reviews",
-        frozenset({"anger"}),
+        ("anger",),
         lines("""
             {bought_cap}, {bad}, {never}
             {never_cap}! {bought_cap}, {bad}
@@ -196,7 +196,7 @@ REVIEWS: Final = (
     ),
     Family(
         "disappointed_reviews",
-        frozenset({"sadness"}),
+        ("sadness",),
         lines("""
             {bought_cap}, {bad}, {regret}
             {regret_cap}: {bad}
@@ -208,7 +208,7 @@ REVIEWS: Final = (
     ),
     Family(
         "good_then_bad_reviews",
-        frozenset({"anger"}),
+        ("anger",),
         lines("""
             {bought_cap}. Сначала {good}, а потом {bad}, {never}
             Раньше писала, что {good}. Теперь {bad}. {never_cap}!

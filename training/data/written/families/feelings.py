@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from training.data.written.family import Family, lines
+from training.data.written.families.family import Family, lines
 
-_JOY: Final = frozenset({"joy"})
-_SADNESS: Final = frozenset({"sadness"})
-_FEAR: Final = frozenset({"fear"})
-_SURPRISE: Final = frozenset({"surprise"})
-_ANGER: Final = frozenset({"anger"})
+_JOY: Final = ("joy",)
+_SADNESS: Final = ("sadness",)
+_FEAR: Final = ("fear",)
+_SURPRISE: Final = ("surprise",)
+_ANGER: Final = ("anger",)
 
 _HAPPENED: Final = lines("""
     меня повысили до старшего смены
@@ -450,12 +450,12 @@ FEELINGS: Final = (
            {"slang": _SLANG_SAD, "sigh": _SIGH}),
     Family("slang_anger", _ANGER, lines("{slang}\n{slang}, {slang}\nслушай, {slang}\n{slang}, {rage}"),
            {"slang": _SLANG_ANGRY, "rage": _RAGE}),
-    Family("joy_and_sadness", _JOY | _SADNESS, lines("{event_cap}, {cry}, а всё-таки {sigh}\n{cry_cap}, хотя {sad}"),
+    Family("joy_and_sadness", (*_JOY, *_SADNESS), lines("{event_cap}, {cry}, а всё-таки {sigh}\n{cry_cap}, хотя {sad}"),
            {**_about(_HAPPENED, _YAY), "sigh": _SIGH, "sad": _SAD}),
-    Family("joy_and_fear", _JOY | _FEAR, lines("{event_cap}! {cry_cap}, но {help}\n{event_cap}: и {help}, и {cry}"),
+    Family("joy_and_fear", (*_JOY, *_FEAR), lines("{event_cap}! {cry_cap}, но {help}\n{event_cap}: и {help}, и {cry}"),
            {**_about(_HAPPENED, _YAY), "help": _HELP}),
-    Family("joy_and_surprise", _JOY | _SURPRISE, lines("{wow_cap}, {event}! {cry_cap}\n{event_cap}, {wow}, {cry}!"),
+    Family("joy_and_surprise", (*_JOY, *_SURPRISE), lines("{wow_cap}, {event}! {cry_cap}\n{event_cap}, {wow}, {cry}!"),
            {**_about(_HAPPENED, _YAY), "wow": _WOW}),
-    Family("anger_and_sadness", _ANGER | _SADNESS, lines("{event_cap}, {cry}, и {sigh}\n{sigh_cap} и {cry}: {event}"),
-           {**_about(_FURY, _RAGE), "sigh": _SIGH}),
+    Family("anger_and_sadness", (*_ANGER, *_SADNESS),
+           lines("{event_cap}, {cry}, и {sigh}\n{sigh_cap} и {cry}: {event}"), {**_about(_FURY, _RAGE), "sigh": _SIGH}),
 )  # fmt: skip
