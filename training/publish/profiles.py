@@ -34,6 +34,9 @@ def with_affordable_profiles(card: Card, directory: Path) -> Card:
     """
     examples = [Example(text, frozenset(), "") for text in neutral_texts()]
     profiles = with_neutral_texts(card.profiles, _TEXTS, predict_version(directory, card, examples))
+    for name, profile in profiles.items():
+        shares = ", ".join(f"{cost.flagged:.1%} ({texts})" for texts, cost in profile.neutral.items())
+        print(f"{name} flags of neutral texts: {shares}", flush=True)
     costly = too_costly(profiles)
     refused = [no_profile(name, reason) for name, reason in costly.items()]
     for sentence in refused:
