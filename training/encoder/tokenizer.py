@@ -51,6 +51,10 @@ def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(chain(texts, _inside_words()), trainer)
+    if (needed := tokenizer.get_vocab_size()) > vocabulary_size:
+        raise TrainingError(
+            f"a vocabulary of {vocabulary_size} pieces is too small: its letters and signs alone are {needed}"
+        )
     tokenizer.post_processor = _around(tokenizer, "[CLS]", "[SEP]")
     return special_tokens_as_text(tokenizer)
 
@@ -69,14 +73,18 @@ def train_unigram(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
         initial_alphabet=alphabet(),
         show_progress=False,
     )
+    if (needed := len(alphabet()) + len(UNIGRAM_SPECIAL_TOKENS)) > vocabulary_size:
+        raise TrainingError(
+            f"a vocabulary of {vocabulary_size} pieces is too small: its letters and signs alone are {needed}"
+        )
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = _around(tokenizer, begin, end)
     return special_tokens_as_text(tokenizer)
 
 
 def _inside_words() -> Iterator[str]:
-    """Words that hold every letter and digit behind another, where WordPiece's pieces are other ones."""
-    return (f"{character}{character}" for character in alphabet() if character.isalnum())
+    """Every character behind another, where WordPiece's pieces are other ones."""
+    return (character * 2 for character in alphabet())
 
 
 def normalised_tokenizer(tokenizer: Tokenizer) -> Tokenizer:

@@ -33,7 +33,7 @@ def wordpiece() -> Tokenizer:
 
 
 def trained_unigram() -> Tokenizer:
-    return train_unigram(CORPUS, 120)
+    return train_unigram(CORPUS, 200)
 
 
 def unigram_as_on_the_hub() -> Tokenizer:

@@ -8,6 +8,8 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from tests.training.support.rows import write_lines
+from training.behaviour.suite import HALVES, load_suite
 from training.common.command import TrainingError
 from training.encoder.tokenizer import train_unigram, train_wordpiece
 from training.scratch.pretraining import pretraining
@@ -26,7 +28,7 @@ def architecture(request: pytest.FixtureRequest) -> Architecture:
 
 
 def tokenizer_of(architecture: Architecture) -> Tokenizer:
-    return train_wordpiece(PASSAGES, 60) if architecture == "bert" else train_unigram(PASSAGES, 100)
+    return train_wordpiece(PASSAGES, 240) if architecture == "bert" else train_unigram(PASSAGES, 180)
 
 
 def test_whole_words_are_hidden_and_special_tokens_never(architecture: Architecture) -> None:
@@ -56,7 +58,7 @@ def test_an_interrupted_run_ends_as_it_would_have(
 
     def run(folder: str, **changes: Any) -> Any:
         shape: dict[str, Any] = {
-            "vocabulary": 200, "layers": 1, "hidden": 32, "heads": 4, "intermediate": 48, "steps": 7, "batch_size": 4,
+            "vocabulary": 300, "layers": 1, "hidden": 32, "heads": 4, "intermediate": 48, "steps": 7, "batch_size": 4,
             "lr": 1e-3, "seed": 3, "save_every": 100, **changes,
         }  # fmt: skip
         output = tmp_path / folder
@@ -97,6 +99,16 @@ def test_damaged_and_missing_passages(tmp_path: Path) -> None:
         list(read_passages(tmp_path))
 
 
+def test_the_behaviour_suite_is_not_read(tmp_path: Path) -> None:
+    suite = [case.text for case in load_suite(HALVES)][::40]
+    (tmp_path / "a.txt").write_text("\n".join(["Обычная строка.", *suite, "Ещё одна."]), encoding="utf-8")
+    write_lines(tmp_path, "cedr", "train", [{"text": "Совсем другое.", "labels": []}])
+    rows = [{"text": text, "labels": [0]} for text in (*suite, "Совсем другое", "И это тоже.")]
+    write_lines(tmp_path, "ru_go_emotions", "validation", rows)
+    passages = all_passages(tmp_path, ["ru_go_emotions"], 2, tmp_path)
+    assert passages == ["Обычная строка.", "Ещё одна.", "И это тоже.", "И это тоже."]
+
+
 def test_cedr_is_not_read() -> None:
     with pytest.raises(TrainingError, match="CEDR's held-out texts must not be seen"):
-        next(all_passages(Path(), ["cedr"], 1, None))
+        all_passages(Path(), ["cedr"], 1, None)

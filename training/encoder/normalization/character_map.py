@@ -45,24 +45,47 @@ def _double_array(values: Mapping[bytes, int]) -> list[int]:
 
     A node's children lie at its base XOR their byte, in one block of 256 units; the child of
     byte 0 holds the value of a key that ends there. A unit holds its byte, whether a key ends at
-    it, and its own position XOR its base.
+    it, and its own position XOR its base. Two nodes never share a base: a unit doesn't say whose
+    child it is.
     """
-    nodes = _Nodes(values)
-    units = [0] * _BLOCK
-    free = [set(range(1, _BLOCK))]
-    waiting = [(0, nodes.root)]
+    units = _Units()
+    waiting = [(0, _trie(values))]
     while waiting:
         position, node = waiting.pop()
         labels = [*node.children, *([0] if node.value is not None else [])]
-        base = _place(labels, free, units)
-        units[position] |= _offset(position ^ base)
+        base = units.place(labels)
+        units.values[position] |= _offset(position ^ base)
         if node.value is not None:
-            units[position] |= _LEAF
-            units[base] = _END | node.value
+            units.values[position] |= _LEAF
+            units.values[base] = _END | node.value
         for label, child in node.children.items():
-            units[base ^ label] = label
+            units.values[base ^ label] = label
             waiting.append((base ^ label, child))
-    return units
+    return units.values
+
+
+class _Units:
+    def __init__(self) -> None:
+        self.values = [0] * _BLOCK
+        self._free = [set(range(1, _BLOCK))]
+        """Of each block."""
+        self._bases: set[int] = set()
+
+    def place(self, labels: list[int]) -> int:
+        """A base that is nobody's and whose units for all labels are free, now taken; may add a block."""
+        for block, free in enumerate(self._free):
+            if len(free) < len(labels):
+                continue
+            for candidate in free:
+                low = candidate ^ labels[0]
+                base = block * _BLOCK + low
+                if base not in self._bases and all(low ^ label in free for label in labels):
+                    free.difference_update([low ^ label for label in labels])
+                    self._bases.add(base)
+                    return base
+        self._free.append(set(range(_BLOCK)))
+        self.values.extend([0] * _BLOCK)
+        return self.place(labels)
 
 
 class _Node:
@@ -71,29 +94,14 @@ class _Node:
         self.value: int | None = None
 
 
-class _Nodes:
-    def __init__(self, values: Mapping[bytes, int]) -> None:
-        self.root = _Node()
-        for key, value in values.items():
-            node = self.root
-            for byte in key:
-                node = node.children.setdefault(byte, _Node())
-            node.value = value
-
-
-def _place(labels: list[int], free: list[set[int]], units: list[int]) -> int:
-    """A base whose units for all labels are free, now taken; the array grows by a block if there is none."""
-    for block, open_units in enumerate(free):
-        if len(open_units) < len(labels):
-            continue
-        for candidate in open_units:
-            base = candidate ^ labels[0]
-            if all(base ^ label in open_units for label in labels):
-                open_units.difference_update([base ^ label for label in labels])
-                return block * _BLOCK + base
-    free.append(set(range(_BLOCK)))
-    units.extend([0] * _BLOCK)
-    return _place(labels, free[-1:], units) + (len(free) - 1) * _BLOCK
+def _trie(values: Mapping[bytes, int]) -> _Node:
+    root = _Node()
+    for key, value in values.items():
+        node = root
+        for byte in key:
+            node = node.children.setdefault(byte, _Node())
+        node.value = value
+    return root
 
 
 def _offset(distance: int) -> int:

@@ -35,29 +35,31 @@ _QUOTES: Final = {**dict.fromkeys("«»“”„‟〝〞〟″‶", '"'), **dic
 _SIGNS: Final = {
     **_QUOTES,
     **dict.fromkeys("−⁃➖", "-"),
-    "₽": " руб ",
-    "€": " евро ",
-    "£": " фунт ",
-    "№": " номер ",
-    "℃": " ° ",
-    "℉": " ° ",
+    "₽": "руб",
+    "€": "евро",
+    "£": "фунт",
+    "№": "номер",
+    "℃": "°",
+    "℉": "°",
     "⁄": "/",
 }
 _OTHER_CYRILLIC: Final = pairs(
     "ёе іи їи єе ґг ўу ѓг ќк ѐе ѝи ђдж ѕс јй љль њнь ћч џдж ѣе ѳф ѵи ѡо ѧя ѩя ѫу ѭю ѯкс ѱпс ғг җж ҙз қк "
-    "ҡк ңн ҥн өо ҫс үу ұу ҳх ҷч һх әэ ӏ ѹу ҽч ӡз ӕе ҩо"
+    "ҡк ңн ҥн өо ҫс үу ұу ҳх ҷч һх әэ ӏъ ѹу ҽч ӡз ӕе ҩо "
+    "ѥе ҵц ӌч ҁк ӄк ӈн ԁд ԛк ԝв ԥп ᴎи ᴙя ʁя"
 )
-_OTHER_LATIN: Final = pairs("šsh žzh čch æae œoe ßss þth ðd ıi ŋng əe łl øo đd ɑa ɡg ħh ŧt ʌa ɔo ɛe")
-_SMALL_CAPITALS: Final = {"B": "ʙ", "N": "ɴ", "R": "ʀ"}
-"""Latin capitals whose Cyrillic twin (В, И, Я) is not that of the small letter; the small capital keeps them apart."""
+_OTHER_LATIN: Final = pairs(
+    "šsh žzh čch æae œoe ßss þth ðd ıi ŋng əe łl øo đd ɑa ɡg ħh ŧt ʌa ɔo ɛe ɐa ǝe ɟf ɥh ɯm ɹr ʇt ʍw ʎy ʞk"
+)
+_SMALL_CAPITALS: Final = pairs("Bʙ Cᴄ Hʜ Nɴ Pᴘ Rʀ Yʏ")
+"""Latin capitals that look like another Cyrillic letter than the small one, or like one at all: kept apart."""
 
 
 def character_map() -> dict[str, str]:
     """What each character becomes: only those that change. Signs get a space on both sides."""
     everything = map(chr, chain(range(1, 0xD800), range(0xE000, 0x40000), range(0xE0000, 0xE1000)))
-    mapped = {
-        character: _mapped(character) for character in everything if not re.match(f"[{JOINED_TO_THE_NEXT}]", character)
-    }
+    joined = re.compile(f"[{JOINED_TO_THE_NEXT}]")
+    mapped = {character: _mapped(character) for character in everything if not joined.match(character)}
     for _ in range(2):  # what a letter became may itself be another's form
         mapped = {
             character: "".join(mapped.get(part, part) if part.isalpha() else part for part in text)
@@ -70,37 +72,45 @@ def character_map() -> dict[str, str]:
 
 def _mapped(character: str) -> str:
     if character in emoji():
-        return f" {emoji()[character]} " if emoji()[character] else ""
-    if (same := _of_one_character(character)) is not None:
-        return same
-    compatible = unicodedata.normalize("NFKC", character)
-    if compatible == character:
-        return _without_marks(character)
-    parts = [part if (part := _of_one_character(c)) is not None else _without_marks(c) for c in compatible]
-    text = "".join(parts)
-    return f" {text} " if unicodedata.category(character)[0] == "S" and text.strip() else text
+        return f" {emoji()[character]} "
+    if _is_nothing(character):
+        return ""
+    compatible = character if character in _SIGNS else unicodedata.normalize("NFKC", character)
+    text = "".join(_in_plain_russian(part) for part in compatible)
+    if _is_sign(character):
+        return f" {text if text.strip() else character} "
+    return text if text.strip() or unicodedata.category(character)[0] in "ZC" else f" {character} "
 
 
-def _of_one_character(character: str) -> str | None:
-    """Of a character that no decomposition explains; None of a letter, digit or mark that one may."""
-    category, code = unicodedata.category(character), ord(character)
+def _in_plain_russian(character: str) -> str:
+    """Of a character that NFKC leaves as it is."""
     if character in _SIGNS:
         return _SIGNS[character]
-    if character in _SMALL_CAPITALS:
-        return _SMALL_CAPITALS[character]
-    if character in "\t\n\v\f\r\x85" or category[0] == "Z":
+    category = unicodedata.category(character)
+    if category == "Cc" or category[0] == "Z":
         return " "
-    if _IGNORABLE.match(character) or category in ("Cc", "Cf") or _is_mark(character):
+    if _is_nothing(character):
         return ""
     if category == "Pd":
         return "-"
-    if code < 0x80:
-        return character.lower()
-    if any(code in block for block in _SIGN_BLOCKS):
-        return None if unicodedata.decomposition(character) else f" {character} "
-    if category[0] == "S":
-        return None if unicodedata.decomposition(character) else f" {character} "
-    return None
+    if _is_sign(character):
+        return f" {character} "
+    digit = unicodedata.digit(character, None)
+    return str(digit) if digit is not None else _without_marks(character)
+
+
+def _is_sign(character: str) -> bool:
+    if character.isascii():
+        return False
+    return unicodedata.category(character)[0] == "S" or any(ord(character) in block for block in _SIGN_BLOCKS)
+
+
+def _is_nothing(character: str) -> bool:
+    """Whether a reader sees nothing there, or only a mark on another character."""
+    if character in "\t\n\v\f\r\x85":
+        return False
+    invisible = _IGNORABLE.match(character) or unicodedata.category(character) in ("Cc", "Cf")
+    return bool(invisible) or _is_mark(character)
 
 
 def _is_mark(character: str) -> bool:
@@ -109,29 +119,23 @@ def _is_mark(character: str) -> bool:
 
 
 def _without_marks(letter: str) -> str:
-    """Lower case, without diacritics, a foreign Cyrillic letter as the nearest Russian one; digits as ASCII."""
-    digit = unicodedata.digit(letter, None)
-    if digit is not None:
-        return str(digit)
-    lower = letter.lower()
+    """Lower case, without diacritics, a foreign Cyrillic or Latin letter as the nearest plain one."""
+    if letter in _SMALL_CAPITALS:
+        return _SMALL_CAPITALS[letter]
+    lower = "".join(part for part in letter.lower() if not _is_mark(part))
     for table in (_OTHER_CYRILLIC, _OTHER_LATIN):
         if lower in table:
             return table[lower]
-    if lower == "й" or len(lower) > 1 or unicodedata.category(letter)[0] != "L":
-        return "".join(c for c in lower if unicodedata.category(c)[0] != "M") if len(lower) > 1 else lower
-    name = unicodedata.name(lower, "")
-    if not name.startswith(("LATIN", "CYRILLIC")):
+    name = unicodedata.name(lower, "") if len(lower) == 1 else ""
+    if lower == "й" or not name.startswith(("LATIN", "CYRILLIC")):
         return lower
     if "SMALL CAPITAL" in name:
-        return (
-            lower
-            if lower in _SMALL_CAPITALS.values()
-            else (_named(name.replace("LETTER SMALL CAPITAL", "SMALL LETTER")) or lower)
-        )
+        small = _named(name.replace("LETTER SMALL CAPITAL", "SMALL LETTER"))
+        return small if small and lower not in _SMALL_CAPITALS.values() else lower
     base = unicodedata.normalize("NFD", lower)[0]
     if base == lower and " WITH " in name:
         base = _named(name.split(" WITH ")[0]) or lower
-    return _OTHER_CYRILLIC.get(base, _OTHER_LATIN.get(base, base)) if base != lower else lower
+    return _OTHER_CYRILLIC.get(base, _OTHER_LATIN.get(base, base))
 
 
 def _named(name: str) -> str | None:
