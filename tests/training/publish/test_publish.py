@@ -1,6 +1,7 @@
 """Publish and make GPU weights as commands; and what a failing publish leaves: nothing."""
 
 import json
+import re
 import resource
 import shutil
 import subprocess
