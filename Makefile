@@ -19,7 +19,7 @@ NO_PYTHON := error: no $(PYTHON) here. On Debian 12 and 13 and Ubuntu 24.04, as 
 NEEDS_PYTHON := command -v $(PYTHON) > /dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help serve python training test-runtimes test test-clients test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights gpu-check clean
+.PHONY: help serve python training test-runtimes test test-clients test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -103,6 +103,9 @@ format: $(DEVELOPMENT) ## let ruff format the code
 gpu-weights: $(SERVING) ## make the GPU graphs from the committed weights
 	@.venv/bin/python -m pip install $(PIP_FLAGS) --editable '.[export]'
 	.venv/bin/python -m training.export.gpu_weights
+
+checkpoints: $(TRAINING) ## write the committed weights as checkpoints that transformers loads: build/checkpoints
+	.venv-training/bin/python -m training.export.checkpoints $(FLAGS)
 
 gpu-check: $(SERVING) ## on a GPU machine: does its GPU answer as the GPU graphs should?
 	@.venv/bin/python -m server install --gpu --environment .venv-triton-gpu

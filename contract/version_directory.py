@@ -53,19 +53,35 @@ class ThresholdCost(_Strict):
     flagged: Probability = Field(description="share of all texts that get the label")
 
 
+class NeutralCost(_Strict):
+    """How often a profile finds an emotion in texts that show none."""
+
+    emotions: list[str] = Field(description="those that the profile is for")
+    rows: int = Field(ge=1, description="neutral texts")
+    flagged: Probability = Field(description="share of them that get one of these emotions")
+
+
 class Profile(_Strict):
-    """Thresholds tuned for one purpose."""
+    """Thresholds tuned for one purpose. Cards from before `tuned_on` have their costs on CEDR alone."""
 
     purpose: str
     thresholds: dict[str, Probability]
+    tuned_on: str = "CEDR train, out of fold"
     costs: dict[str, ThresholdCost]
     measured_on: str
+    elsewhere: dict[str, dict[str, ThresholdCost]] = Field(
+        default_factory=dict, description="the costs on other texts, by what they were measured on"
+    )
+    neutral: dict[str, NeutralCost] = Field(
+        default_factory=dict, description="the cost on texts without an emotion, by what texts they are"
+    )
 
     @model_validator(mode="after")
     def _covers_every_emotion(self) -> Self:
-        for field in ("thresholds", "costs"):
-            if tuple(getattr(self, field)) != EMOTIONS:
-                raise ValueError(f"{field} must name {', '.join(EMOTIONS)}, in this order")
+        elsewhere = [(f"elsewhere: {name}", tuple(costs)) for name, costs in self.elsewhere.items()]
+        for name, emotions in (("thresholds", tuple(self.thresholds)), ("costs", tuple(self.costs)), *elsewhere):
+            if emotions != EMOTIONS:
+                raise ValueError(f"{name} must name {', '.join(EMOTIONS)}, in this order")
         return self
 
 

@@ -9,8 +9,8 @@
 The model is a run or another checkpoint, a published version's directory, or one that a gateway
 serves (EMOTION_GATEWAY_KEY holds the gateway's key, where it wants one). The rows are the dev split
 (fold 0 of CEDR train), CEDR's test split, or all of CEDR train with the predictions that a
-cross-validated run kept. --output gets metrics.json and report.html; docs/evaluation.md explains
-the figures.
+cross-validated run kept; or fold 0 or the test split of BRIGHTER's Russian rows. --output gets
+metrics.json and report.html; docs/evaluation.md explains the figures.
 
 --behaviour measures something else: the most probable label of short texts as people send them, by
 group, and whether it stays under changes that mean nothing; also of rows of dev, with --data-dir.
@@ -31,7 +31,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("source", help="a run or checkpoint, a version directory, or the address of a gateway")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--rows", choices=ROWS, default="dev", help="default: %(default)s")
-    what.add_argument("--behaviour", action="store_true", help="measure behaviour, not rows of CEDR")
+    what.add_argument("--behaviour", action="store_true", help="measure behaviour, not labelled rows")
     parser.add_argument(
         "--hidden", action="store_true",
         help="with --behaviour: the suite's hidden half too; for the last report of a finished model only",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from training.common.command import TrainingError
 from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source
-from training.data.splits.folds import held_out_fold
+from training.data.splits.folds import BRIGHTER, brighter_by_fold, held_out_fold
 from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
 from training.evaluate.sources import kind_of, served_at
 from training.measuring.figures import (
@@ -22,14 +22,18 @@ from training.measuring.figures import (
     tuned_without_dev,
     with_thresholds,
 )
-from training.measuring.out_of_fold import OutOfFold, out_of_fold_examples
-from training.runs.directory import is_cross_validated, read_cross_validated
+from training.measuring.out_of_fold import OutOfFoldSets, out_of_fold_examples
+from training.runs.directory import is_cross_validated, read_out_of_fold_sets
 
 ROWS: Final = {
     "dev": DEV,
     "test": "test split of CEDR",
     "out-of-fold": "CEDR train, out of fold",
+    "brighter": f"fold 0 of {BRIGHTER}",
+    "brighter-test": f"test split of {BRIGHTER}",
 }
+HELD_OUT: Final = ("dev", "brighter")
+"""Rows of fold 0: thresholds that were tuned on all folds have seen them."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,12 @@ def evaluate_model(
 
 def _evaluate_run(run: Path, rows: str, data_dir: Path | None) -> Evaluation:
     if rows == "out-of-fold":
-        _, out_of_fold = read_cross_validated(run)
-        examples = out_of_fold_examples(out_of_fold, data_dir)
-        return Evaluation(f"{run}", ROWS[rows], examples, out_of_fold.probabilities, measure_out_of_fold(out_of_fold))
+        sets = read_out_of_fold_sets(run)
+        examples = out_of_fold_examples(sets["cedr"], data_dir)
+        return Evaluation(f"{run}", ROWS[rows], examples, sets["cedr"].probabilities, measure_out_of_fold(sets))
     examples = _examples(rows, data_dir)
     probabilities = predict_checkpoint(run, examples)
-    tuned = _tuned(rows, read_cross_validated(run)[1], probabilities) if is_cross_validated(run) else None
+    tuned = _tuned(rows, read_out_of_fold_sets(run), probabilities) if is_cross_validated(run) else None
     return _measured(f"{run}", rows, examples, probabilities, tuned)
 
 
@@ -107,19 +111,24 @@ def _examples(rows: str, data_dir: Path | None) -> list[Example]:
             "only a run trained with --cross-validate has out-of-fold predictions; a finished model has seen"
             " most of these rows: choose dev or test"
         )
-    return load_source("cedr", "test", data_dir) if rows == "test" else held_out_fold(0, data_dir)
+    if rows == "brighter":
+        examples, fold = brighter_by_fold(data_dir)
+        return [example for example, of in zip(examples, fold, strict=True) if of == 0]
+    if rows == "dev":
+        return held_out_fold(0, data_dir)
+    return load_source("cedr" if rows == "test" else BRIGHTER, "test", data_dir)
 
 
-def _tuned(rows: str, out_of_fold: OutOfFold, probabilities: npt.NDArray[np.float32]) -> TunedDecisions:
-    return tuned_without_dev(out_of_fold, probabilities) if rows == "dev" else tuned_on_all(out_of_fold, probabilities)
+def _tuned(rows: str, sets: OutOfFoldSets, probabilities: npt.NDArray[np.float32]) -> TunedDecisions:
+    return tuned_without_dev(sets, probabilities) if rows in HELD_OUT else tuned_on_all(sets, probabilities)
 
 
 def _tuned_by_card(
     rows: str, metrics: dict[str, Any], profiles: dict[str, Any], probabilities: npt.NDArray[np.float32]
 ) -> TunedDecisions | None:
-    """With the card's thresholds: its profiles', or on dev those that were tuned without it."""
-    if rows == "dev":
-        # The profiles' own were tuned on all of CEDR train, dev included.
+    """With the card's thresholds: its profiles', or on rows of fold 0 those that were tuned without it."""
+    if rows in HELD_OUT:
+        # The profiles' own were tuned on all folds, this one included.
         on_dev = [figures for name, figures in metrics.items() if name.startswith(DEV)]
         profiles = next((figures["profiles"] for figures in on_dev if "profiles" in figures), {})
     known = {name: profile for name, profile in profiles.items() if "thresholds" in profile}

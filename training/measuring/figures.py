@@ -16,14 +16,14 @@ from typing import Any, Final
 import numpy as np
 
 from contract.labels import EMOTIONS
-from training.measuring import thresholds as tuning
+from training.data.splits.folds import FOLDS
 from training.measuring.bootstrap import intervals
 from training.measuring.metrics import Decisions, Matrix, evaluate, evaluate_decisions
-from training.measuring.out_of_fold import OutOfFold
-from training.measuring.thresholds import PROFILES, PromiseError, Thresholds
+from training.measuring.out_of_fold import OutOfFoldSets
+from training.measuring.profiles import SETS, costs, rows_of
+from training.measuring.thresholds import PROFILES, PromiseError, Thresholds, decide, decide_across_folds, tune
 
 DEV: Final = "dev (fold 0 of CEDR train)"
-ALL_FOLDS: Final = "five folds of CEDR train, out of fold"
 
 
 @dataclass(frozen=True)
@@ -68,62 +68,56 @@ def _profile(name: str, truth: Matrix, tuned: TunedDecisions) -> dict[str, Any]:
     profile: dict[str, Any] = {"tuned_on": tuned.tuned_on}
     if name in tuned.thresholds:
         profile["thresholds"] = tuned.thresholds[name]
-    costs = tuning.costs(truth, tuned.decisions[name])
-    return {**profile, "costs": {emotion: costs[emotion].model_dump() for emotion in EMOTIONS}}
+    by_emotion = costs(truth, tuned.decisions[name])
+    return {**profile, "costs": {emotion: by_emotion[emotion].model_dump() for emotion in EMOTIONS}}
 
 
 def with_thresholds(probabilities: Matrix, thresholds: dict[str, Thresholds], tuned_on: str) -> TunedDecisions:
     """Labels from known thresholds; a profile that is not among them counts as unreachable."""
     missing = {name: "it had no thresholds" for name in PROFILES if name not in thresholds}
-    decisions = {name: tuning.decide(probabilities, values) for name, values in thresholds.items()}
+    decisions = {name: decide(probabilities, values) for name, values in thresholds.items()}
     return TunedDecisions(tuned_on, decisions, thresholds, missing)
 
 
-def tuned_without_dev(out_of_fold: OutOfFold, probabilities: Matrix) -> TunedDecisions:
+def tuned_without_dev(sets: OutOfFoldSets, probabilities: Matrix) -> TunedDecisions:
     """Labels for dev's rows (or others that no fold holds), from thresholds tuned on folds 1 to 4."""
-    rest = out_of_fold.fold != 0
-    return _tuned_on(
-        out_of_fold.truth[rest], out_of_fold.probabilities[rest], probabilities, "folds 1 to 4 of CEDR train"
-    )
+    rest = {name: each.without(0) for name, each in sets.items()}
+    return _tuned_on(rest, probabilities, f"folds 1 to 4 of {rows_of(sets)}")
 
 
-def tuned_on_all(out_of_fold: OutOfFold, probabilities: Matrix) -> TunedDecisions:
-    """Labels for rows outside CEDR train, from thresholds tuned on all of it."""
-    return _tuned_on(out_of_fold.truth, out_of_fold.probabilities, probabilities, "CEDR train, out of fold")
+def tuned_on_all(sets: OutOfFoldSets, probabilities: Matrix) -> TunedDecisions:
+    """Labels for rows outside these sets, from thresholds tuned on all of them."""
+    return _tuned_on(sets, probabilities, f"{rows_of(sets)}, out of fold")
 
 
-def _tuned_on(truth: Matrix, answers: Matrix, probabilities: Matrix, tuned_on: str) -> TunedDecisions:
+def _tuned_on(sets: OutOfFoldSets, probabilities: Matrix, tuned_on: str) -> TunedDecisions:
     tuned = TunedDecisions(tuned_on, {}, {}, {})
     for name in PROFILES:
         try:
-            tuned.thresholds[name] = tuning.tune(name, truth, answers)
+            tuned.thresholds[name] = tune(name, sets)
         except PromiseError as error:
             tuned.unreachable[name] = str(error)
             continue
-        tuned.decisions[name] = tuning.decide(probabilities, tuned.thresholds[name])
+        tuned.decisions[name] = decide(probabilities, tuned.thresholds[name])
     return tuned
 
 
-def tuned_across_folds(out_of_fold: OutOfFold) -> TunedDecisions:
-    """Labels for all of CEDR train, each fold's from thresholds tuned on the other four."""
-    tuned = TunedDecisions("the other four folds of CEDR train", {}, {}, {})
+def tuned_across_folds(sets: OutOfFoldSets, dataset: str = "cedr") -> TunedDecisions:
+    """Labels for all rows of a data set, each fold's from thresholds tuned on the other four of all sets."""
+    tuned = TunedDecisions(f"the other four folds of {rows_of(sets)}", {}, {}, {})
     for name in PROFILES:
         try:
-            tuned.decisions[name] = tuning.decide_across_folds(
-                name, out_of_fold.truth, out_of_fold.probabilities, out_of_fold.fold
-            )
+            tuned.decisions[name] = decide_across_folds(name, sets)[dataset]
         except PromiseError as error:
             tuned.unreachable[name] = str(error)
     return tuned
 
 
-def measure_out_of_fold(out_of_fold: OutOfFold) -> dict[str, Any]:
-    """Figures over all of CEDR train, and `five_folds`: the mean of each fold's own figures, and their spread."""
-    figures = measure(out_of_fold.truth, out_of_fold.probabilities, tuned_across_folds(out_of_fold))
-    per_fold = [
-        evaluate(out_of_fold.truth[out_of_fold.fold == n], out_of_fold.probabilities[out_of_fold.fold == n])["mean"]
-        for n in range(5)
-    ]
+def measure_out_of_fold(sets: OutOfFoldSets, dataset: str = "cedr") -> dict[str, Any]:
+    """Figures over all rows of a data set, and `five_folds`: the mean of each fold's own figures, and their spread."""
+    rows = sets[dataset]
+    figures = measure(rows.truth, rows.probabilities, tuned_across_folds(sets, dataset))
+    per_fold = [evaluate(fold.truth, fold.probabilities)["mean"] for fold in map(rows.only, range(FOLDS))]
     values = {name: [fold[name] for fold in per_fold] for name in per_fold[0]}
     figures["five_folds"] = {
         "mean": {name: round(float(np.mean(each)), 4) for name, each in values.items()},
@@ -132,16 +126,16 @@ def measure_out_of_fold(out_of_fold: OutOfFold) -> dict[str, Any]:
     return figures
 
 
-def card_metrics(graph: str, truth: Matrix, probabilities: Matrix, out_of_fold: OutOfFold) -> dict[str, dict[str, Any]]:
+def card_metrics(graph: str, truth: Matrix, probabilities: Matrix, sets: OutOfFoldSets) -> dict[str, dict[str, Any]]:
     """What a card's `metrics` say about quality.
 
     Args:
         graph: file name of the graph that answered.
         truth: dev's, 0/1, `[rows, 6]`.
         probabilities: the graph's answers to dev's rows, `[rows, 6]`.
-        out_of_fold: the run's out-of-fold predictions.
+        sets: the run's out-of-fold predictions.
     """
     return {
-        f"{DEV}, {graph}": measure(truth, probabilities, tuned_without_dev(out_of_fold, probabilities)),
-        f"{ALL_FOLDS}, PyTorch": measure_out_of_fold(out_of_fold),
+        f"{DEV}, {graph}": measure(truth, probabilities, tuned_without_dev(sets, probabilities)),
+        **{f"five folds of {SETS[name]}, out of fold, PyTorch": measure_out_of_fold(sets, name) for name in sets},
     }

@@ -1,6 +1,6 @@
 """Out-of-fold predictions: each row's come from a model that did not train on it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -8,10 +8,12 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from contract.labels import EMOTIONS
 from training.common.command import TrainingError
 from training.data.rows.examples import Example, targets
 from training.data.splits.folds import BRIGHTER, BY_FOLD
 
+_NO_EMOTION: Final = np.array([emotion == "no_emotion" for emotion in EMOTIONS])
 _SPLITS: Final = {"cedr": "CEDR train split", BRIGHTER: f"{BRIGHTER} train and dev split"}
 
 
@@ -34,6 +36,27 @@ class OutOfFold:
         """From each fold's truth and probabilities, fold 0 first."""
         fold = np.repeat(np.arange(len(truths)), [len(truth) for truth in truths])
         return cls(np.concatenate(truths), np.concatenate(probabilities), fold)
+
+    def chosen(self, rows: npt.NDArray[np.bool_]) -> Self:
+        """Some of the rows; bool `[rows]`."""
+        return type(self)(self.truth[rows], self.probabilities[rows], self.fold[rows])
+
+    def only(self, fold: int) -> Self:
+        """One fold's rows."""
+        return self.chosen(self.fold == fold)
+
+    def without(self, fold: int) -> Self:
+        """The other folds' rows."""
+        return self.chosen(self.fold != fold)
+
+    @property
+    def neutral(self) -> npt.NDArray[np.bool_]:
+        """Which rows show no emotion, bool `[rows]`."""
+        return np.asarray((self.truth == _NO_EMOTION).all(axis=1))
+
+
+OutOfFoldSets = Mapping[str, OutOfFold]
+"""By data set: `cedr`, and `brighter_rus` where its folds were held out too."""
 
 
 def out_of_fold_examples(out_of_fold: OutOfFold, data_dir: Path | None, dataset: str = "cedr") -> list[Example]:

@@ -14,10 +14,11 @@ from training.common.staging import staged
 from training.export.checkpoint import write_graphs
 from training.measuring.figures import card_metrics
 from training.measuring.metrics import table
-from training.measuring.thresholds import tune_profiles
+from training.measuring.profiles import tune_profiles
 from training.publish.behaviour import with_behaviour
+from training.publish.profiles import check_no_profile_is_lost, no_profile, with_affordable_profiles
 from training.publish.versions import add_version, check_can_add, now, write_card
-from training.runs.directory import read_cross_validated
+from training.runs.directory import read_cross_validated, read_out_of_fold_sets
 
 TOOLS: Final = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
 
@@ -45,12 +46,13 @@ def publish(publication: Publication) -> Path:
             repository cannot be written. Nothing is left of it then.
     """
     check_can_add(publication.repository, publication.model)
-    figures, out_of_fold = read_cross_validated(publication.checkpoint)
+    figures, _ = read_cross_validated(publication.checkpoint)
+    out_of_fold = read_out_of_fold_sets(publication.checkpoint)
     base_model = publication.base_model or figures["recipe"].get("base_model")
     if not base_model:
         raise TrainingError(f"{publication.checkpoint} does not say what it was made from: name it with --base-model")
-    profiles, unreachable = tune_profiles(out_of_fold.truth, out_of_fold.probabilities, out_of_fold.fold)
-    missing = [f"There is no profile {name}: {reason}." for name, reason in unreachable.items()]
+    profiles, unreachable = tune_profiles(out_of_fold)
+    missing = [no_profile(name, reason) for name, reason in unreachable.items()]
     for sentence in missing:
         print(sentence, flush=True)
     # Beside the repository, not in it: Triton watches the repository itself.
@@ -82,6 +84,9 @@ def publish(publication: Publication) -> Path:
             limits=[*publication.limits, *missing],
             sample=exported.sample,
         )
+        card = with_affordable_profiles(card, directory)
+        if not publication.insisted:
+            check_no_profile_is_lost(card, publication.repository)
         card = with_behaviour(card, directory, publication.repository, publication.insisted)
         print("behaviour:\n" + behaviour_table(card.metrics["behaviour"]))
         write_card(directory, card)

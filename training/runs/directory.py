@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from training.common.command import TrainingError
 from training.common.files import write_whole
-from training.measuring.out_of_fold import OutOfFold
+from training.data.splits.folds import BRIGHTER
+from training.measuring.out_of_fold import OutOfFold, OutOfFoldSets
 
 METRICS: Final = "metrics.json"
 OUT_OF_FOLD: Final = "out_of_fold.npz"
@@ -129,6 +130,17 @@ def read_cross_validated(run: Path) -> tuple[dict[str, Any], OutOfFold]:
         # The predictions there are of an earlier run, not of these weights.
         raise TrainingError(f"{run} was trained again without --cross-validate: train it with it")
     return metrics, predictions
+
+
+def read_out_of_fold_sets(run: Path) -> OutOfFoldSets:
+    """The out-of-fold predictions of all data sets whose folds the run held out, CEDR's first.
+
+    Raises:
+        TrainingError: as `read_cross_validated`.
+    """
+    sets = {"cedr": read_cross_validated(run)[1]}
+    brighter = read_out_of_fold(run, BRIGHTER)
+    return sets if brighter is None else {**sets, BRIGHTER: brighter}
 
 
 def check_output(output: Path) -> None:

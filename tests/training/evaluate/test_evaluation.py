@@ -13,14 +13,14 @@ from sklearn import metrics as sk
 
 from contract.labels import EMOTIONS
 from contract.version_directory import CARD
-from tests.training.support.rows import write_lines
+from tests.training.support.rows import keyword_rows, write_brighter, write_lines
 from tests.training.support.small_run import read_json, write_cedr, write_run
 from tests.triton_process import ROOT, free_ports
 from training.common.command import TrainingError
 from training.common.output import write_result
 from training.data.rows.examples import targets
 from training.data.rows.loading import load_source
-from training.data.splits.folds import held_out_fold
+from training.data.splits.folds import brighter_by_fold, held_out_fold
 from training.evaluate import __main__ as command
 from training.evaluate.evaluation import evaluate_model
 from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
@@ -29,7 +29,7 @@ from training.measuring.baseline import baseline_out_of_fold
 from training.measuring.figures import card_metrics, measure, tuned_across_folds, tuned_without_dev
 from training.measuring.out_of_fold import OutOfFold, out_of_fold_examples
 from training.measuring.thresholds import decide, tune
-from training.runs.directory import read_cross_validated
+from training.runs.directory import read_cross_validated, read_out_of_fold_sets, write_out_of_fold
 
 COMMITTED = ROOT / "model_repository" / "emotion_rubert" / "1"
 
@@ -60,8 +60,7 @@ def test_a_run_on_dev(run: Path, data_dir: Path, tmp_path: Path, capsys: pytest.
     assert figures["mean"]["roc_auc"] == pytest.approx(mean_auc(truth, probabilities), abs=5.1e-5)
     # Tuned on the other folds' predictions, and on nothing else.
     kept = read_cross_validated(run)[1]
-    others = kept.fold != 0
-    thresholds = tune("balanced", kept.truth[others], kept.probabilities[others])
+    thresholds = tune("balanced", {"cedr": kept.without(0)})
     assert figures["profiles"]["balanced"]["thresholds"] == thresholds
     given = decide(probabilities, thresholds)
     expected = np.mean([sk.f1_score(truth[:, i], given[:, i], average="macro") for i in range(6)])
@@ -103,7 +102,7 @@ def test_a_run_out_of_fold(run: Path, data_dir: Path) -> None:
     given = np.zeros(kept.truth.shape, dtype=bool)
     for fold in range(5):
         here = kept.fold == fold
-        given[here] = decide(kept.probabilities[here], tune("balanced", kept.truth[~here], kept.probabilities[~here]))
+        given[here] = decide(kept.probabilities[here], tune("balanced", {"cedr": kept.without(fold)}))
     assert measured.figures["tuned"]["mean"]["f1"] == pytest.approx(
         np.mean([sk.f1_score(kept.truth[:, i], given[:, i]) for i in range(6)]), abs=5.1e-5
     )
@@ -119,8 +118,40 @@ def test_the_test_split(run: Path, data_dir: Path, tmp_path: Path) -> None:
     measured = evaluate_and_write(str(run), "test", tmp_path, tmp_path / "out")
     assert measured.figures["rows"] == 90
     kept = read_cross_validated(run)[1]
-    assert measured.figures["profiles"]["balanced"]["thresholds"] == tune("balanced", kept.truth, kept.probabilities)
+    assert measured.figures["profiles"]["balanced"]["thresholds"] == tune("balanced", {"cedr": kept})
     assert read_json(tmp_path / "out/metrics.json")["baseline"]["figures"]["rows"] == 90
+
+
+def test_brighters_rows(run: Path, data_dir: Path, tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    shutil.copytree(run, both)
+    shutil.copytree(data_dir / "cedr", tmp_path / "cedr")
+    rows = keyword_rows(30)
+    write_brighter(tmp_path, "rus", "train", rows[:150])
+    write_brighter(tmp_path, "rus", "dev", rows[150:])
+    with pytest.raises(TrainingError, match=r"brighter/rus_test\.jsonl does not exist"):
+        evaluate_model(str(run), "brighter-test", tmp_path)
+    write_brighter(tmp_path, "rus", "test", [{**row, "text": f"{row['text']} вновь"} for row in rows[:60]])
+    examples, fold = brighter_by_fold(tmp_path)
+    answers = predict_checkpoint(run, examples)
+    write_out_of_fold(both, OutOfFold(targets(examples), answers, fold), "brighter_rus")
+
+    measured = evaluate_and_write(str(both), "brighter", tmp_path, tmp_path / "out")
+    assert measured.examples == [example for example, of in zip(examples, fold, strict=True) if of == 0]
+    assert measured.figures["mean"]["roc_auc"] == pytest.approx(
+        mean_auc(targets(examples)[fold == 0], answers[fold == 0]), abs=5.1e-5
+    )
+    sets = read_out_of_fold_sets(both)
+    assert set(sets) == {"cedr", "brighter_rus"}
+    thresholds = tune("balanced", {name: each.without(0) for name, each in sets.items()})
+    assert measured.figures["profiles"]["balanced"]["thresholds"] == thresholds
+    written = read_json(tmp_path / "out" / "metrics.json")
+    assert written["rows"] == "fold 0 of brighter_rus"
+    assert written["baseline"]["figures"]["rows"] == len(measured.examples)
+    assert "tuned" not in written["baseline"]["figures"]
+    last = evaluate_model(str(both), "brighter-test", tmp_path).figures
+    assert last["rows"] == 60
+    assert last["profiles"]["balanced"]["thresholds"] == tune("balanced", sets)
 
 
 def test_a_run_without_cross_validation_has_no_tuned_figures(run: Path, data_dir: Path, tmp_path: Path) -> None:
@@ -141,7 +172,7 @@ def test_a_version_is_measured_with_its_cards_thresholds(data_dir: Path, tmp_pat
     dev = held_out_fold(0, data_dir)
     card = checked_card(COMMITTED)
     probabilities = predict_version(COMMITTED, card, dev)
-    kept = OutOfFold(targets(dev), probabilities, np.arange(len(dev)) % 5)
+    kept = {"cedr": OutOfFold(targets(dev), probabilities, np.arange(len(dev)) % 5)}
     metrics = card_metrics("model.cpu.onnx", targets(dev), probabilities, kept)
     names = ["dev (fold 0 of CEDR train), model.cpu.onnx", "five folds of CEDR train, out of fold, PyTorch"]
     assert list(metrics) == names
@@ -174,7 +205,7 @@ def test_a_profile_that_cannot_be_had_is_said_and_the_rest_measured(data_dir: Pa
     dev = targets(held_out_fold(0, data_dir))
     random = np.random.default_rng(0)
     truth, weak = np.tile(dev, (5, 1)), random.random((360, 6)).astype(np.float32)
-    kept = OutOfFold(truth, weak, np.arange(360) // 72)
+    kept = {"cedr": OutOfFold(truth, weak, np.arange(360) // 72)}
     for tuned in (tuned_without_dev(kept, weak[:72]), tuned_across_folds(kept)):
         assert set(tuned.decisions) == {"balanced", "moderation"}
         assert "no threshold reaches a precision of 0.9: the model is too weak" in tuned.unreachable["marketing"]
@@ -233,7 +264,7 @@ def test_the_baseline_is_fitted_without_the_fold_it_answers(data_dir: Path) -> N
     examples = out_of_fold_examples(kept, data_dir)
     assert len(examples) == 360
     assert mean_auc(kept.truth, kept.probabilities) > 0.95
-    tuned = tuned_across_folds(kept)
+    tuned = tuned_across_folds({"cedr": kept})
     assert set(tuned.decisions) | set(tuned.unreachable) == {"balanced", "moderation", "marketing"}
     # Mistakes planted in the labels are not learnt by heart: the predictions contradict them.
     anger = EMOTIONS.index("anger")

@@ -1,11 +1,13 @@
 """Publish and make GPU weights as commands; and what a failing publish leaves: nothing."""
 
 import json
+import re
 import resource
 import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +35,27 @@ from tests.training.support.version_directories import write_version
 from tests.triton_process import ROOT
 from training.behaviour.suite import HALVES
 from training.common.command import TrainingError
-from training.data.rows.examples import targets
+from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source
 from training.data.splits.folds import fold_of_each
 from training.encoder.classifier import TokenRows, collate, encode, predict
 from training.encoder.tokenizer import load_tokenizer, train_wordpiece
 from training.evaluate.behaviour import evaluate_behaviour
+from training.evaluate.evaluation import evaluate_model
+from training.evaluate.predictions import predict_version
 from training.export.checkpoint import export_checkpoint
 from training.export.gate import checks as gate
 from training.export.gpu_graph_files import make_gpu_graph
 from training.export.graphs.portable import portable
 from training.export.graphs.runtime import run, session
 from training.export.integrity import damage
+from training.measuring.thresholds import decide, tune
 from training.publish.__main__ import publish_command
 from training.publish.behaviour import followed_version
 from training.publish.checkpoint import Publication, publish
+from training.publish.profiles import neutral_texts
+from training.publish.versions import versions_of
+from training.runs.directory import read_out_of_fold, read_out_of_fold_sets, write_out_of_fold
 
 
 @pytest.fixture(scope="module")
@@ -266,15 +274,57 @@ def test_a_model_too_weak_for_a_promise_has_no_such_profile(
 ) -> None:
     weak = tmp_path / "weak"
     shutil.copytree(checkpoint, weak)
-    with np.load(weak / "out_of_fold.npz") as kept:
-        arrays = dict(kept)
-    chance = np.random.default_rng(0).random(arrays["truth"].shape, dtype=np.float32)
-    np.savez_compressed(weak / "out_of_fold.npz", **{**arrays, "probabilities": chance})
+    kept = read_out_of_fold(weak)
+    assert kept is not None
+    chance = np.random.default_rng(0).random(kept.truth.shape, dtype=np.float32)
+    write_out_of_fold(weak, replace(kept, probabilities=chance))
     card = read_card(publish_here(weak, data_dir, tmp_path / "models"))
-    assert list(card.profiles) == ["balanced", "moderation"]
-    sentence = "There is no profile marketing: no threshold reaches a precision of 0.9: the model is too weak."
-    assert card.limits == [sentence]
-    assert sentence in capsys.readouterr().out
+    assert list(card.profiles) == ["balanced"]
+    marketing, moderation = card.limits
+    assert marketing == "There is no profile marketing: no threshold reaches a precision of 0.9: the model is too weak."
+    # Nine of ten angry texts are found where nearly everything is flagged.
+    assert re.fullmatch(
+        r"There is no profile moderation: for its promise it would flag 9\d% of \d+ neutral texts \(CEDR train, rows"
+        r" without an emotion\) and \d+% of 49 neutral texts \(the behaviour suite's open half: .*\) as anger\.",
+        moderation,
+    )
+    printed = capsys.readouterr().out
+    assert marketing in printed
+    assert moderation in printed
+    # Clients may have asked the version before it for these profiles by name.
+    publish_here(checkpoint, data_dir, tmp_path / "others")
+    with pytest.raises(TrainingError, match="version 1 has the profile moderation and marketing, and this one would"):
+        publish_here(weak, data_dir, tmp_path / "others")
+    assert [path.name for path in versions_of(tmp_path / "others/emotion_test")] == ["1"]
+
+
+def test_thresholds_of_two_data_sets(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(checkpoint, run)
+    cedr = read_out_of_fold(run)
+    assert cedr is not None
+    write_out_of_fold(run, replace(cedr, probabilities=cedr.probabilities * 0.9), "brighter_rus")
+    directory = publish_here(run, data_dir, tmp_path / "models")
+    card = read_card(directory)
+    sets = read_out_of_fold_sets(run)
+    balanced = card.profiles["balanced"]
+    assert balanced.thresholds == tune("balanced", sets)
+    assert balanced.thresholds != tune("balanced", {"cedr": cedr})
+    assert balanced.tuned_on == "CEDR train and brighter_rus train and dev, out of fold"
+    assert [name.partition(",")[0] for name in balanced.elsewhere] == [
+        "out-of-fold predictions over brighter_rus train and dev"
+    ]
+    suite = "the behaviour suite's open half: news, business, questions, support, short"
+    assert list(balanced.neutral) == [
+        "CEDR train, rows without an emotion", "brighter_rus train and dev, rows without an emotion", suite,
+    ]  # fmt: skip
+    # On the suite's texts with the very graph that is served.
+    answers = predict_version(directory, card, [Example(text, frozenset(), "") for text in neutral_texts()])
+    flagged = decide(answers, balanced.thresholds)[:, 1:].any(axis=1)
+    assert balanced.neutral[suite].flagged == pytest.approx(flagged.mean(), abs=5.1e-5)
+    assert "five folds of brighter_rus train and dev, out of fold, PyTorch" in card.metrics
+    dev = evaluate_model(str(directory), "dev", data_dir).figures
+    assert dev["tuned"]["tuned_on"] == "folds 1 to 4 of CEDR train and brighter_rus train and dev"
 
 
 def test_predictions_of_an_earlier_run_are_not_used(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
@@ -316,7 +366,7 @@ def test_a_disk_that_takes_no_more_stops_a_publish(checkpoint: Path, data_dir: P
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, preexec_fn=limit)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "model.cpu.onnx: File too large; make room there" in done.stderr
+    assert "tokenizer.json: File too large; make room there" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

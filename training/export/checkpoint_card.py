@@ -1,0 +1,86 @@
+"""The README.md of a checkpoint made from a published version: Hugging Face's model card."""
+
+from typing import Final
+
+from huggingface_hub import ModelCardData
+
+from contract.labels import LABELS
+from contract.version_directory import Card
+
+_CARD: Final = """---
+{data}
+---
+
+# {card.model} {version}
+
+Emotions in Russian text: {labels}. Several may hold at once: the model has six independent sigmoids.
+
+These are the int8 weights of version {version} of {card.model}, as they are served, turned back into float32. On
+{texts} short texts the probabilities differ from the served ones by {difference:.4f} on average. The encoder is a BERT
+of {layers} layers of {hidden}; it reads {card.max_length} tokens of a text. It was made from: {card.base_model}.
+
+```python
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(directory)
+model = AutoModelForSequenceClassification.from_pretrained(directory{remote}).eval()
+batch = tokenizer(["Как же я рад тебя видеть!"], padding=True, truncation=True, return_tensors="pt")
+probabilities = torch.sigmoid(model(**batch).logits)
+```
+
+{pooling}To fine-tune it, start from this directory; `AutoModel` gives the encoder alone. It has been trained on folds
+1 to 4 of CEDR's train split, so only fold 0 and the test split tell anything about what is made from it.
+
+Take the tokenizer as `AutoTokenizer` gives it. `BertTokenizer` and `XLMRobertaTokenizer` build another one from the
+same file. `[SEP]`, `<s>` and the like inside a text are text (`split_special_tokens`), and two texts given as a pair
+get no special tokens.
+
+## Figures
+
+{figures}
+
+## Limits
+
+{limits}
+"""
+_POOLING: Final = """The classifier reads the mean of all tokens, which transformers' own BERT classifier does not do:
+`trust_remote_code=True` runs `mean_pooling.py` of this directory. Without it transformers warns that
+`bert.pooler` is new, and the answers mean nothing.
+
+"""
+
+
+def model_card(card: Card, version: str, difference: float, texts: int, *, mean_pooled: bool) -> str:
+    """The page.
+
+    Args:
+        card: the version's.
+        version: its number.
+        difference: how far the checkpoint's probabilities are from the version's, on average.
+        texts: on how many texts.
+        mean_pooled: whether the classifier reads the mean of the tokens, not the first.
+    """
+    data = ModelCardData(
+        language="ru", license=card.licence.lower(), library_name="transformers", pipeline_tag="text-classification",
+        tags=["emotion", "multi-label"],
+    )  # fmt: skip
+    figures = [
+        f"- {rows}: mean ROC AUC {mean['roc_auc']}, mean F1 of class and rest {mean['f1_macro']}"
+        for rows, mean in ((name, each.get("mean", {})) for name, each in card.metrics.items())
+        if "roc_auc" in mean
+    ]
+    return _CARD.format(
+        data=data.to_yaml().strip(),
+        card=card,
+        version=version,
+        labels=", ".join(f"{en} ({ru})" for en, ru in LABELS.items()),
+        texts=texts,
+        difference=difference,
+        layers=card.architecture["layers"],
+        hidden=card.architecture["hidden"],
+        remote=", trust_remote_code=True" if mean_pooled else "",
+        pooling=_POOLING if mean_pooled else "",
+        figures="\n".join(figures) or "None on its card.",
+        limits="\n".join(f"- {limit}" for limit in card.limits) or "None on its card.",
+    )
