@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from contract.labels import EMOTIONS
+from tests.triton_process import ROOT
 from training.behaviour.suite import HALVES, load_suite
 from training.data import __main__ as command
 from training.data.cleaning.decontamination import HeldOutTexts
 from training.data.cleaning.duplicates import NearDuplicates
 from training.data.cleaning.texts import comparison_key
-from training.data.rows.loading import load_source
+from training.data.report.statistics import SplitRows, figures_of
+from training.data.rows.loading import load_rows, load_source
 from training.data.splits.folds import held_out_fold
 from training.data.written.families.family import Family
 from training.data.written.texts import (
@@ -145,6 +147,13 @@ def test_the_command_writes_them_all(
         (written.text, written.labels, written.group) for written in texts
     ]
     assert capsys.readouterr().out == f"{len(rows):,} texts are in {path}\n"
+
+
+def test_the_documents_count_them() -> None:
+    figures = figures_of(SplitRows("written", "train", load_rows("written", "train")))
+    counts = (figures.rows, *figures.emotions.values(), figures.none, figures.repeated)
+    row = f"| written train | {' | '.join(f'{count:,}' for count in counts)} |"
+    assert row in (ROOT / "docs" / "data.md").read_text(encoding="utf-8").splitlines()
 
 
 def test_emoji_of_an_emotion() -> None:
