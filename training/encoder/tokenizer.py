@@ -96,16 +96,28 @@ def normalised_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
     """
     copy = Tokenizer.from_str(tokenizer.to_str())
     state = json.loads(copy.to_str())
-    ours, own = normalizer(), state["normalizer"]
-    steps = json.loads(ours.__getstate__())["normalizers"]
-    if own and own.get("normalizers", [])[: len(steps)] == steps:
+    ours, own = normalizer(), _steps(state["normalizer"])
+    if own[: len(ours)] == _steps(json.loads(ours.__getstate__())):
         return copy
-    copy.normalizer = normalizers.Sequence([*ours, copy.normalizer]) if own else ours
+    needed = any(step["type"] not in _DONE and step.get("pattern") not in _SPACES for step in own)
+    copy.normalizer = normalizers.Sequence([*ours, copy.normalizer]) if needed else ours
     if state["model"]["type"] == "WordPiece":
         copy.pre_tokenizer = pre_tokenizers.Sequence(
             [_pre_tokenizer(), *([copy.pre_tokenizer] if state["pre_tokenizer"] else [])]
         )
     return special_tokens_as_text(copy)
+
+
+_DONE: Final = ("NFC", "NFKC", "Strip")
+_SPACES: Final = ({"Regex": "\\s+"}, {"Regex": " {2,}"})
+"""Steps and patterns of a checkpoint's own normaliser that find nothing to do in normalised text."""
+
+
+def _steps(normalizer_state: dict[str, Any] | None) -> list[dict[str, Any]]:
+    if normalizer_state is None:
+        return []
+    steps: list[dict[str, Any]] = normalizer_state.get("normalizers", [normalizer_state])
+    return steps
 
 
 def _around(tokenizer: Tokenizer, begin: str, end: str) -> Any:

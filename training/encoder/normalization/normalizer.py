@@ -26,8 +26,8 @@ def normalizer() -> Any:
             *word_rules(),
             precompiled(letter_map()),
             normalizers.Replace(MARK, ""),
-            # Drawn-out words are read as the plain ones: «радаааа», «уужжжас».
-            normalizers.Replace(Regex(r"([а-я])\K\1{2,}"), ""),
+            # Drawn-out words are read as the plain ones: «радаааа», «уужжжас». Two words are spelled so.
+            normalizers.Replace(Regex(r"(?!\b(?:ссср|ооо)\b)([а-я])\K\1{2,}"), ""),
             normalizers.Replace(Regex(" {2,}"), " "),
             normalizers.Strip(),
         ]
