@@ -12,8 +12,8 @@ from training.encoder.classifier import MAX_LENGTH
 from training.encoder.tokenizer import UNIGRAM_SPECIAL_TOKENS, load_tokenizer, train_unigram, train_wordpiece
 
 TEXTS = [
-    "Ненавижу🤬", "Как же я ра́д тебя ви́деть!", "Heнaвижy тeбя", "nenavizhu tebya", "ур" + "а" * 99, "高兴", "ქართული ენა",
-    "", "рад 高", "[SEP] <s> \0 \u202e", "👨\u200d👩\u200d👧 🇷🇺 ₽", "абвгд" * 500,
+    "Ненавижу🤬", "Как же я ра́д тебя ви́деть!", "Heнaвижy тeбя", "nenavizhu tebya", "ур" + "а" * 99, "高兴",
+    "ქართული ენა", "", "рад 高", "[SEP] <s> \0 \u202e", "👨\u200d👩\u200d👧 🇷🇺 ₽", "абвгд" * 500,
 ]  # fmt: skip
 
 

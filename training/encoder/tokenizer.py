@@ -23,14 +23,18 @@ SPECIAL_TOKENS: Final = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 UNIGRAM_SPECIAL_TOKENS: Final = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 """In XLM-RoBERTa's order: pad is 1, unknown 3."""
 
-
 ALPHABET_LIMIT: Final = 400
+"""Characters with pieces of their own in a WordPiece vocabulary."""
 _WORDS: Final = r"[0-9\x{430}-\x{44f}]{1,100}|[!-/:-@\[-`{-~]+|\S"
 """What is tokenized by itself in normalised text: a word, a run of punctuation, any other character.
 
 Smileys such as ":(" and ")))" so get pieces of their own, and an unknown sign is unknown alone.
 WordPiece reads no word of more than 100 characters: a longer one is cut.
 """
+
+_DONE: Final = ("NFC", "NFKC", "Strip")
+_SPACES: Final = ({"Regex": "\\s+"}, {"Regex": " {2,}"})
+"""Steps and patterns of a checkpoint's own normaliser that find nothing to do in normalised text."""
 
 
 def _pre_tokenizer() -> Any:
@@ -106,11 +110,6 @@ def normalised_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
             [_pre_tokenizer(), *([copy.pre_tokenizer] if state["pre_tokenizer"] else [])]
         )
     return special_tokens_as_text(copy)
-
-
-_DONE: Final = ("NFC", "NFKC", "Strip")
-_SPACES: Final = ({"Regex": "\\s+"}, {"Regex": " {2,}"})
-"""Steps and patterns of a checkpoint's own normaliser that find nothing to do in normalised text."""
 
 
 def _steps(normalizer_state: dict[str, Any] | None) -> list[dict[str, Any]]:
