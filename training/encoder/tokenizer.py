@@ -46,7 +46,7 @@ def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
     tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL_TOKENS[1]))
     tokenizer.normalizer = normalizer()
     tokenizer.pre_tokenizer = _pre_tokenizer()
-    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.decoder = decoders.WordPiece(cleanup=False)  # a sign stays apart from the words around it
     trainer = WordPieceTrainer(
         vocab_size=vocabulary_size,
         special_tokens=list(SPECIAL_TOKENS),
