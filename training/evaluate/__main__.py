@@ -14,7 +14,7 @@ the figures.
 
 --behaviour measures something else: the most probable label of short texts as people send them, by
 group, and whether it stays under changes that mean nothing; also of rows of dev, with --data-dir.
---output gets behaviour.json and behaviour.html; docs/behaviour.md explains the figures.
+--output gets behaviour.json and behaviour.html; docs/evaluation.md explains them too.
 """
 
 import argparse

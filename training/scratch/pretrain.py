@@ -29,7 +29,7 @@ def main() -> None:
     if (output / CONFIG).is_file():
         print(f"{output} is done already", flush=True)
         return
-    passages = list(all_passages(settings.texts, settings.datasets, settings.dataset_repeats, settings.data_dir))
+    passages = all_passages(settings.texts, settings.datasets, settings.dataset_repeats, settings.data_dir)
     print(f"{len(passages):,} passages", flush=True)
     source = output if (output / TOKENIZER).exists() else settings.tokenizer
     tokenizer = train_tokenizer(settings, passages) if source is None else load_tokenizer(str(source))

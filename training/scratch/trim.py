@@ -36,7 +36,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Read the corpus and write the smaller checkpoint."""
     arguments = _arguments()
-    texts = list(all_passages(arguments.texts, arguments.datasets, 1, arguments.data_dir))
+    texts = all_passages(arguments.texts, arguments.datasets, 1, arguments.data_dir)
     before, after = trim(
         arguments.checkpoint, texts, arguments.output, layers=arguments.layers, normalised=arguments.normalised
     )

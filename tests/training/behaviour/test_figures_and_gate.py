@@ -142,6 +142,18 @@ def test_changes_that_move_more_labels_are_refused() -> None:
     assert falls(after, before) == []
 
 
+def test_a_kind_that_moves_a_few_labels_more_is_no_reason() -> None:
+    texts = [f"мы едем домой поездом {n}" for n in range(400)]
+    before = behaviour_of(lambda text: JOY if "пасибо" in text else NONE, [], texts)
+
+    def top(few: int) -> Callable[[str], int]:
+        return lambda text: FEAR if text.isupper() and int(text.split()[-1]) < few else NONE
+
+    assert falls(before, behaviour_of(top(19), [], texts)) == []
+    (fall,) = falls(before, behaviour_of(top(20), [], texts))
+    assert (fall.what.rpartition(", ")[2], fall.texts, fall.lost, fall.won) == ("upper_case", 400, 20, 0)
+
+
 def test_the_hidden_half_decides_nothing() -> None:
     hidden = [Case(each.text, each.group, each.labels, "hidden") for each in OPEN]
     assert falls(behaviour_of(right_but_for(), hidden, []), behaviour_of(lambda _: FEAR, hidden, [])) == []

@@ -67,11 +67,11 @@ def test_only_the_open_half_is_read_unless_the_other_is_asked_for() -> None:
     assert opened[0].text == next(row["text"] for row in ROWS if row["half"] == "open")
 
 
-@pytest.mark.skipif("TRAINING_DATA_DIR" not in os.environ, reason="TRAINING_DATA_DIR names no directory of data sets")
+@pytest.mark.skipif("EMOTION_DATA_DIR" not in os.environ, reason="EMOTION_DATA_DIR names no directory of data sets")
 def test_no_text_is_in_a_data_set() -> None:
     near = NearDuplicates(row["text"] for row in ROWS if comparison_key(row["text"]))
     keys = {comparison_key(row["text"]) for row in ROWS} - {""}
-    files = sorted(Path(os.environ["TRAINING_DATA_DIR"]).glob("*/*.jsonl"))
+    files = sorted(Path(os.environ["EMOTION_DATA_DIR"]).glob("*/*.jsonl"))
     assert files
     for path in files:
         texts = {normalised(json.loads(line)["text"]) for line in path.read_text(encoding="utf-8").splitlines()}

@@ -1,9 +1,12 @@
 """The cleaning steps: what each one touches, what it leaves, and in which order."""
 
+import re
+
 import numpy as np
 import pytest
 
 from contract.labels import EMOTIONS
+from training.behaviour.suite import HALVES, load_suite
 from training.data.cleaning.duplicates import NearDuplicates, similarity
 from training.data.cleaning.steps import Cleaned, clean, steps_as_text
 from training.data.cleaning.texts import comparison_key, folded, normalised
@@ -80,13 +83,22 @@ def test_every_step_touches_what_it_should_and_reports_it() -> None:
         "Я совсем не боюсь темноты и пауков. Вот", "Ничего похожего здесь больше нет",
     ]  # fmt: skip
     text = steps_as_text(cleaned.steps)
-    assert "length                   2 removed fewer than 2 letters" in text
+    assert re.search(r"^length +2 removed fewer than 2 letters", text, re.MULTILINE)
     because = {step.name: step.touched[0].because for step in cleaned.steps if step.touched}
     assert because["contradictions"] == "like 'Какой хороший день!' (joy)"
     assert because["near-leaks into dev"] == "like 'мой дядя самых честных правил'"
     again = clean(cleaned.examples, protected)
     assert again.examples == cleaned.examples
     assert touched(again) == {}
+
+
+def test_no_command_can_train_on_the_behaviour_suite() -> None:
+    suite = [case for case in load_suite(HALVES) if len(comparison_key(case.text)) >= 12][::30]
+    rows = [example(case.text.upper(), "joy") for case in suite]
+    cleaned = clean([*rows, example("Ничего похожего здесь больше нет", "anger")], {})
+    assert touched(cleaned) == {"leaks into the behaviour suite": [row.text for row in rows]}
+    near = clean([example(f"{suite[0].text} Да.", "joy")], {})
+    assert list(touched(near)) == ["near-leaks into the behaviour suite"]
 
 
 def test_a_row_never_goes_for_the_likeness_of_one_that_leaks() -> None:

@@ -1,5 +1,6 @@
 """Held-out texts and what is too much like them."""
 
+from training.behaviour.suite import HALVES, load_suite
 from training.data.cleaning.decontamination import HeldOutTexts, without_overlap
 
 HELD_OUT = ["Отмечается, что злоумышленники скрылись с места происшествия.", "Удивительно!"]
@@ -11,6 +12,13 @@ def test_the_same_text_and_nearly_the_same_are_known() -> None:
     assert held_out.overlap("Злоумышленники скрылись с места происшествия, отмечается.")
     assert not held_out.overlap("Не удивительно.")
     assert not held_out.overlap("Злоумышленники задержаны.")
+
+
+def test_the_behaviour_suite_is_held_out_unasked() -> None:
+    suite = [case.text for case in load_suite(HALVES)]
+    others = ["Синий чайник стоит на третьей полке слева", "!!", "$ ¥ ≈ ≈ ¤"]
+    assert without_overlap([*suite, *(text.upper() for text in suite), *others]) == others
+    assert HeldOutTexts().overlap(f"Да. {max(suite, key=len)}")
 
 
 def test_many_texts_are_sifted_as_few_are() -> None:

@@ -1,6 +1,7 @@
 """Texts written for this project: how many, how different, what they say, and that none is from the suite."""
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 from contract.labels import EMOTIONS
 from training.behaviour.suite import HALVES, load_suite
 from training.data import __main__ as command
+from training.data.cleaning.decontamination import HeldOutTexts
 from training.data.cleaning.duplicates import NearDuplicates
 from training.data.cleaning.texts import comparison_key
 from training.data.rows.loading import load_source
+from training.data.splits.folds import held_out_fold
 from training.data.written.families.family import Family
 from training.data.written.texts import (
     EACH,
@@ -35,12 +38,12 @@ def texts() -> list[WrittenText]:
 
 
 def test_there_are_thousands_of_different_texts_of_every_emotion(texts: list[WrittenText]) -> None:
-    assert len(texts) >= 8000
+    assert len(texts) >= 14_000
     assert len({written.text for written in texts}) == len(texts)
     assert not any("{" in written.text for written in texts if not written.group.startswith("unknown_"))
     counts = Counter(label for written in texts for label in written.labels)
     assert set(counts) == set(EMOTIONS)
-    assert min(counts.values()) >= 480
+    assert min(counts.values()) >= 800
 
 
 def test_they_are_a_data_set_like_the_others(tmp_path: Path, texts: list[WrittenText]) -> None:
@@ -117,6 +120,12 @@ def test_no_text_was_made_from_the_suite(texts: list[WrittenText]) -> None:
     phrases = {phrase: text for text in suite for phrase in phrases_of(text)}
     shared = {(phrases[p], w.text) for w in keyed for p in phrases_of(w.text) if p in phrases}
     assert shared == set()
+
+
+@pytest.mark.skipif("EMOTION_DATA_DIR" not in os.environ, reason="EMOTION_DATA_DIR names no directory of data sets")
+def test_no_text_is_in_the_dev_split(texts: list[WrittenText]) -> None:
+    dev = HeldOutTexts(example.text for example in held_out_fold(0, Path(os.environ["EMOTION_DATA_DIR"])))
+    assert [written.text for written in texts if dev.overlap(written.text)] == []
 
 
 def phrases_of(text: str) -> set[str]:

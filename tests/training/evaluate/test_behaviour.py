@@ -14,6 +14,7 @@ from training.behaviour.suite import GROUPS, load_suite
 from training.common.command import TrainingError
 from training.data.rows.examples import Example
 from training.data.splits.folds import held_out_fold
+from training.evaluate import __main__ as command
 from training.evaluate.behaviour import DEV_ROWS, evaluate_behaviour, evaluate_behaviour_and_write, texts_to_change
 from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
 from training.evaluate.sources import answers_of
@@ -87,11 +88,19 @@ def test_what_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match="file is a file: name a directory with --output"):
         evaluate_behaviour_and_write(f"{COMMITTED}", None, tmp_path / "file")
-    for flags, reason in [
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
         (["--hidden"], "--hidden belongs to --behaviour"),
         (["--behaviour", "--rows", "test"], "not allowed with argument --behaviour"),
-    ]:
-        done = evaluated(f"{COMMITTED}", "--output", f"{tmp_path / 'out'}", *flags)
-        assert done.returncode == 2
-        assert reason in done.stderr
-    assert not (tmp_path / "out").exists()
+    ],
+)
+def test_flags_that_exclude_each_other(
+    flags: list[str], reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["training.evaluate", f"{COMMITTED}", "--output", "out", *flags])
+    with pytest.raises(SystemExit, match="2"):
+        command.main()
+    assert reason in capsys.readouterr().err

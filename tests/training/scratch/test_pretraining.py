@@ -8,6 +8,8 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from tests.training.support.rows import write_lines
+from training.behaviour.suite import HALVES, load_suite
 from training.common.command import TrainingError
 from training.encoder.tokenizer import train_unigram, train_wordpiece
 from training.scratch.pretraining import pretraining
@@ -97,6 +99,16 @@ def test_damaged_and_missing_passages(tmp_path: Path) -> None:
         list(read_passages(tmp_path))
 
 
+def test_the_behaviour_suite_is_not_read(tmp_path: Path) -> None:
+    suite = [case.text for case in load_suite(HALVES)][::40]
+    (tmp_path / "a.txt").write_text("\n".join(["Обычная строка.", *suite, "Ещё одна."]), encoding="utf-8")
+    write_lines(tmp_path, "cedr", "train", [{"text": "Совсем другое.", "labels": []}])
+    rows = [{"text": text, "labels": [0]} for text in (*suite, "Совсем другое", "И это тоже.")]
+    write_lines(tmp_path, "ru_go_emotions", "validation", rows)
+    passages = all_passages(tmp_path, ["ru_go_emotions"], 2, tmp_path)
+    assert passages == ["Обычная строка.", "Ещё одна.", "И это тоже.", "И это тоже."]
+
+
 def test_cedr_is_not_read() -> None:
     with pytest.raises(TrainingError, match="CEDR's held-out texts must not be seen"):
-        next(all_passages(Path(), ["cedr"], 1, None))
+        all_passages(Path(), ["cedr"], 1, None)

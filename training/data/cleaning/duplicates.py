@@ -30,19 +30,19 @@ class NearDuplicates:
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._index = MinHashLSH(threshold=_CANDIDATE_SIMILARITY, num_perm=_PERMUTATIONS)
-        self._texts: list[str] = []
+        self.texts: list[str] = []
         for text in texts:
             self.add(text)
 
     def add(self, text: str) -> None:
         """Add a text; it gets the next number, from 0."""
-        self._index.insert(len(self._texts), _minhash(text))
-        self._texts.append(text)
+        self._index.insert(len(self.texts), _minhash(text))
+        self.texts.append(text)
 
     def matches(self, text: str) -> list[int]:
         """Numbers of the near-duplicates among the texts added so far, lowest first."""
         candidates = self._index.query(_minhash(text))
-        return sorted(number for number in candidates if similarity(text, self._texts[number]) >= SIMILARITY)
+        return sorted(number for number in candidates if similarity(text, self.texts[number]) >= SIMILARITY)
 
 
 def similarity(one: str, other: str) -> float:

@@ -1,15 +1,16 @@
 """Cleans training rows in documented steps, each of which says which rows it touched.
 
-Only training rows are changed or removed. The rows that a model is measured on are given as
-`protected`, and stay exactly as they are: training rows that leak into them go instead.
+Only training rows are changed or removed. The rows that a model is measured on are given as `protected`, and stay
+exactly as they are: training rows that leak into them go instead. The behaviour suite is protected without being given.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, Literal
 
 from contract.labels import EMOTIONS
+from training.behaviour.suite import HALVES, load_suite
 from training.data.cleaning.duplicates import NearDuplicates
 from training.data.cleaning.texts import comparison_key, folded, normalised
 from training.data.rows.examples import Example
@@ -66,7 +67,7 @@ def clean(examples: Sequence[Example], protected: Mapping[str, Sequence[Example]
 
     Args:
         examples: rows to train on; where two are the same, the first one stays.
-        protected: rows that must not be trained on, by what they are called in the report.
+        protected: rows that must not be trained on beside the behaviour suite's, by what they are called in the report.
     """
     rows, normalisation = _normalise(examples)
     cleaned = remove_by(_rules(protected), rows)
@@ -89,9 +90,10 @@ def _rules(protected: Mapping[str, Sequence[Example]]) -> Iterator[Rule]:
     same = "the same but for case, spaces, ё"
     alike = "a near-duplicate"
     yield Rule("length", limits, _wrong_length)
-    for name, kept_out in protected.items():
-        yield Rule(f"leaks into {name}", f"{same} or punctuation", partial(_leaks, kept_out))
-        yield Rule(f"near-leaks into {name}", alike, partial(_near_leaks, kept_out))
+    indices = {name: NearDuplicates(example.text for example in kept_out) for name, kept_out in protected.items()}
+    for name, index in {**indices, "the behaviour suite": _suite_index()}.items():
+        yield Rule(f"leaks into {name}", f"{same} or punctuation", partial(_leaks, index))
+        yield Rule(f"near-leaks into {name}", alike, partial(_near_leaks, index))
     yield Rule("duplicates", f"{same} or punctuation, with the same labels", _duplicates)
     yield Rule("contradictions", f"{same}, with other labels", _contradictions)
     yield Rule("near-duplicates", f"{alike} with the same labels", _near_duplicates)
@@ -113,16 +115,20 @@ def _wrong_length(rows: Sequence[Example]) -> Reasons:
     ]
 
 
-def _leaks(protected: Sequence[Example], rows: Sequence[Example]) -> Reasons:
-    texts = {comparison_key(example.text): example.text for example in protected}
+@lru_cache(maxsize=1)
+def _suite_index() -> NearDuplicates:
+    return NearDuplicates(case.text for case in load_suite(HALVES) if comparison_key(case.text))
+
+
+def _leaks(protected: NearDuplicates, rows: Sequence[Example]) -> Reasons:
+    texts = {comparison_key(text): text for text in protected.texts}
     found = (texts.get(comparison_key(row.text)) for row in rows)
     return [None if text is None else f"like {text!r}" for text in found]
 
 
-def _near_leaks(protected: Sequence[Example], rows: Sequence[Example]) -> Reasons:
-    index = NearDuplicates(example.text for example in protected)
-    found = (index.matches(row.text) for row in rows)
-    return [f"like {protected[numbers[0]].text!r}" if numbers else None for numbers in found]
+def _near_leaks(protected: NearDuplicates, rows: Sequence[Example]) -> Reasons:
+    found = (protected.matches(row.text) for row in rows)
+    return [f"like {protected.texts[numbers[0]]!r}" if numbers else None for numbers in found]
 
 
 def _duplicates(rows: Sequence[Example]) -> Reasons:

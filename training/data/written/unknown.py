@@ -74,13 +74,14 @@ def _rare_symbols(random: Generator) -> str:
 
 
 def _marks_alone(random: Generator) -> str:
-    marks = (".", "?", "!", "-", ",.", "?!", "…", "_", "*", "/")
+    marks = (".", "?", "!", "-", ",.", "…", "_", "*", "/")
     return _words(lambda: _string(_pick(marks, random), 1, 7, random), 3, random)
 
 
 def _random_letters(random: Generator) -> str:
     letters = _pick((_LOWER, _CONSONANTS, *_KEYBOARD, _LOWER.upper()), random)
-    return _words(lambda: _string(letters, 2, 12, random), 5, random)
+    # Shorter ones are easily words.
+    return _words(lambda: _string(letters, 5, 12, random), 5, random)
 
 
 def _random_latin(random: Generator) -> str:

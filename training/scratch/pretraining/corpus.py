@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from training.common.command import TrainingError
-from training.data.cleaning.decontamination import HeldOutTexts
+from training.data.cleaning.decontamination import without_overlap
 from training.data.rows.loading import load_rows, load_source, training_splits
 from training.scratch.pretraining.masking import WordPieces
 
@@ -39,24 +39,26 @@ def read_passages(directory: Path) -> Iterator[str]:
             raise TrainingError(f"{path} cannot be read to its end: {error}") from error
 
 
-def all_passages(texts: Path, datasets: list[str], repeats: int, data_dir: Path | None) -> Iterator[str]:
+def all_passages(texts: Path, datasets: list[str], repeats: int, data_dir: Path | None) -> list[str]:
     """The passages of a directory, and then the data sets' texts, each a passage, but for those that are CEDR's too.
+
+    None is a text of the behaviour suite, or nearly.
 
     Raises:
         TrainingError: CEDR was named: its texts include the held-out ones.
     """
     if "cedr" in datasets:
         raise TrainingError("CEDR's held-out texts must not be seen: name other data sets for pre-training")
-    yield from read_passages(texts)
+    passages = without_overlap(list(read_passages(texts)))
     if not datasets:
-        return
+        return passages
     # All of CEDR, and not one fold of it: the same checkpoint serves all folds.
-    cedr = HeldOutTexts(example.text for example in load_source("cedr", "train", data_dir))
+    cedr = [example.text for example in load_source("cedr", "train", data_dir)]
     for name in datasets:
         splits = [load_rows(name, split, data_dir) for split in training_splits(name, data_dir)]
-        rows = [" ".join(row.text.split()) for split in splits for row in split if not cedr.overlap(row.text)]
-        for _ in range(repeats):
-            yield from rows
+        rows = without_overlap([" ".join(row.text.split()) for split in splits for row in split], cedr)
+        passages += rows * repeats
+    return passages
 
 
 def pack(tokenizer: Tokenizer, passages: list[str]) -> npt.NDArray[np.int32]:

@@ -23,7 +23,7 @@ from training.scratch.fast_training.token_table import TokenTable
 from training.scratch.teachers.lexical import auxiliary_labels, train_lexical
 from training.scratch.teachers.settings import EnsembleSettings, checkpoint_of
 from training.scratch.teachers.soft_targets import KINDS, SoftTargets
-from training.scratch.teachers.unlabelled_texts import DATASETS, UnlabelledTexts
+from training.scratch.teachers.unlabelled_texts import DATASETS, UnlabelledTexts, with_emoji
 
 Floats = npt.NDArray[np.float32]
 
@@ -114,4 +114,5 @@ class Ensemble:
         """Sentences that the first teacher finds emotional."""
         settings, sentences = self._settings, self._unlabelled.sentences
         selecting = encoder_logits(checkpoint_of(settings.teachers[0], fold.number), sentences, self._device)
-        return sample_emotional(sentences, sigmoid(selecting), settings.sentences, settings.seed)
+        chosen = sample_emotional(sentences, sigmoid(selecting), settings.sentences, settings.seed)
+        return with_emoji(chosen, settings.emoji_share, settings.seed)

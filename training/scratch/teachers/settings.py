@@ -36,6 +36,7 @@ class EnsembleSettings(ScratchSettings):
     texts: Path = Field(exclude=True, description="directory of .txt and .txt.xz, a passage a line")
     sentences: int = Field(150_000, ge=0, description="sentences of them used")
     sentence_pool: int = Field(500_000, ge=1, description="chosen from so many")
+    emoji_share: float = Field(0.1, ge=0, le=1, description="share of the sentences that end with an emoji")
     language_model: Path | None = Field(
         None, exclude=True, description="checkpoint of training.scratch.pretrain that makes variants; none without it"
     )

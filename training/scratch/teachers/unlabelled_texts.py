@@ -18,6 +18,7 @@ from transformers import AutoModelForMaskedLM
 from training.data.cleaning.texts import comparison_key
 from training.data.rows.loading import load_rows, load_source, training_splits
 from training.encoder.classifier import MAX_LENGTH
+from training.encoder.normalization.characters import kept_emoji
 from training.encoder.tokenizer import load_tokenizer
 from training.scratch.pretraining.corpus import read_passages
 from training.scratch.pretraining.masking import IGNORED, WordPieces, mask_whole_words
@@ -75,6 +76,14 @@ def sample_sentences(texts: Path, limit: int, seed: int) -> list[str]:
     pool = list(found)
     chosen = np.random.default_rng(seed).permutation(len(pool))[:limit]
     return [pool[index] for index in chosen]
+
+
+def with_emoji(sentences: Sequence[str], share: float, seed: int) -> list[str]:
+    """The sentences, a share of them with an emoji behind: plain texts have none, and teachers know what they say."""
+    random = np.random.default_rng(seed)
+    signs = random.choice(kept_emoji(), len(sentences))
+    ends = np.where(random.random(len(sentences)) < share, signs, "")
+    return [f"{sentence} {end}".rstrip() for sentence, end in zip(sentences, ends, strict=True)]
 
 
 def dataset_texts(names: Sequence[str], data_dir: Path | None) -> list[str]:
