@@ -59,4 +59,5 @@ def to_result(probabilities: Sequence[float], thresholds: Mapping[str, float], t
         "probabilities": by_emotion,
         "tokens": len(tokens.ids),
         "truncated": tokens.truncated,
+        "known": round(1 - tokens.unknown / tokens.words, _DECIMALS) if tokens.words else 0.0,
     }

@@ -80,6 +80,10 @@ class Result(BaseModel):
     )
     tokens: int = Field(description="tokens the model read, special ones included")
     truncated: bool = Field(description="whether the end of the text was cut off")
+    known: Probability = Field(
+        description="share of the text's own tokens that the model knows; 0 for a text of unknown signs alone, "
+        "and for one without tokens of its own: what is said of either is no finding"
+    )
 
 
 class EmotionsResponse(BaseModel):

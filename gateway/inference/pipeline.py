@@ -94,8 +94,9 @@ class InferencePipeline:
         record.tokenization_seconds = time.perf_counter() - began
         record.texts = len(tokens)
         lengths = [len(row.ids) for row in tokens]
-        record.tokens = sum(lengths)
-        self._metrics.tokenized(name, lengths, sum(row.truncated for row in tokens), record.tokenization_seconds)
+        record.tokens, record.unknown_tokens = sum(lengths), sum(row.unknown for row in tokens)
+        truncated = sum(row.truncated for row in tokens)
+        self._metrics.tokenized(name, lengths, truncated, record.unknown_tokens, record.tokenization_seconds)
         if not query.truncate:
             _refuse_too_long(tokens, version.card.max_length, query)
         began = time.perf_counter()

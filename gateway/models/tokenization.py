@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tokenizers import Encoding, Tokenizer
 
@@ -13,6 +14,9 @@ from contract.version_directory import MOST_BYTES, TOKENIZER
 # One job, one thread: the library would otherwise spread a batch over every core, and
 # those are Triton's. Read by the library at its first batch.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+_WORD_START: Final = "▁"
 
 
 class TokenizerError(ValueError):
@@ -27,13 +31,17 @@ class Tokens:
     truncated: bool
     total: int
     """Tokens before the cut, special tokens included."""
+    words: int
+    """Of `ids`, those that stand for something in the text: special tokens and bare word starts left out."""
+    unknown: int
+    """Of `words`, those that are the unknown token."""
 
 
 class TextTokenizer:
     """The tokenizer of one version. Safe to use from several threads."""
 
-    def __init__(self, path: Path, max_length: int) -> None:
-        """Load `tokenizer.json`; rows will have at most `max_length` tokens.
+    def __init__(self, path: Path, max_length: int, unk_id: int) -> None:
+        """Load `tokenizer.json`; rows will have at most `max_length` tokens, and `unk_id` stands for what is unknown.
 
         Raises:
             TokenizerError: the file is missing or damaged.
@@ -49,6 +57,9 @@ class TextTokenizer:
         except BaseException as error:
             raise _as_tokenizer_error(error, f"{path} can't be read ({error}): publish it again") from error
         self._max_length = max_length
+        self._unk_id = unk_id
+        # Unigram sets it, with nothing behind, before a character that begins no piece.
+        self._word_start = self._tokenizer.token_to_id(_WORD_START)
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Token ids of each text, in order.
@@ -77,11 +88,15 @@ class TextTokenizer:
 
     def _tokens(self, encoding: Encoding) -> Tokens:
         ids: list[int] = encoding.ids
+        words = len(ids) - self.special_tokens
+        if self._word_start is not None:
+            words -= ids.count(self._word_start)
+        unknown = ids.count(self._unk_id)
         if len(ids) < self._max_length:
-            return Tokens(ids, truncated=False, total=len(ids))
+            return Tokens(ids, truncated=False, total=len(ids), words=words, unknown=unknown)
         rest = encoding.overflowing
         total = len(ids) + sum(len(part.ids) - self.special_tokens for part in rest)
-        return Tokens(ids, truncated=bool(rest), total=total)
+        return Tokens(ids, truncated=bool(rest), total=total, words=words, unknown=unknown)
 
 
 def _as_tokenizer_error(error: BaseException, sentence: str) -> BaseException:

@@ -53,7 +53,7 @@ def find_fault(path: Path, card: Card, vocabulary: int) -> str | None:
 
 def _fault(path: Path, max_length: int, vocabulary: int, pad_id: int, unk_id: int) -> str | None:
     try:
-        tokenizer = TextTokenizer(path, max_length)
+        tokenizer = TextTokenizer(path, max_length, unk_id)
         size = tokenizer.vocabulary_size()
         if not vocabulary - _MOST_PADDING < size <= vocabulary:
             return f"{path} has {size} ids, and the graph {vocabulary}: it is another model's"

@@ -126,7 +126,7 @@ def read_contents(directory: Path, graph: str) -> Contents:
     if sentence := tokenizer_sandbox.find_fault(directory / TOKENIZER, card, vocabulary):
         raise UnusableVersionError("tokenizer", sentence)
     try:
-        return Contents(card, TextTokenizer(directory / TOKENIZER, card.max_length))
+        return Contents(card, TextTokenizer(directory / TOKENIZER, card.max_length, card.unk_id))
     except TokenizerError as error:
         raise UnusableVersionError("tokenizer", str(error)) from error
 

@@ -6,6 +6,7 @@ const WORDS = {
     legend: "Черта на полосе — порог профиля. Что дошло до порога, выделено.",
     placeholder: "Напишите или вставьте русский текст",
     version: "версия", tokens: "токенов", cut: "текст длиннее, чем читает модель: конец отрезан",
+    unread: "модель не знает ни знака этого текста: это не находка", known: "из текста модель знает",
     nothing: "ни одна эмоция не дошла до порога", found: "Найдено", empty: "Напишите что-нибудь.",
     offline: "Шлюз не отвечает. Попробую снова.",
     profiles: {
@@ -18,6 +19,7 @@ const WORDS = {
     api: "API", legend: "The mark on a bar is the profile's threshold. What reaches it is highlighted.",
     placeholder: "Type or paste a Russian text",
     version: "version", tokens: "tokens", cut: "the text is longer than the model reads: its end is cut off",
+    unread: "the model knows nothing of this text: this is no finding", known: "of the text the model knows",
     nothing: "no emotion reaches its threshold", found: "Found", empty: "Type something.",
     offline: "The gateway does not answer. Trying again.",
     profiles: {
@@ -88,14 +90,17 @@ function showProfiles() {
   showWords();
 }
 
+const asPercent = (share) => new Intl.NumberFormat(
+  language, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 },
+).format(share);
+
 function showBars() {
   const thresholds = version()?.profiles[at("profile").value]?.thresholds ?? {};
-  const percent = new Intl.NumberFormat(language, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
   at("bars").replaceChildren(...(served?.labels ?? []).map(({ en, ru }) => {
     const probability = answer?.probabilities[en];
     const threshold = thresholds[en];
     const name = language === "ru" ? ru : en.replace("_", " ");
-    const shown = probability === undefined ? "—" : percent.format(probability);
+    const shown = probability === undefined ? "—" : asPercent(probability);
     const row = make("li", en, "");
     row.classList.toggle("passes", probability >= threshold);
     const drawing = draw("svg", { viewBox: "0 0 1000 20", preserveAspectRatio: "none", "aria-hidden": "true" });
@@ -124,6 +129,7 @@ function showStatus() {
       found.length ? `${words.found}: ${found.join(", ")}` : words.nothing,
       `${words.version} ${answer.version}, ${words.tokens}: ${answer.tokens}`,
       ...(answer.truncated ? [words.cut] : []),
+      ...(answer.known < 1 ? [answer.known ? `${words.known} ${asPercent(answer.known)}` : words.unread] : []),
     ].join(" · ");
   }
 }

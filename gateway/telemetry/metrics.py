@@ -58,6 +58,12 @@ class Metrics:
         self._truncated = Counter(
             "emotion_texts_truncated", "Texts cut to the model's length", _VERSION, registry=self._registry
         )
+        self._unknown = Counter(
+            "emotion_tokens_unknown",
+            "Tokens of which the model knows nothing: signs and scripts that its vocabulary lacks",
+            _VERSION,
+            registry=self._registry,
+        )
         self._predicted = Counter(
             "emotion_predicted",
             "Texts by their most probable emotion; a drift shows here",
@@ -100,14 +106,18 @@ class Metrics:
         self._counter(self._requests, endpoint, *version, str(status)).inc()
         self._histogram(self._seconds, "seconds", endpoint).observe(seconds)
 
-    def tokenized(self, version: tuple[str, str], tokens: list[int], truncated: int, seconds: float) -> None:
-        """The texts of one request, by their tokens."""
+    def tokenized(
+        self, version: tuple[str, str], tokens: list[int], truncated: int, unknown: int, seconds: float
+    ) -> None:
+        """The texts of one request, by their tokens, of which so many are unknown."""
         self._histogram(self._tokenization, "tokenization", *version).observe(seconds)
         observe = self._histogram(self._tokens, "tokens", *version).observe
         for count in tokens:
             observe(count)
         if truncated:
             self._truncated.labels(*version).inc(truncated)
+        if unknown:
+            self._unknown.labels(*version).inc(unknown)
 
     def triton_call(self, model: str, version: str, rows: int, seconds: float) -> None:
         """One call to Triton that was answered."""

@@ -27,6 +27,8 @@ class RequestRecord:
     """Model and version, once it has come to one."""
     texts: int = 0
     tokens: int = 0
+    unknown_tokens: int = 0
+    """Of them; the model knows nothing of what they stand for."""
     tokenization_seconds: float | None = None
     triton_seconds: float | None = None
     """Waiting for a call included."""
@@ -47,11 +49,12 @@ class RequestRecord:
         return f"{tokenization}triton;dur={self.triton_seconds * 1e3:.2f}, {total}"
 
     def model_fields(self) -> dict[str, str | int]:
-        """Model, version, texts and tokens, as far as they are known, for a log line or a span; no text."""
+        """Model, version, how many texts and tokens, as far as they are known, for a log line or a span; no text."""
         model, version = self.version
         if not model:
             return {}
-        return {"model": model, "version": version, "texts": self.texts, "tokens": self.tokens}
+        counts = {"texts": self.texts, "tokens": self.tokens, "unknown_tokens": self.unknown_tokens}
+        return {"model": model, "version": version, **counts}
 
     def log_fields(self) -> dict[str, str | int | float]:
         """Which request it is, for a log line."""

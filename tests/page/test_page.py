@@ -67,6 +67,18 @@ def values(browser: Browser) -> dict[str, float]:
     return bars
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ქართული ენა", {"ru": "модель не знает ни знака этого текста", "en": "the model knows nothing of this text"}),
+        ("рад ქართული", {"ru": "из текста модель знает 50,0", "en": "of the text the model knows 50.0"}),
+    ],
+)
+def test_it_says_how_much_of_a_text_is_known(browser: Browser, language: str, text: str, said: dict[str, str]) -> None:
+    browser.type("#text", text)
+    browser.wait(lambda: said[language] in browser.texts("#status")[0])
+
+
 def test_a_sentence_is_typed_and_the_bars_are_read(
     browser: Browser, gateway: GatewayProcess, language: str, screenshots: Path
 ) -> None:

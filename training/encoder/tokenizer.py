@@ -23,14 +23,18 @@ SPECIAL_TOKENS: Final = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 UNIGRAM_SPECIAL_TOKENS: Final = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 """In XLM-RoBERTa's order: pad is 1, unknown 3."""
 
-
 ALPHABET_LIMIT: Final = 400
+"""Characters with pieces of their own in a WordPiece vocabulary."""
 _WORDS: Final = r"[0-9\x{430}-\x{44f}]{1,100}|[!-/:-@\[-`{-~]+|\S"
 """What is tokenized by itself in normalised text: a word, a run of punctuation, any other character.
 
 Smileys such as ":(" and ")))" so get pieces of their own, and an unknown sign is unknown alone.
 WordPiece reads no word of more than 100 characters: a longer one is cut.
 """
+
+_DONE: Final = ("NFC", "NFKC", "Strip")
+_SPACES: Final = ({"Regex": "\\s+"}, {"Regex": " {2,}"})
+"""Steps and patterns of a checkpoint's own normaliser that find nothing to do in normalised text."""
 
 
 def _pre_tokenizer() -> Any:
@@ -42,7 +46,7 @@ def train_wordpiece(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
     tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL_TOKENS[1]))
     tokenizer.normalizer = normalizer()
     tokenizer.pre_tokenizer = _pre_tokenizer()
-    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.decoder = decoders.WordPiece(cleanup=False)  # a sign stays apart from the words around it
     trainer = WordPieceTrainer(
         vocab_size=vocabulary_size,
         special_tokens=list(SPECIAL_TOKENS),
@@ -96,16 +100,23 @@ def normalised_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
     """
     copy = Tokenizer.from_str(tokenizer.to_str())
     state = json.loads(copy.to_str())
-    ours, own = normalizer(), state["normalizer"]
-    steps = json.loads(ours.__getstate__())["normalizers"]
-    if own and own.get("normalizers", [])[: len(steps)] == steps:
+    ours, own = normalizer(), _steps(state["normalizer"])
+    if own[: len(ours)] == _steps(json.loads(ours.__getstate__())):
         return copy
-    copy.normalizer = normalizers.Sequence([*ours, copy.normalizer]) if own else ours
+    needed = any(step["type"] not in _DONE and step.get("pattern") not in _SPACES for step in own)
+    copy.normalizer = normalizers.Sequence([*ours, copy.normalizer]) if needed else ours
     if state["model"]["type"] == "WordPiece":
         copy.pre_tokenizer = pre_tokenizers.Sequence(
             [_pre_tokenizer(), *([copy.pre_tokenizer] if state["pre_tokenizer"] else [])]
         )
     return special_tokens_as_text(copy)
+
+
+def _steps(normalizer_state: dict[str, Any] | None) -> list[dict[str, Any]]:
+    if normalizer_state is None:
+        return []
+    steps: list[dict[str, Any]] = normalizer_state.get("normalizers", [normalizer_state])
+    return steps
 
 
 def _around(tokenizer: Tokenizer, begin: str, end: str) -> Any:

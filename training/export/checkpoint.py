@@ -19,6 +19,7 @@ from training.encoder.classifier import MAX_LENGTH, encode, load_classifier, pre
 from training.encoder.tokenizer import load_tokenizer, special_ids
 from training.export.gate import checks as gate
 from training.export.gate.runtimes import OLDEST
+from training.export.gate.unknown_texts import check_unknown_texts, unknown_rows
 from training.export.gated_graphs import DevSplit, check_on_oldest_runtime, write_cpu_graph, write_gpu_graph
 from training.export.graphs.runtime import session
 from training.export.graphs.weights import Shape, from_checkpoint
@@ -93,6 +94,9 @@ def write_graphs(
     write_file(directory / TOKENIZER, tokenizer.to_str(pretty=True).encode())
     _check_tokenizer(directory, tokenizer, data_dir)
     full, served, measured = write_cpu_graph(directory, weights, dev)
+    measured["unknown_texts"] = check_unknown_texts(
+        "CPU graph in int8", session(directory / CPU_GRAPH), unknown_rows(tokenizer, unk_id)
+    )
     figures = gate.check_quantisation("int8", dev.truth, full, served)
     measured |= write_gpu_graph(directory, weights, dev, full, served)
     sample = record_sample(session(directory / CPU_GRAPH), dev.rows, weights.shape)

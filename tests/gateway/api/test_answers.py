@@ -44,7 +44,8 @@ def test_the_shape_to_the_letter(client: httpx.Client) -> None:
     assert answer["profile"] == "balanced"
     (result,) = answer["results"]
     probabilities = expected(JOY, version=2)
-    assert list(result) == [*("emotion", "label", "probability", "emotions", "probabilities", "tokens", "truncated")]
+    fields = ("emotion", "label", "probability", "emotions", "probabilities", "tokens", "truncated", "known")
+    assert tuple(result) == fields
     assert list(result["probabilities"]) == list(LABELS)
     assert result["probabilities"] == pytest.approx(probabilities, abs=1e-5)
     assert (result["emotion"], result["label"]) == ("joy", "радость")
@@ -53,6 +54,15 @@ def test_the_shape_to_the_letter(client: httpx.Client) -> None:
     assert result["emotions"] == [joy]
     assert result["tokens"] == 20
     assert result["truncated"] is False
+    assert result["known"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [("рад", 1), ("高 рад", 0.5), ("ქართული ენა", 0), ("高 " * 100, 0), ("рад 高 高", 0.333333), ("", 0), (" \n", 0)],
+)
+def test_known_is_the_share_of_tokens_that_are_not_unknown(client: httpx.Client, text: str, known: float) -> None:
+    assert ask(client, text=text)["results"][0]["known"] == known
 
 
 @pytest.mark.parametrize(("word", "emotion"), WORDS.items())

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from gateway.models.tokenization import TextTokenizer, TokenizerError
 from tests.gateway.support.small_model import MAX_LENGTH, SPECIAL, make_tokenizer
@@ -13,7 +14,7 @@ SPECIAL_IDS = set(range(len(SPECIAL))) - {SPECIAL.index("[UNK]")}
 @pytest.fixture
 def tokenizer(tmp_path: Path) -> TextTokenizer:
     make_tokenizer().save(str(tmp_path / "tokenizer.json"))
-    return TextTokenizer(tmp_path / "tokenizer.json", MAX_LENGTH)
+    return TextTokenizer(tmp_path / "tokenizer.json", MAX_LENGTH, SPECIAL.index("[UNK]"))
 
 
 def test_ids_are_those_of_the_saved_tokenizer(tokenizer: TextTokenizer) -> None:
@@ -41,8 +42,22 @@ def test_special_tokens_in_a_text_are_text(tokenizer: TextTokenizer, text: str) 
     assert len(row.ids) > 3
 
 
+def test_unknown_tokens_are_counted_among_the_texts_own(tokenizer: TextTokenizer) -> None:
+    rows = tokenizer(["рад", "рад 高", "高 ქ", "", "高 " * 100])
+    assert [(row.words, row.unknown) for row in rows] == [(1, 0), (2, 1), (2, 2), (0, 0), (MAX_LENGTH - 2,) * 2]
+
+
+def test_a_bare_start_of_a_word_is_nothing_that_is_known(tmp_path: Path) -> None:
+    pieces = [("<unk>", 0.0), ("▁", -1.0), ("▁рад", -1.0), ("р", -2.0)]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=0))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    rows = TextTokenizer(tmp_path / "tokenizer.json", MAX_LENGTH, 0)(["рад", "高", "рад 高", "高 р"])
+    assert [(row.words, row.unknown) for row in rows] == [(1, 0), (1, 1), (2, 1), (2, 1)]
+
+
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     path.write_text("{")
     with pytest.raises(TokenizerError, match=r"tokenizer\.json can't be read"):
-        TextTokenizer(path, MAX_LENGTH)
+        TextTokenizer(path, MAX_LENGTH, 1)

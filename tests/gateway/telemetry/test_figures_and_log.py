@@ -59,6 +59,15 @@ def test_stages_batches_tokens_and_emotions(client: httpx.Client) -> None:
     assert figure(client, "emotion_ready") == 1
 
 
+def test_unknown_tokens_are_counted_and_logged(watched: GatewayProcess, client: httpx.Client) -> None:
+    before = figure(client, "emotion_tokens_unknown_total", **RUBERT)
+    response = client.post("/v1/emotions", json={"texts": ["高 рад ქ", "рад"]})
+    assert figure(client, "emotion_tokens_unknown_total", **RUBERT) == before + 2
+    request_id = response.headers["x-request-id"]
+    (line,) = (line for line in watched.lines() if line.get("request_id") == request_id)
+    assert (line["tokens"], line["unknown_tokens"]) == (8, 2)
+
+
 def test_a_request_id_is_taken_returned_and_logged(watched: GatewayProcess, client: httpx.Client) -> None:
     mine = f"order-{uuid.uuid4()}"
     response = client.post("/v1/emotions", json={"text": "рад"}, headers={"x-request-id": mine})
@@ -69,7 +78,7 @@ def test_a_request_id_is_taken_returned_and_logged(watched: GatewayProcess, clie
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
     assert line == {
         "level": "info", "logger": "gateway", "message": "answered", "request_id": mine, "method": "POST",
-        "path": "/v1/emotions", "status": 200, "texts": 1, "tokens": 3, **RUBERT,
+        "path": "/v1/emotions", "status": 200, "texts": 1, "tokens": 3, "unknown_tokens": 0, **RUBERT,
     }  # fmt: skip
 
 

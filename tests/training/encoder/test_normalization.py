@@ -53,11 +53,13 @@ def unknown_of(tokenizer: Tokenizer) -> int:
 SAME = [
     # A sign without a space before it; signs in a row; skin tones, sexes, families, flags, keycaps.
     ("Ненавижу🤬", "Ненавижу 🤬"), ("Мне страшно😱", "Мне страшно 😱"), ("Ура🎉🎉", "Ура 🎉 🎉"), ("👍🏽", "👍"),
-    ("🤷🏻‍♀️", "🤷"), ("👩‍⚕️", "👩"), ("❤️", "❤"), ("☺️", "☺"), ("рад🇷🇺", "рад флаг"), ("1️⃣ ура", "1 ура"), ("💙", "❤"),
+    ("🤷🏻‍♀️", "🤷"), ("👩‍⚕️", "👩"), ("❤️‍🔥", "❤"), ("高\u200d兴", "高兴"),
+    ("❤️", "❤"), ("☺️", "☺"), ("рад🇷🇺", "рад флаг"), ("1️⃣ ура", "1 ура"), ("💙", "❤"),
     ("ура→ура", "ура → ура"), ("100₽", "100 руб"), ("№5", "номер 5"),
     ("ура™", "ура тм"), ("10℃", "10 °"), ("ура´", "ура ´"),
     # Letters drawn out, and words of any length.
     ("ур" + "а" * 99, "ура"), ("радаааа", "рада"), ("УУУЖАСССС", "ужас"), ("нееееет", "нет"), ("yaaaa", "я"),
+    ("хооо", "хо"),
     # Marks that mean nothing, and characters that nobody sees.
     ("Как же я ра́д тебя ви́деть, мой дорого́й!", "Как же я рад тебя видеть, мой дорогой!"), ("у̶ж̶а̶с̶", "ужас"),
     ("при\u00adвет", "привет"), ("при\u200bвет", "привет"), ("при\u2060вет", "привет"), ("при\ufeffвет", "привет"),
@@ -105,6 +107,10 @@ def test_smileys_stay_readable(tokenizer: Tokenizer, smiley: str) -> None:
     plain = normalizer().normalize_str(smiley)
     assert plain == smiley.lower().translate(str.maketrans("dx", "дх"))
     assert unknown_of(tokenizer) not in tokenizer.encode(f"рад{smiley}").ids
+
+
+def test_words_that_are_spelled_with_three_equal_letters() -> None:
+    assert normalizer().normalize_str("СССР и ООО «Ромашка», сссср") == 'ссср и ооо "ромашка", ср'
 
 
 @pytest.mark.parametrize("sign", ["ქ", "高", "א", "ठ", "\ue000", "𓀀"])

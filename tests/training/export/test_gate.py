@@ -1,19 +1,23 @@
 """Every check of the gate, fed with damage that it must see."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import helper
+from tokenizers import Tokenizer
 
 from contract.version_directory import CPU_GRAPH
 from tests.training.support.random_classifier import MAX_LENGTH, classifier
 from training.common.command import TrainingError
+from training.encoder.tokenizer import train_unigram, train_wordpiece
 from training.export.gate import checks as gate
+from training.export.gate.unknown_texts import check_unknown_texts, unknown_rows
 from training.export.graphs.cpu import build_cpu_graph, fused_operators
-from training.export.graphs.runtime import session
+from training.export.graphs.runtime import Ids, run, session
 from training.export.graphs.weights import EncoderWeights, Shape
 
 
@@ -174,3 +178,31 @@ class TestGateRefuses:
             full[wrong, index], worse[wrong, index] = 0.55, 0.99
         with pytest.raises(TrainingError, match=r"costs 0\.0[1-9]\d* of mean ROC AUC .* and 0\.0000"):
             gate.check_quantisation("int8", truth, full, worse)
+
+    def test_a_text_of_which_nothing_is_known_and_that_is_called_an_emotion(self) -> None:
+        rows: list[Ids] = [[2, *[self.encoder.shape.unk_id] * count, 3] for count in range(1, 9)]
+        graph = build_cpu_graph(self.encoder.weights, "fp32")
+        answers = run(session(graph), rows)
+        assert (answers.argmax(axis=1) == 0).all(), "the random encoder's answer to an unknown token has changed"
+        figures = check_unknown_texts("CPU graph", session(graph), rows)
+        assert figures["no_emotion_at_least"] == pytest.approx(answers[:, 0].min(), rel=1e-2)
+        assert figures["others_at_most"] == pytest.approx(answers[:, 1:].max(), rel=1e-2)
+        assert check_unknown_texts("CPU graph", session(graph), []) == {}
+        last = next(node for node in graph.graph.node if node.op_type == "Sigmoid")
+        name = last.output[0]
+        last.output[0] = "own"
+        graph.graph.initializer.append(helper.make_tensor("one", onnx.TensorProto.FLOAT, [], [1.0]))
+        graph.graph.node.insert(list(graph.graph.node).index(last) + 1, helper.make_node("Sub", ["one", "own"], [name]))
+        with pytest.raises(
+            TrainingError, match=r"of 1 unknown sign and nothing else is \w+ \(0\.\d\d\), not no_emotion: "
+        ):
+            check_unknown_texts("CPU graph", session(graph), rows)
+
+    @pytest.mark.parametrize(("train", "unknown"), [(train_wordpiece, "[UNK]"), (train_unigram, " <unk>")])
+    def test_rows_of_unknown_signs(self, train: Callable[[list[str], int], Tokenizer], unknown: str) -> None:
+        tokenizer = train(["мне страшно", "как же я рад"] * 20, 300)
+        unk_id = tokenizer.token_to_id(unknown)
+        rows = unknown_rows(tokenizer, unk_id)
+        assert [list(row).count(unk_id) for row in rows] == list(range(1, 9))
+        nothing = {unk_id, tokenizer.token_to_id("▁"), *tokenizer.encode("").ids}
+        assert all(set(row) <= nothing for row in rows)

@@ -51,7 +51,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("fine-tuning")
-    texts = write_rows(directory)
+    texts = write_rows(directory, 65)
     write_bert(directory / "bert", texts, dropout=0.0)
     write_bert(directory / "bert-dropout", texts, dropout=0.1)
     write_xlm_roberta(directory / "xlm", texts)
@@ -288,7 +288,10 @@ def test_corrections_and_synthetic_rows_are_trained_on(data_dir: Path, tmp_path:
     ).train
     assert {row.text: row.labels for row in rows}[corrected.text] == {EMOTIONS.index("anger"), EMOTIONS.index("fear")}
     assert {row.text for row in plain.train} - {row.text for row in rows} == {dropped.text}
-    assert rows[-1].labels == origin.labels
+    assert [row.labels for row in rows if row.synthetic] == [origin.labels]
+    unknown = [row for row in rows if row.source == "unknown_signs"]
+    assert len({row.text for row in unknown}) == 8
+    assert {row.labels for row in unknown} == {frozenset({EMOTIONS.index("no_emotion")})}
     assert len(rows) == len(plain.train)
 
 
@@ -367,13 +370,13 @@ class TestErrors:
                 trained(data_dir, tmp_path / "weights", base)
 
     def test_rows_too_few_or_of_one_kind(self, data_dir: Path, tmp_path: Path) -> None:
-        with pytest.raises(TrainingError, match="288 rows don't fill one batch of 512: lower --batch-size"):
+        with pytest.raises(TrainingError, match="312 rows don't fill one batch of 512: lower --batch-size"):
             trained(data_dir, tmp_path, batch_size=512)
         other = tmp_path / "cedr" / "train.jsonl"
         other.parent.mkdir()
         lines = (data_dir / "cedr" / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
         other.write_text("".join(line for line in lines if '"labels": [4]' not in line), encoding="utf-8")
-        with pytest.raises(TrainingError, match="of 240 rows to train on, 0 are labelled anger"):
+        with pytest.raises(TrainingError, match="of 260 rows to train on, 0 are labelled anger"):
             trained(tmp_path, tmp_path / "weights", str(data_dir / "bert"))
 
     def test_folders_that_hold_something_else(self, data_dir: Path, tmp_path: Path) -> None:

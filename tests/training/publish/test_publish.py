@@ -40,6 +40,7 @@ from training.data.rows.loading import load_source
 from training.data.splits.folds import fold_of_each
 from training.encoder.classifier import TokenRows, collate, encode, predict
 from training.encoder.tokenizer import load_tokenizer, train_wordpiece
+from training.encoder.unknown_signs import unknown_texts
 from training.evaluate.behaviour import evaluate_behaviour
 from training.evaluate.evaluation import evaluate_model
 from training.evaluate.predictions import predict_version
@@ -70,6 +71,7 @@ def checkpoint(data_dir: Path) -> Path:
     """As `training.train --cross-validate` leaves it, but trained in seconds on six emotions' words."""
     output = data_dir / "tuned"
     rows = load_source("cedr", "train", data_dir)
+    unknown = [Example(text, frozenset({0}), "unknown") for text in unknown_texts()]
     tokenizer = train_wordpiece([row.text for row in rows], 300)
     torch.manual_seed(0)
     config = BertConfig(
@@ -80,9 +82,10 @@ def checkpoint(data_dir: Path) -> Path:
     model = BertForSequenceClassification(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     token_ids = encode([row.text for row in rows], tokenizer)
-    encoded = TokenRows(token_ids, targets(rows))
+    trained = [*rows, *unknown]
+    encoded = TokenRows(encode([row.text for row in trained], tokenizer), targets(trained))
     for _ in range(80):
-        batch = collate([encoded[int(index)] for index in torch.randint(len(rows), (64,))], 0)
+        batch = collate([encoded[int(index)] for index in torch.randint(len(trained), (64,))], 0)
         model(**batch).loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -50,6 +50,16 @@ def test_whole_words_are_hidden_and_special_tokens_never(architecture: Architect
     assert (hidden[:, 1:] == hidden[:, :-1])[goes_on].all()
 
 
+def test_words_runs_of_punctuation_and_signs_each_start(architecture: Architecture) -> None:
+    tokenizer = tokenizer_of(architecture)
+    pieces = WordPieces.of(tokenizer, CPU)
+    text = "Ёжик убежал!!!😂 (рад)"
+    ids = tokenizer.encode(text).ids[1:-1]
+    words = [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text))]
+    assert [word.strip("▁") for word in words] == ["ежик", "убежал", "!!!", "😂", "(", "рад", ")"]
+    assert int(pieces.starts_word[ids].sum()) == len(words) < len(ids)
+
+
 def test_an_interrupted_run_ends_as_it_would_have(
     architecture: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,7 +147,7 @@ def _named(name: str) -> str | None:
 
 @cache
 def emoji() -> dict[str, str]:
-    """Each emoji and what it is read as: itself, a near relative, words, or nothing."""
+    """Each emoji and what it is read as: itself, a near relative, or words."""
     lines = resources.files(__package__).joinpath("emoji.tsv").read_text(encoding="utf-8").splitlines()
     rows = [line.split("\t") for line in lines if not line.startswith("#")]
     return {sign: text for text, signs in rows for sign in signs.split(" ")}

@@ -1,4 +1,4 @@
 """What a version must pass before it is published.
 
-Imports `export.graphs`, `measuring` and `common`.
+Imports `export.graphs`, `measuring`, `encoder` and `common`.
 """

@@ -1,0 +1,12 @@
+"""Texts of signs that no vocabulary has. Of them nothing is known, so they are to be no emotion."""
+
+from typing import Final
+
+UNKNOWN_SIGN: Final = "\U000f0000"
+"""For private use: it means nothing to anybody."""
+_MOST: Final = 8
+
+
+def unknown_texts() -> list[str]:
+    """Texts of one to eight such signs."""
+    return [" ".join([UNKNOWN_SIGN] * count) for count in range(1, _MOST + 1)]
