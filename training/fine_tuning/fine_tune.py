@@ -3,7 +3,7 @@
 import copy
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -22,7 +22,7 @@ from training.data.rows.synthetic import load_augmented
 from training.data.splits.training_rows import Split, train_and_held_out
 from training.encoder.base_model import load_base_model
 from training.encoder.classifier import TokenRows, encode, load_classifier, predict
-from training.encoder.unknown_signs import unknown_texts
+from training.encoder.unknown_signs import unknown_texts_beside
 from training.fine_tuning.checkpoints import check_disk, kept_checkpoint, last_checkpoint, remove_unfinished, step_of
 from training.fine_tuning.hardware import choose_hardware
 from training.fine_tuning.progress import Progress
@@ -31,9 +31,6 @@ from training.fine_tuning.trainer import make_trainer, positive_weights
 from training.runs.directory import Probabilities
 from training.runs.life import Fold
 from training.runs.record import Record, fingerprint
-
-UNKNOWN_SHARE: Final = 100
-"""One row in so many is a text of which nothing is known."""
 
 
 def read_rows(settings: Settings, fold: int) -> Split:
@@ -60,17 +57,11 @@ def read_rows(settings: Settings, fold: int) -> Split:
                     f"of {len(rows)} rows {which}, {count:.0f} are labelled {emotion}: there must be some that are,"
                     " and some that aren't"
                 )
-    unknown = _unknown_rows(len(split.train) // UNKNOWN_SHARE)
+    no_emotion = frozenset({EMOTIONS.index("no_emotion")})
+    unknown = [Example(text, no_emotion, "unknown_signs") for text in unknown_texts_beside(len(split.train))]
     added = tuple(Touched(row, "nothing of it is known") for row in unknown)
     step = Step("unknown signs", "texts of signs that no vocabulary has, as no emotion", "added", added)
     return replace(split, train=[*split.train, *unknown], steps=[*split.steps, step])
-
-
-def _unknown_rows(least: int) -> list[Example]:
-    """Texts of unknown signs, each as often as the others."""
-    texts = unknown_texts()
-    no_emotion = frozenset({EMOTIONS.index("no_emotion")})
-    return [Example(text, no_emotion, "unknown_signs") for text in texts] * max(1, round(least / len(texts)))
 
 
 class FineTuning:

@@ -98,7 +98,7 @@ class Student:
     def train_fold(self, fold: Fold) -> Probabilities:
         """Train on a fold's soft targets, keep the checkpoint; probabilities of the fold's texts."""
         settings, trainer = self._settings, self._trainer
-        soft = SoftTargets.load(settings.taught, fold.number)
+        soft = SoftTargets.load(settings.taught, fold.number).with_unknown_texts()
         shares = {
             "cedr": settings.cedr_labels,
             "brighter_rus": settings.brighter_labels,

@@ -25,6 +25,7 @@ from training.data.splits.folds import brighter_by_fold, held_out_fold
 from training.encoder.classifier import load_classifier
 from training.encoder.normalization.characters import kept_emoji
 from training.encoder.tokenizer import load_tokenizer, train_wordpiece
+from training.encoder.unknown_signs import unknown_texts
 from training.runs.directory import read_cross_validated
 from training.runs.life import Fold
 from training.scratch.fast_training.prediction import predict_logits
@@ -234,6 +235,12 @@ def test_teachers_answer_for_no_held_out_text(data_dir: Path, taught: Path) -> N
         assert soft.probabilities.shape == soft.truth.shape == (len(soft.texts), 6)
         labelled = {*soft.of_kind("cedr"), *soft.of_kind("brighter_rus")}
         assert labelled == set(np.flatnonzero(~np.isnan(soft.truth).any(axis=1)))
+        more = soft.with_unknown_texts()
+        unknown = more.of_kind("unknown")
+        assert {more.texts[row] for row in unknown} == set(unknown_texts())
+        assert (more.probabilities[unknown] == np.eye(6)[0]).all()
+        assert np.isnan(more.truth[unknown]).all()
+        assert more.texts[: len(soft.texts)] == soft.texts
         assert len(asked) == len(set(asked)), "no text is asked twice"
 
 

@@ -2,17 +2,19 @@
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from contract.labels import EMOTIONS
 from training.common.command import TrainingError
 from training.common.files import write_whole
+from training.encoder.unknown_signs import unknown_texts_beside
 
-KINDS: Final = ("cedr", "brighter_rus", "written", "data set", "variant", "sentence")
+KINDS: Final = ("cedr", "brighter_rus", "written", "data set", "variant", "sentence", "unknown")
 """Where a text comes from. Those of the first three have labels of their own."""
 
 
@@ -32,6 +34,19 @@ class SoftTargets:
     def of_kind(self, kind: str) -> npt.NDArray[np.int64]:
         """Numbers of the texts of a kind."""
         return np.flatnonzero(self.kind == KINDS.index(kind))
+
+    def with_unknown_texts(self) -> Self:
+        """These, and texts of which nothing is known: no teacher is asked about them, they are no emotion."""
+        texts = unknown_texts_beside(len(self.texts))
+        answers = np.zeros((len(texts), len(EMOTIONS)), dtype=np.float32)
+        answers[:, EMOTIONS.index("no_emotion")] = 1
+        return replace(
+            self,
+            texts=[*self.texts, *texts],
+            kind=np.append(self.kind, np.full(len(texts), KINDS.index("unknown"), dtype=np.int8)),
+            truth=np.concatenate([self.truth, np.full_like(answers, np.nan)]),
+            probabilities=np.concatenate([self.probabilities, answers]),
+        )
 
     def save(self, directory: Path, fold: int) -> None:
         """Write a fold's file."""
