@@ -1,5 +1,6 @@
 """A checkpoint with the pieces of a corpus alone: the same tokens and hidden states for every text of it."""
 
+import copy
 import shutil
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,26 @@ def test_the_command(checkpoint: Path, tmp_path: Path) -> None:
     (texts / "russian.txt").write_text("\n".join(RUSSIAN), encoding="utf-8")
     said = succeeds("training.scratch.trim", checkpoint, "--texts", texts, "--output", tmp_path / "small")
     assert f"{vocabulary_size(tmp_path / 'small')} of {vocabulary_size(checkpoint)} pieces, with which 2 texts" in said
+
+
+def test_layers_and_normalised_text(checkpoint: Path, tmp_path: Path) -> None:
+    deep = tmp_path / "deep"
+    model = AutoModelForMaskedLM.from_pretrained(checkpoint)
+    model.base_model.encoder.layer.extend([copy.deepcopy(model.base_model.encoder.layer[0]) for _ in range(3)])
+    model.config.num_hidden_layers = 4
+    torch.nn.init.normal_(model.base_model.encoder.layer[2].output.dense.weight, std=0.5)
+    model.save_pretrained(deep)
+    shutil.copy(checkpoint / "tokenizer.json", deep)
+    trim(str(deep), RUSSIAN, tmp_path / "small", layers=[1, 3], normalised=True)
+    small = AutoModelForMaskedLM.from_pretrained(tmp_path / "small")
+    assert len(small.base_model.encoder.layer) == small.config.num_hidden_layers == 2
+    kept = small.base_model.encoder.layer[1].output.dense.weight
+    assert torch.equal(kept, model.base_model.encoder.layer[2].output.dense.weight)
+    tokenizer = Tokenizer.from_file(str(tmp_path / "small" / "tokenizer.json"))
+    assert tokenizer.encode("МНЕ стра́шно").ids == tokenizer.encode("мне страшно").ids
+    with pytest.raises(TrainingError, match="the encoder has the layers 1 to 4, and no layer 5"):
+        trim(str(deep), RUSSIAN, tmp_path / "none", layers=[5])
+    assert not (tmp_path / "none").exists()
 
 
 def test_what_is_refused(checkpoint: Path, tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+"""What a student reads beside its texts: the same texts changed, and labels mixed into the teachers' answers."""
+
+import numpy as np
+
+from training.scratch.fast_training.token_table import partial_passes
+from training.scratch.student import changed_texts, mixed_targets, passes_with_changes
+from training.scratch.teachers.soft_targets import KINDS, SoftTargets
+
+TEXTS = [f"Сегодня мы поехали на дачу номер {number}" for number in range(200)]
+
+
+def test_changes_are_the_same_every_time_and_differ_between_copies() -> None:
+    first, second = changed_texts(TEXTS, 0, seed=0), changed_texts(TEXTS, 1, seed=0)
+    assert first == changed_texts(TEXTS, 0, seed=0)
+    assert sum(one != text for one, text in zip(first, TEXTS, strict=True)) > 190
+    assert sum(one != other for one, other in zip(first, second, strict=True)) > 150
+    # A text's change is its own: it does not hang on the texts beside it.
+    assert changed_texts(TEXTS[7:9], 0, seed=0) == first[7:9]
+
+
+def test_a_pass_takes_each_text_once_and_a_share_of_them_changed() -> None:
+    rows = np.arange(1000)
+    (chosen,) = passes_with_changes([rows], 1000, share=0.4, copies=3, seed=0)
+    assert (chosen % 1000 == rows).all()
+    changed = chosen // 1000
+    assert set(changed) == {0, 1, 2, 3}
+    assert 0.35 < (changed > 0).mean() < 0.45
+
+
+def test_passes_are_whole_but_for_the_last() -> None:
+    rows = np.arange(10, 20)
+    passes = partial_passes(rows, 2.3)
+    assert [len(each) for each in passes] == [10, 10, 3]
+    assert set(passes[2]) <= set(rows)
+    assert partial_passes(rows, 0.0) == []
+
+
+def test_each_kind_has_its_share_of_labels_in_the_targets() -> None:
+    kind = np.array([KINDS.index(name) for name in ("cedr", "brighter_rus", "written", "sentence")], dtype=np.int8)
+    truth = np.array([[1.0] * 6, [1.0] * 6, [0.0] * 6, [np.nan] * 6], dtype=np.float32)
+    soft = SoftTargets(["а", "б", "в", "г"], kind, truth, np.full((4, 6), 0.5, dtype=np.float32))
+    mixed = mixed_targets(soft, {"cedr": 0.0, "brighter_rus": 0.5, "written": 0.8})
+    np.testing.assert_allclose(mixed[:, 0], [0.5, 0.75, 0.1, 0.5], atol=1e-6)
