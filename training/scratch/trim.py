@@ -14,7 +14,8 @@ from training.encoder.trimming import trim
 from training.scratch.pretraining.corpus import all_passages
 
 
-def _arguments() -> argparse.Namespace:
+def trim_parser() -> argparse.ArgumentParser:
+    """The command's flags."""
     parser = command_parser("training.scratch.trim", __doc__)
     parser.add_argument("checkpoint", help="a local directory or a hub name; Unigram or WordPiece vocabulary")
     parser.add_argument("--texts", type=Path, required=True, help="directory of .txt and .txt.xz, a passage a line")
@@ -30,12 +31,12 @@ def _arguments() -> argparse.Namespace:
         "--normalised", action="store_true", help="read normalised text from now on, as the models from scratch do"
     )
     parser.add_argument("--output", type=Path, required=True, help="directory for the smaller checkpoint")
-    return parser.parse_args()
+    return parser
 
 
 def main() -> None:
     """Read the corpus and write the smaller checkpoint."""
-    arguments = _arguments()
+    arguments = trim_parser().parse_args()
     texts = all_passages(arguments.texts, arguments.datasets, 1, arguments.data_dir)
     before, after = trim(
         arguments.checkpoint, texts, arguments.output, layers=arguments.layers, normalised=arguments.normalised
