@@ -21,6 +21,8 @@ from training.encoder.mean_pooling import POOLING, MeanPooledClassifier
 BASE_MODELS: Final = {"rubert": "cointegrated/rubert-tiny2", "xlm": "FacebookAI/xlm-roberta-base"}
 MAX_LENGTH: Final = 128
 _BATCH: Final = 64
+_BUFFER: Final = "embeddings.position_ids"
+"""What older versions of transformers saved, and newer ones make."""
 
 
 def encode(texts: Sequence[str], tokenizer: Tokenizer) -> list[list[int]]:
@@ -81,11 +83,15 @@ def load_classifier(checkpoint: str, reading: Reading | None = None) -> Any:
         model, found = _kind(config).from_pretrained(
             checkpoint, config=config, attn_implementation="eager", output_loading_info=True
         )
-    if lost := sorted(found["missing_keys"]):
-        raise TrainingError(
-            f"{checkpoint} lacks {lost[0]} ({len(lost)} weights in all) of a {type(model).__name__}: it is no whole"
-            " classifier; fine-tune it first"
-        )
+    # transformers only warns of either.
+    unplaced = {name for name in found["unexpected_keys"] if not name.endswith(_BUFFER)}
+    for names, wrong in (
+        (found["missing_keys"], "lacks"),
+        (unplaced, "holds, and a classifier of its type has no place for,"),
+    ):
+        if names:
+            first = ", ".join(sorted(names)[:3])
+            raise TrainingError(f"{checkpoint} {wrong} {first} ({len(names)} in all): fine-tune it first")
     return with_columns(checkpoint, model, columns)
 
 

@@ -107,7 +107,7 @@ def arguments(checkpoint: Path, data_dir: Path, repository: Path, **changes: Any
 
 
 def publish_here(checkpoint: Path, data_dir: Path, repository: Path, model: str = "emotion_test") -> Path:
-    return publish(Publication(checkpoint, model, repository, data_dir, None, "Apache-2.0", []))
+    return publish(Publication(str(checkpoint), model, repository, data_dir, None, "Apache-2.0", []))
 
 
 def test_two_versions_and_their_gpu_weights(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:

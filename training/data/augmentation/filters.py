@@ -103,8 +103,8 @@ def load_label_predictor(checkpoint: str) -> LabelPredictor:
     Raises:
         TrainingError: it cannot be loaded, or its head is not to be read as the six emotions.
     """
-    tokenizer = load_tokenizer(checkpoint)
     model = load_classifier(checkpoint)
+    tokenizer = load_tokenizer(checkpoint)
     pad_id, _ = special_ids(tokenizer, model.config)
 
     def predict_labels(texts: Sequence[str]) -> list[frozenset[int]]:
