@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from tests.triton_process import ROOT
 from training.common.command import TrainingError
-from training.fine_tuning.settings import Settings
 from training.runs.settings import flag, read_settings
+from training.train.settings import Settings
 
 
 def settings(*arguments: str) -> Settings:
@@ -123,7 +123,7 @@ def test_the_page_describes_every_flag_and_no_other() -> None:
 
 
 def test_replicating_trains_the_three_models() -> None:
-    script = ROOT / "training" / "fine_tuning" / "replicate_models.sh"
+    script = ROOT / "training" / "train" / "replicate_models.sh"
     done = subprocess.run(
         [script, "--seed", "3"],
         env={**os.environ, "EMOTION_PYTHON": "echo"},
