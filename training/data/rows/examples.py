@@ -1,7 +1,7 @@
 """One labelled text, and many as a matrix of targets."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,16 @@ class Example:
 
     `labels` are indices into `EMOTIONS`; none of the six is possible. `source` is the data set's
     name. `paraphrase_of` is the text a synthetic row was made from, and None for a row that a
-    person wrote.
+    person wrote. `domain` is where the data set took the text from, and `number` the row's number
+    in its file, counted from 1, where these are known; rows are the same without them.
     """
 
     text: str
     labels: frozenset[int]
     source: str
     paraphrase_of: str | None = None
+    domain: str | None = field(default=None, compare=False)
+    number: int | None = field(default=None, compare=False)
 
     @property
     def synthetic(self) -> bool:

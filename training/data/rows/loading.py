@@ -18,11 +18,12 @@ from training.data.rows.sources import SOURCES, Source
 
 @dataclass(frozen=True)
 class Row:
-    """A row as its data set has it: its own classes' names, and where the text was taken from."""
+    """A row as its data set has it: its own classes' names, where the text was taken from, its number from 1."""
 
     text: str
     classes: tuple[str, ...]
     domain: str | None
+    number: int
 
 
 def local_file(name: str, split: str, data_dir: Path) -> Path:
@@ -69,7 +70,7 @@ def load_rows(name: str, split: str, data_dir: Path | None = None) -> list[Row]:
     rows = []
     for number, row in numbered:
         try:
-            labelled = _row(source, row)
+            labelled = _row(source, row, number)
         except ValueError as error:
             raise TrainingError(f"{origin}, row {number}: {error}") from error
         if labelled is not None:
@@ -81,7 +82,10 @@ def load_rows(name: str, split: str, data_dir: Path | None = None) -> list[Row]:
 
 def load_source(name: str, split: str, data_dir: Path | None = None) -> list[Example]:
     """Load one split of a data set, mapped into the six labels. Arguments and errors: `load_rows`."""
-    return [Example(row.text, labels_of(name, row.classes), name) for row in load_rows(name, split, data_dir)]
+    return [
+        Example(row.text, labels_of(name, row.classes), name, domain=row.domain, number=row.number)
+        for row in load_rows(name, split, data_dir)
+    ]
 
 
 def labels_of(name: str, classes: tuple[str, ...]) -> frozenset[int]:
@@ -91,7 +95,7 @@ def labels_of(name: str, classes: tuple[str, ...]) -> frozenset[int]:
     return frozenset(EMOTIONS.index(emotion) for emotion in emotions if emotion is not None)
 
 
-def _row(source: Source, row: Any) -> Row | None:
+def _row(source: Source, row: Any, number: int) -> Row | None:
     if not isinstance(row, dict):
         raise ValueError(f"expected a JSON object, found {type(row).__name__}")
     missing = [field for field in source.fields if field not in row]
@@ -107,7 +111,7 @@ def _row(source: Source, row: Any) -> Row | None:
     if domain is not None and not isinstance(domain, str):
         raise ValueError(f"`{source.domain_field}` must be a text, not {domain!r}")
     classes = source.parse(row, tuple(source.classes))
-    return None if classes is None else Row(text, tuple(classes), domain)
+    return None if classes is None else Row(text, tuple(classes), domain, number)
 
 
 def _hub_rows(source: Source, split: str) -> Any:
