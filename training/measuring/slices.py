@@ -1,6 +1,6 @@
-"""Parts of the rows that are looked at on their own: by data set, by where the texts come from, by length."""
+"""Parts of the rows that are looked at on their own: by where the texts were taken from, and by their length."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,37 +9,38 @@ import numpy.typing as npt
 
 from training.data.rows.examples import Example
 
-LENGTHS: Final = {"up to 7 words": (1, 7), "8 to 15 words": (8, 15), "16 words or more": (16, 1 << 30)}
-"""Words between white space, first and last count included; a fifth, two fifths and two fifths of CEDR's dev split."""
+_LENGTHS: Final = ((5, "up to 5 words"), (10, "6 to 10 words"), (20, "11 to 20 words"), (40, "21 to 40 words"))
+_LONGER: Final = "over 40 words"
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Some of the rows: `by` is `data set`, `source` or `length`, `name` which, `rows` bool `[rows]`."""
+    """Some of the rows: `by` is `source` or `length`, `name` which, `rows` bool `[rows]`."""
 
     by: str
     name: str
     rows: npt.NDArray[np.bool_]
 
 
-def slices_of(examples: Sequence[Example]) -> list[Slice]:
-    """The parts that rows fall into; parts without a row, and divisions into one part alone, are left out.
+def source_of(example: Example) -> str:
+    """Where a text was taken from: its data set, and the data set's own name for the place if it has one."""
+    return f"{example.source}/{example.domain}" if example.domain else example.source
 
-    A source is where the data set took the text from (`lj`, `lenta` and `twitter` of CEDR); rows of which that is
-    unknown are in no such part.
-    """
-    words = np.array([len(example.text.split()) for example in examples])
-    keys = {
-        "data set": np.array([example.source for example in examples], dtype=object),
-        "source": np.array([example.domain for example in examples], dtype=object),
-        "length": np.select(
-            [(low <= words) & (words <= high) for low, high in LENGTHS.values()], list(LENGTHS), default=""
-        ),
-    }
-    found = []
-    for by, key in keys.items():
-        names = LENGTHS if by == "length" else sorted({name for name in key if name})
-        parts = [Slice(by, name, np.asarray(key == name, dtype=np.bool_)) for name in names]
-        parts = [part for part in parts if part.rows.any()]
-        found += parts if len(parts) > 1 else []
-    return found
+
+def length_of(example: Example) -> str:
+    """The bin of a text's number of words."""
+    words = len(example.text.split())
+    return next((name for most, name in _LENGTHS if words <= most), _LONGER)
+
+
+def slices_of(examples: Sequence[Example]) -> list[Slice]:
+    """Each source's rows, if there are several sources, and each length's; none of them is empty."""
+    sources = sorted({source_of(example) for example in examples})
+    lengths = [*(name for _, name in _LENGTHS), _LONGER]
+    parts = [] if len(sources) == 1 else _parts("source", sources, source_of, examples)
+    return [*parts, *_parts("length", lengths, length_of, examples)]
+
+
+def _parts(by: str, names: list[str], name_of: Callable[[Example], str], examples: Sequence[Example]) -> list[Slice]:
+    found = np.array([name_of(example) for example in examples], dtype=object)
+    return [Slice(by, name, rows) for name in names if (rows := np.asarray(found == name, dtype=np.bool_)).any()]
