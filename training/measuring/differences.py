@@ -6,7 +6,7 @@ difference is much narrower than the two models' own intervals suggest.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,10 @@ class Answered:
 
     probabilities: Matrix
     decisions: Decisions
+
+    def chosen(self, rows: npt.NDArray[np.bool_]) -> Self:
+        """The answers to some of the rows; bool `[rows]`."""
+        return type(self)(self.probabilities[rows], self.decisions[rows])
 
 
 @dataclass(frozen=True)
