@@ -78,6 +78,7 @@ def checkpoint(data_dir: Path) -> Path:
         vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
         intermediate_size=48, max_position_embeddings=128, num_labels=6, initializer_range=0.1,
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, problem_type="multi_label_classification",
+        id2label=dict(enumerate(EMOTIONS)),
     )  # fmt: skip
     model = BertForSequenceClassification(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
@@ -106,7 +107,7 @@ def arguments(checkpoint: Path, data_dir: Path, repository: Path, **changes: Any
 
 
 def publish_here(checkpoint: Path, data_dir: Path, repository: Path, model: str = "emotion_test") -> Path:
-    return publish(Publication(checkpoint, model, repository, data_dir, None, "Apache-2.0", []))
+    return publish(Publication(str(checkpoint), model, repository, data_dir, None, "Apache-2.0", []))
 
 
 def test_two_versions_and_their_gpu_weights(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
