@@ -1,6 +1,6 @@
 """The life of a run: begun, trained with one fold of CEDR held out after another, resumed, finished.
 
-Either way of training is a `Trainer`: `training.fine_tuning` and the commands of `training.scratch`.
+Either way of training is a `Trainer`: `training.train` and the commands of `training.scratch`.
 """
 
 import shutil

@@ -23,14 +23,14 @@ from training.data.splits.training_rows import Split, train_and_held_out
 from training.encoder.base_model import load_base_model
 from training.encoder.classifier import TokenRows, encode, load_classifier, predict
 from training.encoder.unknown_signs import unknown_texts_beside
-from training.fine_tuning.checkpoints import check_disk, kept_checkpoint, last_checkpoint, remove_unfinished, step_of
-from training.fine_tuning.hardware import choose_hardware
-from training.fine_tuning.progress import Progress
-from training.fine_tuning.settings import Settings
-from training.fine_tuning.trainer import make_trainer, positive_weights
 from training.runs.directory import Probabilities
 from training.runs.life import Fold
 from training.runs.record import Record, fingerprint
+from training.train.checkpoints import check_disk, kept_checkpoint, last_checkpoint, remove_unfinished, step_of
+from training.train.hardware import choose_hardware
+from training.train.progress import Progress
+from training.train.settings import Settings
+from training.train.trainer import make_trainer, positive_weights
 
 
 def read_rows(settings: Settings, fold: int) -> Split:

@@ -15,10 +15,10 @@ from transformers.utils import logging as transformers_logging
 from training.common.command import TrainingError, main_process, run_command
 from training.evaluate.results import evaluate_and_write
 from training.export.checkpoint import export_checkpoint
-from training.fine_tuning.fine_tune import FineTuning
-from training.fine_tuning.settings import Settings
 from training.runs.life import train_run
 from training.runs.settings import read_settings
+from training.train.fine_tune import FineTuning
+from training.train.settings import Settings
 
 
 def main() -> None:
