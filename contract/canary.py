@@ -14,7 +14,7 @@ from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from contract.regular_files import read_file
 
-_SHARE: Final = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)%")
+_SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)%")
 _MOST_BYTES: Final = 1 << 16
 _CONTENT: Final = TypeAdapter(dict[Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")], str])
 

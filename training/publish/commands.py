@@ -18,7 +18,7 @@ from training.publish.triton_index import (
     ask_index,
 )
 from training.publish.triton_rules import entries
-from training.publish.versions import find_repeatable, find_version, prune, roll_back, versions_of
+from training.publish.versions import check_can_add, find_repeatable, find_version, prune, roll_back, versions_of
 
 
 def _parser(name: str, description: str) -> ArgumentParser:
@@ -116,6 +116,7 @@ def rollback_command(arguments: list[str]) -> None:
     if given.quarantine:
         quarantine_blocking(given.repository, given.model)
     if trying is not None:
+        check_can_add(given.repository, given.model)
         hold_challenger(given.repository, given.model, trying)
         print(f"{given.model} {trying.challenger} is on trial no more, and gets no request but those that name it")
     published = roll_back(given.repository, given.model, to)
