@@ -3,12 +3,13 @@
 `python -m gateway` starts it. Text is tokenized here, with the tokenizer of the version directory that Triton
 serves; everything else about a model is Triton's.
 
-A text's way, in six files:
+A text's way, in six steps:
 
 1. `http/protocol` parses bytes to a request (uvicorn's protocol, with bounds);
 2. `http/middleware` gives it an id and a record, and checks its API key; FastAPI finds its route;
 3. `api/routes` reads and checks the body (`http/bodies`, `api/parsing`), and takes an admission slot for it;
-4. `inference/pipeline` finds the model version (`models/catalogue`) and tokenizes (`models/tokenization`);
+4. `inference/pipeline` finds the model version (`models/catalogue`), `inference/version_inference` tokenizes
+   (`models/tokenization`);
 5. `inference/batching` lets it share a call with others that wait (`inference/version_queue`);
 6. `triton/client` calls Triton.
 

@@ -27,7 +27,10 @@ from gateway.http.api_keys import ApiKeys
 from gateway.http.bodies import BodyReader
 from gateway.http.middleware import RequestMiddleware
 from gateway.inference.batching import Batcher
+from gateway.inference.challenger import ChallengerCalls
 from gateway.inference.pipeline import InferencePipeline
+from gateway.inference.version_inference import VersionInference
+from gateway.models.canary import CanaryReader
 from gateway.models.catalogue import Catalogue
 from gateway.models.readiness import Readiness
 from gateway.models.version_reader import VersionReader
@@ -156,10 +159,13 @@ async def running_services(settings: Settings, metrics: Metrics, tracing: Tracin
         partial(open_client, configured=settings.triton_address, tls=_tls(settings)),
         call_seconds=settings.request_timeout + _CALL_SECONDS,
     )
-    catalogue = Catalogue(triton, VersionReader(settings.model_repository), metrics)
+    canaries = CanaryReader(settings.model_repository, settings.trial)
+    catalogue = Catalogue(triton, VersionReader(settings.model_repository), canaries, metrics)
     readiness = Readiness(triton, catalogue, settings.default_model, settings.refresh_interval, metrics)
     batcher = Batcher(triton, settings.triton_calls, metrics, tracing)
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="tokenize") as threads:
+        inference = VersionInference(batcher, threads, metrics)
+        challengers = ChallengerCalls(inference, metrics.canary)
         watching = [asyncio.create_task(watch) for watch in (triton.follow(), readiness.watch())]
         try:
             yield Services(
@@ -167,7 +173,7 @@ async def running_services(settings: Settings, metrics: Metrics, tracing: Tracin
                 default_model=settings.default_model,
                 catalogue=catalogue,
                 readiness=readiness,
-                pipeline=InferencePipeline(batcher, catalogue, threads, metrics, settings.default_model),
+                pipeline=InferencePipeline(inference, challengers, catalogue, settings.default_model),
                 admission=_admission(settings, metrics),
                 bodies=BodyReader(settings.max_body_bytes),
                 metrics=metrics,
@@ -179,6 +185,7 @@ async def running_services(settings: Settings, metrics: Metrics, tracing: Tracin
             await readiness.close()
             await catalogue.close()
             await batcher.close(_GRACE_SECONDS)
+            await challengers.close()
             await triton.close(_GRACE_SECONDS)
 
 

@@ -11,6 +11,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contract.canary import Trial, parse_trial
 from gateway.triton.addresses import ip_version
 
 PREFIX: Final = "EMOTION_"
@@ -47,6 +48,12 @@ class Settings(BaseSettings):
         description="the model repository that Triton serves; the gateway only reads it",
     )
     default_model: str = Field("rubert", min_length=1, description="model of a request that names none")
+    canary: str | None = Field(
+        None,
+        description="of requests that name no version: 5% sends that share to the newest, and the one before answers "
+        "the others; shadow asks both, and the one before answers; off: the newest answers. If left out, what was "
+        "published with the version; if nothing was, off",
+    )
     request_timeout: float = Field(5.0, gt=0, le=3600, description="seconds a request may take, Triton included")
     refresh_interval: float = Field(1.0, gt=0, le=3600, description="seconds between looks at what Triton serves")
     max_texts: int = Field(256, ge=1, description="texts in one request")
@@ -101,6 +108,13 @@ class Settings(BaseSettings):
             raise ValueError(f"{path} is not a directory: name the one Triton serves")
         return path
 
+    @field_validator("canary")
+    @classmethod
+    def _is_trial(cls, trial: str | None) -> str | None:
+        if trial is not None:
+            parse_trial(trial)
+        return trial
+
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, origins: str | None) -> str | None:
@@ -138,6 +152,11 @@ class Settings(BaseSettings):
             raise ValueError("api_keys and api_keys_file contradict each other: give one of them")
         read_keys(self)
         return self
+
+    @property
+    def trial(self) -> Trial | None:
+        """What every newest version gets of the requests that name none; None if each says it itself."""
+        return parse_trial(self.canary) if self.canary is not None else None
 
     @property
     def allowed_origins(self) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from contract.labels import EMOTIONS, LABELS
 from gateway.api.schemas import EmotionsRequest
-from gateway.inference.pipeline import InferenceResult
+from gateway.inference.version_inference import InferenceResult
 from gateway.models.tokenization import Tokens
 from gateway.models.versions import DEFAULT_PROFILE
 

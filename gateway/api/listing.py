@@ -11,6 +11,7 @@ from gateway.api.schemas import (
 )
 from gateway.models.catalogue import ServedModels
 from gateway.models.versions import Version
+from gateway.telemetry.canary_metrics import Role
 
 
 def list_models(served: ServedModels, limits: Limits, default_model: str) -> ModelsResponse:
@@ -23,7 +24,7 @@ def list_models(served: ServedModels, limits: Limits, default_model: str) -> Mod
             ModelDescription(
                 model=model,
                 default=model == default,
-                versions=[_describe(version, default=version is versions[0]) for version in versions],
+                versions=[_describe(version, served) for version in versions],
             )
             for model, versions in served.models.items()
         ],
@@ -34,11 +35,14 @@ def list_models(served: ServedModels, limits: Limits, default_model: str) -> Mod
     )
 
 
-def _describe(version: Version, *, default: bool) -> VersionDescription:
+def _describe(version: Version, served: ServedModels) -> VersionDescription:
     card = version.card
+    role, share = _role_and_share(version, served)
     return VersionDescription(
         version=version.version,
-        default=default,
+        default=version is served.default_version(version.model),
+        role=role,
+        share=share,
         base_model=card.base_model,
         max_length=card.max_length,
         max_batch_size=version.max_batch_size,
@@ -46,3 +50,13 @@ def _describe(version: Version, *, default: bool) -> VersionDescription:
         metrics=card.metrics,
         licence=card.licence,
     )
+
+
+def _role_and_share(version: Version, served: ServedModels) -> tuple[Role | None, float]:
+    """What a version does while the newest is on trial, and its share of the requests that name no version."""
+    canary = served.canaries.get(version.model)
+    if canary is not None and version is canary.challenger:
+        return ("shadow" if canary.trial.kind == "shadow" else "canary"), canary.trial.share
+    if canary is not None and version is canary.default:
+        return "default", round(1 - canary.trial.share, 6)
+    return None, float(version is served.default_version(version.model))

@@ -20,8 +20,8 @@ from gateway.http.admission import cost
 from gateway.http.bodies import refuse_content_encoding
 from gateway.http.deadline import BodyEvictedError, RequestDeadline
 from gateway.http.request_state import request_state
-from gateway.inference.pipeline import InferenceResult
 from gateway.inference.query import Query
+from gateway.inference.version_inference import InferenceResult
 from gateway.telemetry import metrics
 
 router = APIRouter(route_class=RawRoute)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from contract.version_directory import Label, Probability, Profile
 from gateway.inference.query import Query
+from gateway.telemetry.canary_metrics import Role
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -100,6 +101,11 @@ class VersionDescription(BaseModel):
 
     version: str
     default: bool = Field(description="whether it answers requests that name no version")
+    role: Role | None = Field(
+        description="while the newest version is on trial: `canary` for it, if it answers a share of the requests that "
+        "name no version, or `shadow`, if it is asked too and answers none; `default` for the version before; else null"
+    )
+    share: Probability = Field(description="of the requests that name no version, how many it answers")
     base_model: str
     max_length: int = Field(description="tokens a text may have, special ones included")
     max_batch_size: int = Field(description="rows Triton takes in one of its requests")

@@ -1,7 +1,7 @@
 """From texts to probabilities.
 
-`pipeline` takes a `query` through tokenization and `batching`, where requests share calls to Triton
-(`version_queue`).
+`pipeline` finds the version for a `query`; `version_inference` takes it through tokenization and `batching`, where
+requests share calls to Triton (`version_queue`). `challenger` asks a version that is on trial.
 
 May import: `errors`, `telemetry`, `triton`, `models`.
 """

@@ -15,6 +15,7 @@ import grpc
 
 from gateway.errors import problems
 from gateway.errors.triton_errors import TritonError
+from gateway.models.canary import Canary, CanaryReader, report_canaries
 from gateway.models.version_reader import VersionReader
 from gateway.models.versions import UnusableVersionError, Version
 from gateway.telemetry.metrics import Metrics
@@ -49,17 +50,19 @@ class ServedModels:
     unusable: tuple[UnusableVersion, ...] = ()
     down: frozenset[str] = frozenset()
     """Models of Triton's repository of which no version answers at the moment."""
+    canaries: Mapping[str, Canary] = field(default_factory=dict)
+    """Of the models whose newest version is on trial."""
 
     def model_name(self, name: str) -> str | None:
         """The served model meant by a name with or without `emotion_`."""
         return next((full for full in (name, MODEL_PREFIX + name) if full in self.models), None)
 
     def find(self, model: str, version: str | None, *, by_default: bool = False) -> Version:
-        """The version asked for, or the newest.
+        """The version asked for, or the newest; the one before, while the newest is on trial.
 
         Args:
             model: with or without `emotion_`.
-            version: None for the newest.
+            version: None for the one that answers by default.
             by_default: whether the gateway chose the model, and not the client.
 
         Raises:
@@ -77,20 +80,26 @@ class ServedModels:
             raise problems.not_found(f"There is no model {model[:80]!r}. Served: {known}.")
         versions = self.models[full_name]
         if version is None:
-            return versions[0]
+            return self.default_version(full_name)
         for candidate in versions:
             if candidate.version == version:
                 return candidate
         known = ", ".join(candidate.version for candidate in versions)
         raise problems.not_found(f"Model {full_name} has no version {version[:80]!r}. Served: {known}.")
 
+    def default_version(self, model: str) -> Version:
+        """Which version of a served model answers by default."""
+        canary = self.canaries.get(model)
+        return canary.default if canary is not None else self.models[model][0]
+
 
 class Catalogue:
     """The current `ServedModels`, and how it is kept current."""
 
-    def __init__(self, triton: Triton, reader: VersionReader, metrics: Metrics) -> None:
+    def __init__(self, triton: Triton, reader: VersionReader, canaries: CanaryReader, metrics: Metrics) -> None:
         self._triton = triton
         self._reader = reader
+        self._canaries = canaries
         self._metrics = metrics
         self._refresh_under_way: asyncio.Task[None] | None = None
         self._refreshed_at = float("-inf")
@@ -161,13 +170,12 @@ class Catalogue:
         for version in found:
             if isinstance(version, Version):
                 usable.setdefault(version.model, []).append(version)
-        return ServedModels(
-            models={
-                model: tuple(sorted(versions, key=_number, reverse=True)) for model, versions in sorted(usable.items())
-            },
-            unusable=(*(version for version in found if isinstance(version, UnusableVersion)), *damaged),
-            down=index.down,
-        )
+        models = {
+            model: tuple(sorted(versions, key=_number, reverse=True)) for model, versions in sorted(usable.items())
+        }
+        unusable = (*(version for version in found if isinstance(version, UnusableVersion)), *damaged)
+        canaries = await self._canaries.read(models, [version.served for version in unusable])
+        return ServedModels(models, unusable, index.down, canaries)
 
     async def _read(self, row: ModelVersion) -> Version | UnusableVersion:
         try:
@@ -192,6 +200,7 @@ class Catalogue:
             new = [version.version for version in versions if version.version not in before]
             if new:
                 logger.info("model %s: version %s found", model, ", ".join(new))
+        report_canaries(self.served.canaries, found.canaries)
 
 
 def _number(version: Version) -> int:

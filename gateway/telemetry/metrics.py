@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from contract.labels import EMOTIONS
+from gateway.telemetry.canary_metrics import CanaryMetrics
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 MULTIPROCESS_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -96,6 +97,7 @@ class Metrics:
             _VERSION,
             registry=self._registry,
         )
+        self.canary = CanaryMetrics(self._registry)
         self._left_out: set[tuple[str, str, str]] = set()
         # By their labels: finding a child costs prometheus_client more than counting with it.
         self._counters: dict[tuple[str, ...], Counter] = {}

@@ -25,6 +25,8 @@ class RequestRecord:
     started: float = field(default_factory=time.perf_counter)
     version: tuple[str, str] = ("", "")
     """Model and version, once it has come to one."""
+    role: str = ""
+    """`canary` or `default`: which of a model's two versions reads it, where the newest is on trial."""
     texts: int = 0
     tokens: int = 0
     unknown_tokens: int = 0
@@ -54,7 +56,7 @@ class RequestRecord:
         if not model:
             return {}
         counts = {"texts": self.texts, "tokens": self.tokens, "unknown_tokens": self.unknown_tokens}
-        return {"model": model, "version": version, **counts}
+        return {"model": model, "version": version, **({"role": self.role} if self.role else {}), **counts}
 
     def log_fields(self) -> dict[str, str | int | float]:
         """Which request it is, for a log line."""

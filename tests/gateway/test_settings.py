@@ -70,6 +70,9 @@ def test_help_shows_every_flag_default_and_variable() -> None:
         ([], {"EMOTION_PORT": "70000"}, "EMOTION_PORT '70000'"),
         (["--request-timeout=0"], {}, "--request-timeout '0'"),
         (["--triton-address=localhost"], {}, "must be host:port"),
+        (["--canary=5"], {}, "--canary '5': '5' is no share of requests: write 5%, shadow or off"),
+        ([], {"EMOTION_CANARY": "101%"}, "EMOTION_CANARY '101%'"),
+        ([], {"EMOTION_CANARY": ""}, "write 5%, shadow or off"),
         (["--triton-address=localhost:0"], {}, "must be host:port"),
         (["--model-repository=nowhere"], {}, "nowhere is not a directory"),
         (["--max-body-bytes=10"], {}, "max_body_bytes (10) is too small"),
@@ -171,6 +174,7 @@ def test_the_documentation_has_every_setting() -> None:
 
 def test_the_documentation_has_every_metric() -> None:
     documented = (ROOT / "docs/gateway.md").read_text("utf-8")
-    names = set(re.findall(r'"(emotion_\w+)"', (ROOT / "gateway/telemetry/metrics.py").read_text("utf-8")))
-    assert len(names) == 12
+    modules = [(ROOT / "gateway/telemetry" / name).read_text("utf-8") for name in ("metrics.py", "canary_metrics.py")]
+    names = set(re.findall(r'"(emotion_\w+)"', "".join(modules)))
+    assert len(names) == 13 + 7
     assert not [name for name in names if name not in documented]

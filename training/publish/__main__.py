@@ -17,6 +17,8 @@ Versions that are there already are managed with
     python -m training.publish rollback --model emotion_rubert --to 1
     python -m training.publish prune --model emotion_rubert
     python -m training.publish quarantine --model emotion_rubert
+    python -m training.publish canary --model emotion_rubert 5%
+    python -m training.publish promote --model emotion_rubert
 """
 
 import sys
@@ -26,19 +28,25 @@ from pathlib import Path
 from training.common.command import command_parser, run_command
 from training.publish.commands import (
     add_serving_arguments,
+    canary_command,
     list_versions,
+    promote_command,
     prune_command,
     quarantine_command,
     rollback_command,
+    trial,
 )
 from training.publish.quarantine import quarantine_blocking
 from training.publish.serving import report_serving
+from training.publish.trials import check_can_begin
 
 COMMANDS = {
     "list": list_versions,
     "rollback": rollback_command,
     "prune": prune_command,
     "quarantine": quarantine_command,
+    "canary": canary_command,
+    "promote": promote_command,
 }
 
 
@@ -62,10 +70,16 @@ def publish_command(arguments: list[str]) -> None:
         "--insist", action="store_true", dest="insisted",
         help="publish though it behaves worse than the version it follows, or lacks a profile of it; the card says so",
     )  # fmt: skip
+    parser.add_argument(
+        "--canary", type=trial, dest="trial", metavar="SHARE",
+        help="put it on trial: 5%% of the requests that name no version, or shadow; the version before answers "
+        "the others, until `promote` or `rollback`",
+    )  # fmt: skip
     _add_elsewhere_arguments(parser)
     add_serving_arguments(parser)
     given = vars(parser.parse_args(arguments))
     url, seconds, quarantine = given.pop("url"), given.pop("wait"), given.pop("quarantine")
+    check_can_begin(given["repository"], given["model"], given["trial"])
     # Imported here: the other commands need no torch, and answer at once.
     from training.encoder.label_columns import Reading
     from training.publish.checkpoint import Publication, publish

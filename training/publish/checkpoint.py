@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from contract.canary import Trial
 from contract.labels import LABELS
 from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, Label, sha256
 from training.behaviour.figures import behaviour_table
@@ -44,6 +45,7 @@ class Publication:
     limits: list[str]
     on_oldest_runtime: bool = True
     insisted: bool = False
+    trial: Trial | None = None
     reading: Reading | None = None
     tune_on: str | None = None
     trained_on: tuple[str, ...] = ()
@@ -153,7 +155,7 @@ def publish(publication: Publication) -> Path:
         card = with_behaviour(card, directory, publication.repository, publication.insisted)
         print("behaviour:\n" + behaviour_table(card.metrics["behaviour"]))
         write_card(directory, card)
-        return add_version(publication.repository, publication.model, directory)
+        return add_version(publication.repository, publication.model, directory, publication.trial)
 
 
 def tool_versions() -> dict[str, Any]:

@@ -1,14 +1,16 @@
-"""`list`, `rollback`, `prune` and `quarantine`: what a person does with versions that are there already."""
+"""What a person does with versions that are there already: all commands but publishing itself."""
 
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
+from contract.canary import CanaryError, Trial, parse_trial
 from training.common.command import TrainingError, command_parser
 from training.export.triton_config import VERSIONS_SERVED
 from training.publish.listing import print_model
 from training.publish.quarantine import quarantine_blocking, quarantine_damaged, quarantine_version
 from training.publish.serving import report_serving
+from training.publish.trials import hold_challenger, promote, set_trial, trial_under_way
 from training.publish.triton_index import (
     DEFAULT_URL,
     Index,
@@ -16,7 +18,7 @@ from training.publish.triton_index import (
     ask_index,
 )
 from training.publish.triton_rules import entries
-from training.publish.versions import find_repeatable, find_version, prune, roll_back, versions_of
+from training.publish.versions import check_can_add, find_repeatable, find_version, prune, roll_back, versions_of
 
 
 def _parser(name: str, description: str) -> ArgumentParser:
@@ -99,14 +101,26 @@ def rollback_command(arguments: list[str]) -> None:
         "rollback", "Publish an older version again, under a new number: it answers by default once Triton has it."
     )
     parser.add_argument("--model", required=True, help="such as emotion_rubert")
-    parser.add_argument("--to", required=True, metavar="VERSION", help="the version to go back to")
+    parser.add_argument(
+        "--to",
+        metavar="VERSION",
+        help="the version to go back to (default: the one before the newest, if that is on trial)",
+    )
     add_serving_arguments(parser)
     given = parser.parse_args(arguments)
+    trying = trial_under_way(given.repository, given.model)
+    to = given.to or (trying.before if trying is not None else None)
+    if to is None:
+        raise TrainingError(f"no version of {given.model} is on trial: name the one to go back to with --to")
+    find_repeatable(given.repository, given.model, to)
     if given.quarantine:
-        find_repeatable(given.repository, given.model, given.to)
         quarantine_blocking(given.repository, given.model)
-    published = roll_back(given.repository, given.model, given.to)
-    print(f"published {published}, which repeats version {given.to}", flush=True)
+    if trying is not None:
+        check_can_add(given.repository, given.model)
+        hold_challenger(given.repository, given.model, trying)
+        print(f"{given.model} {trying.challenger} is on trial no more, and gets no request but those that name it")
+    published = roll_back(given.repository, given.model, to)
+    print(f"published {published}, which repeats version {to}", flush=True)
     report_serving(given.model, published, given.url, given.wait)
 
 
@@ -142,3 +156,42 @@ def quarantine_command(arguments: list[str]) -> None:
         print(f"moved {obstacle.path} to {target}: {obstacle.sentence}")
     if not taken:
         print(f"nothing of {given.model} is damaged")
+
+
+def trial(text: str) -> Trial:
+    """A trial that can be begun, as a flag's value.
+
+    Raises:
+        ArgumentTypeError: it can't.
+    """
+    try:
+        found = parse_trial(text)
+    except CanaryError as error:
+        raise ArgumentTypeError(str(error)) from None
+    if not found.under_way:
+        raise ArgumentTypeError("a trial is ended by the commands promote and rollback")
+    return found
+
+
+def canary_command(arguments: list[str]) -> None:
+    """Put the newest version on trial."""
+    parser = _parser(
+        "canary",
+        "Put the newest version on trial: it answers a share of the requests that name no version, or none (shadow), "
+        "and the version before the others. Gateways that run do so within seconds.",
+    )
+    parser.add_argument("--model", required=True, help="such as emotion_rubert")
+    parser.add_argument("trial", type=trial, metavar="SHARE", help="such as 5%%, 0%% to stop it for now, or shadow")
+    given = parser.parse_args(arguments)
+    version = set_trial(given.repository, given.model, given.trial)
+    print(f"{given.model} {version} is on trial: {given.trial}")
+
+
+def promote_command(arguments: list[str]) -> None:
+    """End a trial well."""
+    parser = _parser(
+        "promote", "End the trial of the newest version: it answers by default, in gateways that run within seconds."
+    )
+    parser.add_argument("--model", required=True, help="such as emotion_rubert")
+    given = parser.parse_args(arguments)
+    print(f"{given.model} {promote(given.repository, given.model)} answers by default")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from contract.version_directory import GPU_GRAPH, CardError, read_card
 from training.export.integrity import damage
+from training.publish.trials import trial_under_way
 from training.publish.triton_index import Index, State
 from training.publish.triton_rules import chosen_versions, obstacles
 from training.publish.versions import versions_of
@@ -22,7 +23,7 @@ def print_model(repository: Path, model: str, index: Index | None, verify: bool)
         verify: read the files of every version, not only of those that Triton chooses.
 
     Raises:
-        TrainingError: the model's directory cannot be read.
+        TrainingError: the model's directory cannot be read, or the file of its trials is damaged.
     """
     directory = repository / model
     versions = versions_of(directory)
@@ -30,6 +31,7 @@ def print_model(repository: Path, model: str, index: Index | None, verify: bool)
     wrong = {each.number: each.sentence for each in blocking if each.number is not None}
     if verify:
         wrong |= {int(path.name): "; ".join(found) for path in versions if (found := damage(path))}
+    trial = trial_under_way(repository, model)
     states = None if index is None else index.get(model, {})
     for path in reversed(versions):
         number = int(path.name)
@@ -39,6 +41,8 @@ def print_model(repository: Path, model: str, index: Index | None, verify: bool)
         print(f"{model:20} {path.name:>4}  {state_name:11}  {_described(path)}")
         if number in wrong:
             print(f"{_INDENT}damaged: {wrong[number]}")
+        if trial is not None and path.name == trial.challenger:
+            print(f"{_INDENT}on trial: {trial.trial}; version {trial.before} answers by default")
         state = (states or {}).get(path.name)
         if state is not None and state.failed:
             print(f"{_INDENT}Triton: {state.reason}")

@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from contract.canary import Trial
 from contract.regular_files import read_file
 from contract.version_directory import CARD, GPU_GRAPH, GPU_RECORD, MOST_GRAPH_BYTES, Card, CardError, read_card
 from training.common.command import TrainingError
 from training.common.staging import explained, move, staged, write_file
 from training.export.integrity import damage
 from training.export.triton_config import CONFIGURATIONS, LABELS_FILE, VERSIONS_SERVED, write_model_directory
+from training.publish.trials import write_trial
 from training.publish.triton_rules import entries, next_number, obstacles
 
 MODEL_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
@@ -85,7 +87,7 @@ def check_writable(repository: Path, model: str) -> None:
         raise TrainingError(f"{place} is not writable: publish as a user, and to a disk, that may change it")
 
 
-def add_version(repository: Path, model: str, finished: Path) -> Path:
+def add_version(repository: Path, model: str, finished: Path, trial: Trial | None = None) -> Path:
     """Move a finished directory in as the model's next version; returns where it is.
 
     A model that is not there yet comes whole, with its configuration, in the same rename.
@@ -94,6 +96,7 @@ def add_version(repository: Path, model: str, finished: Path) -> Path:
         repository: the model repository; made if it is not there.
         model: the model's name.
         finished: the version's files, staged beside the repository.
+        trial: what it gets of the requests that name no version; None leaves that to the gateway's setting.
 
     Raises:
         TrainingError: the repository cannot be written.
@@ -116,6 +119,8 @@ def add_version(repository: Path, model: str, finished: Path) -> Path:
     _put_missing_files(new, model_directory)
     while True:
         target = model_directory / str(next_number(model_directory))
+        # Before it is there, so that it is on trial from the first moment.
+        write_trial(repository, model, target.name, trial)
         try:
             move(finished, target)
             return target

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tritonclient.grpc.aio import InferenceServerClient
 
+from gateway.models.canary import CanaryReader
 from gateway.models.catalogue import Catalogue
 from gateway.models.readiness import Readiness
 from gateway.models.version_reader import VersionReader
@@ -23,7 +24,7 @@ def test_the_watch_goes_on(repository: Path, monkeypatch: pytest.MonkeyPatch, fa
     async def watch() -> None:
         metrics = Metrics()
         triton = Triton(fake.address, InferenceServerClient)
-        catalogue = Catalogue(triton, VersionReader(repository), metrics)
+        catalogue = Catalogue(triton, VersionReader(repository), CanaryReader(repository, None), metrics)
         readiness = Readiness(triton, catalogue, "rubert", 0.01, metrics)
         failed = asyncio.Event()
 
