@@ -15,7 +15,6 @@ from contract.version_directory import TOKENIZER
 from training.common.command import TrainingError
 from training.encoder.mean_pooling import POOLING, MeanPooledClassifier
 
-BASE_MODELS: Final = {"rubert": "cointegrated/rubert-tiny2", "xlm": "FacebookAI/xlm-roberta-base"}
 MAX_LENGTH: Final = 128
 _BATCH: Final = 64
 
