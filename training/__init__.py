@@ -7,7 +7,7 @@ Rooms, from the bottom up; each imports only those above it in this list:
 - `data`: data sets, cleaning, folds, paraphrases, written texts (`python -m training.data`);
 - `behaviour`: short texts as people send them, changes that mean nothing, and what a model makes of both;
 - `measuring`: metrics, intervals, thresholds, the baseline;
-- `runs`: a run's directory, its folds, how it is resumed;
+- `runs`: whether a run can begin, its directory, its folds, how it is resumed;
 - `train` (`python -m training.train`), `scratch` (`python -m training.scratch.pretrain` and others),
   and `export`: a checkpoint's two ONNX graphs, through the gate;
 - `evaluate` (`python -m training.evaluate`) and `publish` (`python -m training.publish`): versions of a model;

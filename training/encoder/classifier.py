@@ -18,7 +18,6 @@ from training.encoder.head import has_head, name_columns, probabilities_of, with
 from training.encoder.label_columns import SIGMOIDS, Reading, read_columns
 from training.encoder.mean_pooling import POOLING, MeanPooledClassifier
 
-BASE_MODELS: Final = {"rubert": "cointegrated/rubert-tiny2", "xlm": "FacebookAI/xlm-roberta-base"}
 MAX_LENGTH: Final = 128
 _BATCH: Final = 64
 _BUFFER: Final = "embeddings.position_ids"

@@ -71,15 +71,36 @@ def begun(settings: RunSettings, record: Record) -> Iterator[None]:
     Raises:
         TrainingError: see `check`; the folder cannot be made, another process holds it, or the disk is full.
     """
-    with _held(settings), full_disk_explained(settings.folder):
+    with _nothing_left_of_nothing(settings), _held(settings), full_disk_explained(settings.folder):
         check(settings, record)
         if not _write_new(settings.folder / RECORD, json.dumps(record, indent=2).encode()):
             check(settings, record)
         try:
             yield
         except KeyboardInterrupt:
-            print(f"{settings.folder} keeps what is done: go on with --resume", file=sys.stderr)
+            if _holds_more_than_its_record(settings.folder):
+                print(f"{settings.folder} keeps what is done: go on with --resume", file=sys.stderr)
             raise
+
+
+@contextlib.contextmanager
+def _nothing_left_of_nothing(settings: RunSettings) -> Iterator[None]:
+    """Remove the folder of a run that failed before it had anything to keep: it would block the next try."""
+    run = settings.folder
+    made = [path for path in (run, *run.parents) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        # A shared run may be another process's too, which has begun it and trains its first fold.
+        if made and run.exists() and not settings.shared and not _holds_more_than_its_record(run):
+            shutil.rmtree(run)
+            for parent in made[1:]:
+                parent.rmdir()
+        raise
+
+
+def _holds_more_than_its_record(run: Path) -> bool:
+    return any(path.is_file() and path.name != RECORD for path in run.rglob("*"))
 
 
 @contextlib.contextmanager
@@ -102,13 +123,13 @@ def _held(settings: RunSettings) -> Iterator[None]:
 def _write_new(path: Path, content: bytes) -> bool:
     """Write a whole file, unless it is there; of several processes one does."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(content)
     try:
+        unfinished.write_bytes(content)
         os.link(unfinished, path)
     except FileExistsError:
         return False
     finally:
-        unfinished.unlink()
+        unfinished.unlink(missing_ok=True)
     return True
 
 

@@ -6,15 +6,20 @@
 """
 
 from training.common.command import run_command
-from training.runs.life import train_run
 from training.runs.settings import read_settings
-from training.scratch.fast_training.gpu_graphs import run_device
-from training.scratch.student import Student, StudentSettings
+from training.runs.start import check_start
+from training.scratch.settings import StudentSettings
 
 
 def main() -> None:
     """Distil, and leave a run directory."""
     settings = read_settings(StudentSettings, "training.scratch.distill", __doc__)
+    check_start(settings, settings.checkpoint)
+    # Imported here: PyTorch takes seconds to load, and a mistake in the flags is told without it.
+    from training.runs.life import train_run
+    from training.scratch.fast_training.gpu_graphs import run_device
+    from training.scratch.student import Student
+
     train_run(settings, lambda: Student(settings, run_device()))
 
 

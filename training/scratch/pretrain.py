@@ -6,40 +6,25 @@ Whole words are masked, in blocks of packed passages. One GPU takes minutes. An 
 goes on with --resume, and ends as it would have without the interruption.
 """
 
-import time
-
-import torch
-
-from contract.version_directory import TOKENIZER
 from training.common.command import run_command
-from training.common.files import write_whole
-from training.encoder.tokenizer import load_tokenizer
-from training.runs.record import begun, check
+from training.encoder.lookup import look_up
 from training.runs.settings import read_settings
-from training.scratch.pretraining.corpus import BLOCK, all_passages, pack
-from training.scratch.pretraining.pretraining import CONFIG, pretrain, save_pretrained, train_tokenizer
+from training.runs.start import check_folder
 from training.scratch.pretraining.settings import PretrainingSettings
+from training.scratch.settings import check_texts
 
 
 def main() -> None:
     """Train a tokenizer and an encoder and save both as a checkpoint."""
     settings = read_settings(PretrainingSettings, "training.scratch.pretrain", __doc__)
-    record, output = {"recipe": settings.recipe}, settings.output
-    check(settings, record)
-    if (output / CONFIG).is_file():
-        print(f"{output} is done already", flush=True)
-        return
-    passages = all_passages(settings.texts, settings.datasets, settings.dataset_repeats, settings.data_dir)
-    print(f"{len(passages):,} passages", flush=True)
-    source = output if (output / TOKENIZER).exists() else settings.tokenizer
-    tokenizer = train_tokenizer(settings, passages) if source is None else load_tokenizer(str(source))
-    blocks = torch.from_numpy(pack(tokenizer, passages))
-    with begun(settings, record):
-        write_whole(output / TOKENIZER, tokenizer.to_str(pretty=True).encode())
-        print(f"{blocks.numel():,} tokens in blocks of {BLOCK}; {torch.cuda.device_count()} GPU", flush=True)
-        started = time.monotonic()
-        save_pretrained(pretrain(settings, tokenizer, blocks), output)
-    print(f"saved {output} after {time.monotonic() - started:,.0f} s of training")
+    check_folder(settings)
+    check_texts(settings.texts)
+    if settings.tokenizer is not None:
+        look_up(str(settings.tokenizer))
+    # Imported here: PyTorch takes seconds to load, and a mistake in the flags is told without it.
+    from training.scratch.pretraining.run import run
+
+    run(settings)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,20 @@
-"""Settings that the commands of this room share; each has the rest with its trainer."""
+"""Settings that the commands of this room share, and those of its trainers."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic_settings import CliVariadicArg
 
+from training.common.command import TrainingError
 from training.data.rows.examples import Example
 from training.data.rows.loading import training_splits
 from training.data.rows.sources import SOURCES
 from training.data.splits.folds import BRIGHTER, FOLDS, brighter_by_fold
+from training.encoder.lookup import BASE_MODELS
+from training.runs.directory import METRICS
 from training.runs.settings import FoldSettings
 
 
@@ -90,3 +95,76 @@ class TrainingSettings(ScratchSettings):
         " needs a checkpoint of training.scratch.pretrain",
     )  # fmt: skip
     seed: int = Field(0, ge=0, lt=2**32, description="of head, order and dropout")
+
+    @property
+    def checkpoint(self) -> str:
+        """The base model as a local directory or a hub name."""
+        return BASE_MODELS.get(self.base_model, self.base_model)
+
+
+class MultitaskSettings(TrainingSettings):
+    """What `python -m training.scratch.multitask` can be told."""
+
+    # More passes over CEDR's few rows cost ranking (ROC AUC) more than they bring.
+    epochs: Epochs = 4
+    batch_size: BatchSize = 64
+    lr: Rate = 5e-4
+    layer_decay: LayerDecay = 0.9
+    datasets: CliVariadicArg[list[DataSet]] = Field(
+        ["ru_izard_emotions", "ru_go_emotions", "brighter_rus"],
+        description="data sets beside CEDR with a head each, for their own classes",
+    )
+    as_emotions: CliVariadicArg[list[DataSet]] = Field(
+        ["written"], description="data sets whose labels teach CEDR's head, mapped into the six emotions"
+    )
+    final_epochs: float = Field(
+        0.0, ge=0, description="passes at the end over the texts alone that have labels for CEDR's head"
+    )
+    pooling: Literal["first", "mean"] = Field(
+        "first", description="what the heads read: the first token, or the mean of all (BERT's encoders)"
+    )
+    cedr_repeats: int = Field(1, ge=1, description="how often an epoch has CEDR's rows")
+    auxiliary_weight: float = Field(0.5, ge=0, description="of the other heads' loss")
+
+
+class StudentSettings(TrainingSettings):
+    """What `python -m training.scratch.distill` can be told."""
+
+    epochs: Epochs = 6
+    batch_size: BatchSize = 512
+    lr: Rate = 1e-3
+    layer_decay: LayerDecay = 1.0
+    taught: Path = Field(exclude=True, description="directory left by training.scratch.teach")
+    cedr_repeats: Repeats = 1
+    cedr_labels: Share = Field(0.0, description="share of CEDR's own labels in the targets of its rows")
+    brighter_repeats: Repeats = 2
+    brighter_labels: Share = Field(0.5, description="the same for the rows of BRIGHTER in Russian")
+    written_repeats: Repeats = 2
+    written_labels: Share = Field(0.8, description="the same for the written texts")
+    changed_share: Share = Field(
+        0.5, description="share of the texts that are read with changes that mean nothing, and keep their targets"
+    )
+    changed_copies: int = Field(3, ge=1, description="different changes of a text, of which a pass takes one")
+
+    @field_validator("taught")
+    @classmethod
+    def _is_finished(cls, path: Path) -> Path:
+        if not (path / METRICS).is_file():
+            raise ValueError("is no finished directory of training.scratch.teach")
+        return path
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The settings that shape the model, and how its teachers were made."""
+        taught = json.loads((self.taught / METRICS).read_text(encoding="utf-8"))["recipe"]
+        return {**super().recipe, "taught": taught}
+
+
+def check_texts(texts: Path) -> None:
+    """That plain texts are where a flag says, before anything else is loaded.
+
+    Raises:
+        TrainingError: they are not.
+    """
+    if not any(path.name.endswith((".txt", ".txt.xz")) for path in texts.rglob("*")):
+        raise TrainingError(f"{texts} holds no .txt or .txt.xz file: name another --texts")

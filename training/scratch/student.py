@@ -1,61 +1,24 @@
 """Distillation: a small encoder learns to answer as its teachers do, whatever stands around a text."""
 
-import json
 import zlib
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import Field, field_validator
 
 from contract.labels import EMOTIONS
 from training.common.parallel import map_chunks
 from training.data.written.surroundings import surrounded
-from training.runs.directory import METRICS, Probabilities
+from training.runs.directory import Probabilities
 from training.runs.life import Fold
 from training.scratch.fast_training.token_table import partial_passes
 from training.scratch.fast_training.trainer import FastTrainer
-from training.scratch.settings import BatchSize, Epochs, LayerDecay, Rate, Repeats, Share, TrainingSettings
+from training.scratch.settings import StudentSettings
 from training.scratch.teachers.soft_targets import SoftTargets
 
 Rows = npt.NDArray[np.int64]
-
-
-class StudentSettings(TrainingSettings):
-    """What `python -m training.scratch.distill` can be told."""
-
-    epochs: Epochs = 6
-    batch_size: BatchSize = 512
-    lr: Rate = 1e-3
-    layer_decay: LayerDecay = 1.0
-    taught: Path = Field(exclude=True, description="directory left by training.scratch.teach")
-    cedr_repeats: Repeats = 1
-    cedr_labels: Share = Field(0.0, description="share of CEDR's own labels in the targets of its rows")
-    brighter_repeats: Repeats = 2
-    brighter_labels: Share = Field(0.5, description="the same for the rows of BRIGHTER in Russian")
-    written_repeats: Repeats = 2
-    written_labels: Share = Field(0.8, description="the same for the written texts")
-    changed_share: Share = Field(
-        0.5, description="share of the texts that are read with changes that mean nothing, and keep their targets"
-    )
-    changed_copies: int = Field(3, ge=1, description="different changes of a text, of which a pass takes one")
-
-    @field_validator("taught")
-    @classmethod
-    def _is_finished(cls, path: Path) -> Path:
-        if not (path / METRICS).is_file():
-            raise ValueError("is no finished directory of training.scratch.teach")
-        return path
-
-    @property
-    def recipe(self) -> dict[str, Any]:
-        """The settings that shape the model, and how its teachers were made."""
-        taught = json.loads((self.taught / METRICS).read_text(encoding="utf-8"))["recipe"]
-        return {**super().recipe, "taught": taught}
 
 
 def mixed_targets(soft: SoftTargets, shares: dict[str, float]) -> npt.NDArray[np.float32]:
@@ -93,7 +56,7 @@ class Student:
         self.recipe = settings.recipe
         self.record = {"recipe": self.recipe}
         self._settings = settings
-        self._trainer = FastTrainer(settings.base_model, len(EMOTIONS), settings.seed, device)
+        self._trainer = FastTrainer(settings.checkpoint, len(EMOTIONS), settings.seed, device)
 
     def train_fold(self, fold: Fold) -> Probabilities:
         """Train on a fold's soft targets, keep the checkpoint; probabilities of the fold's texts."""

@@ -73,9 +73,12 @@ class FineTuning:
 
     def __init__(self, settings: Settings) -> None:
         self._settings, self._hardware = settings, choose_hardware(settings)
-        self._first = read_rows(settings, 0)
         set_seed(settings.seed)
+        # Before the rows, which are cleaned for half a minute.
         self._base_model, self._tokenizer, self._pad_id = load_base_model(settings.checkpoint)
+        if main_process() and not settings.folder.exists():
+            check_disk(next(path for path in settings.folder.parents if path.exists()), self._base_model)
+        self._first = read_rows(settings, 0)
         self.record: Record = {
             "recipe": settings.recipe,
             "hardware": asdict(self._hardware),

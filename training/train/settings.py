@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from training.data.splits.training_rows import DATASETS
-from training.encoder.classifier import BASE_MODELS
+from training.encoder.lookup import BASE_MODELS
 from training.runs.settings import FoldSettings, flag
 
 

@@ -10,8 +10,7 @@ import pytest
 from tests.triton_process import ROOT
 from training.runs.settings import RunSettings, read_settings
 from training.scratch.pretraining.settings import PretrainingSettings
-from training.scratch.student import StudentSettings
-from training.scratch.teachers.multitask import MultitaskSettings
+from training.scratch.settings import MultitaskSettings, StudentSettings
 from training.scratch.teachers.settings import EnsembleSettings
 from training.scratch.trim import trim_parser
 

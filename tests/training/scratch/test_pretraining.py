@@ -13,10 +13,10 @@ from training.behaviour.suite import HALVES, load_suite
 from training.common.command import TrainingError
 from training.encoder.tokenizer import train_unigram, train_wordpiece
 from training.scratch.pretraining import pretraining
-from training.scratch.pretraining.corpus import BLOCK, all_passages, pack, read_passages
+from training.scratch.pretraining.corpus import all_passages, pack, read_passages
 from training.scratch.pretraining.masking import IGNORED, WordPieces, mask_whole_words
 from training.scratch.pretraining.pretraining import STATE, pretrain
-from training.scratch.pretraining.settings import Architecture, PretrainingSettings
+from training.scratch.pretraining.settings import BLOCK, Architecture, PretrainingSettings
 
 PASSAGES = ["Как же я рад тебя видеть!", "Мне страшно, мой ёжик убежал :(", "Она промолчала и ушла прочь."] * 200
 CPU = torch.device("cpu")

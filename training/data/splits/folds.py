@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import StratifiedKFold
 
 from training.common.command import TrainingError
 from training.data.cleaning.decontamination import HeldOutTexts
@@ -24,6 +23,8 @@ def fold_of_each(examples: Sequence[Example]) -> npt.NDArray[np.int64]:
     Stratified on the rarest label a row has, unshuffled: fold 0 is the dev split that the
     published results for these encoders were measured on.
     """
+    from sklearn.model_selection import StratifiedKFold  # Imported here: settings name folds, and it takes a second.
+
     counts = Counter(label for example in examples for label in example.labels)
     rarest = [min(e.labels, key=lambda label: (counts[label], label)) for e in examples]
     folds = np.empty(len(examples), dtype=np.int64)

@@ -13,8 +13,9 @@ from transformers import AutoModelForMaskedLM
 
 from training.scratch.fast_training.gpu_graphs import captured_steps, half_precision
 from training.scratch.fast_training.optimizer import ScheduledAdamW
-from training.scratch.pretraining.corpus import BLOCK, pack
+from training.scratch.pretraining.corpus import pack
 from training.scratch.pretraining.masking import MASKED_SHARE, MaskedLoss, WordPieces, mask_whole_words
+from training.scratch.pretraining.settings import BLOCK
 
 _BATCH: Final = 64
 _RATE: Final = 5e-4

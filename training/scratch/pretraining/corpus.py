@@ -3,7 +3,7 @@
 import lzma
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,7 @@ from training.common.command import TrainingError
 from training.data.cleaning.decontamination import without_overlap
 from training.data.rows.loading import load_rows, load_source, training_splits
 from training.scratch.pretraining.masking import WordPieces
-
-BLOCK: Final = 128
+from training.scratch.pretraining.settings import BLOCK
 
 
 def read_passages(directory: Path) -> Iterator[str]:

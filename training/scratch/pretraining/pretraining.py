@@ -13,9 +13,8 @@ from transformers import BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRober
 
 from training.common.files import copy_whole
 from training.encoder.tokenizer import train_unigram, train_wordpiece
-from training.scratch.pretraining.corpus import BLOCK
 from training.scratch.pretraining.masking import MASKED_SHARE, MaskedLoss, WordPieces, mask_whole_words
-from training.scratch.pretraining.settings import PretrainingSettings
+from training.scratch.pretraining.settings import BLOCK, PretrainingSettings
 
 STATE: Final = "pretraining.pt"
 CONFIG: Final = "config.json"

@@ -1,15 +1,17 @@
 """Settings of pre-training."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 from pydantic_settings import CliVariadicArg
 
 from training.data.rows.sources import SOURCES
 from training.runs.settings import RunSettings
-from training.scratch.pretraining.corpus import BLOCK
 from training.scratch.settings import DataSet
+
+BLOCK: Final = 128
+"""Tokens that are read at once."""
 
 Architecture = Literal["bert", "xlm-roberta"]
 

@@ -1,24 +1,18 @@
 """Multi-task training: one encoder, and a head for each data set, of which CEDR's is kept."""
 
-from typing import Any, Final, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
-from pydantic_settings import CliVariadicArg
 
 from contract.labels import EMOTIONS
 from training.data.rows.sources import SOURCES
-from training.encoder.classifier import BASE_MODELS
 from training.runs.directory import Probabilities
 from training.runs.life import Fold
 from training.scratch.fast_training.token_table import partial_passes
 from training.scratch.fast_training.trainer import FastTrainer
-from training.scratch.settings import BatchSize, DataSet, Epochs, LayerDecay, Rate, TrainingSettings
+from training.scratch.settings import MultitaskSettings
 from training.scratch.teachers.tasks import gather_tasks, masked_loss
-
-AUXILIARY: Final = ("ru_izard_emotions", "ru_go_emotions", "brighter_rus")
-AS_EMOTIONS: Final = ("written",)
 
 
 def first_outputs(model: Any, outputs: int) -> Any:
@@ -36,30 +30,6 @@ def first_outputs(model: Any, outputs: int) -> Any:
     return cut.to(model.device).eval()
 
 
-class MultitaskSettings(TrainingSettings):
-    """What `python -m training.scratch.multitask` can be told."""
-
-    # More passes over CEDR's few rows cost ranking (ROC AUC) more than they bring.
-    epochs: Epochs = 4
-    batch_size: BatchSize = 64
-    lr: Rate = 5e-4
-    layer_decay: LayerDecay = 0.9
-    datasets: CliVariadicArg[list[DataSet]] = Field(
-        list(AUXILIARY), description="data sets beside CEDR with a head each, for their own classes"
-    )
-    as_emotions: CliVariadicArg[list[DataSet]] = Field(
-        list(AS_EMOTIONS), description="data sets whose labels teach CEDR's head, mapped into the six emotions"
-    )
-    final_epochs: float = Field(
-        0.0, ge=0, description="passes at the end over the texts alone that have labels for CEDR's head"
-    )
-    pooling: Literal["first", "mean"] = Field(
-        "first", description="what the heads read: the first token, or the mean of all (BERT's encoders)"
-    )
-    cedr_repeats: int = Field(1, ge=1, description="how often an epoch has CEDR's rows")
-    auxiliary_weight: float = Field(0.5, ge=0, description="of the other heads' loss")
-
-
 class Multitask:
     """One base model, trained again for every fold."""
 
@@ -68,9 +38,8 @@ class Multitask:
         self.record = {"recipe": self.recipe}
         self._settings = settings
         outputs = len(EMOTIONS) + sum(len(SOURCES[name].classes) for name in settings.datasets)
-        base = BASE_MODELS.get(settings.base_model, settings.base_model)
         pooling = None if settings.pooling == "first" else settings.pooling
-        self._trainer = FastTrainer(base, outputs, settings.seed, device, pooling)
+        self._trainer = FastTrainer(settings.checkpoint, outputs, settings.seed, device, pooling)
 
     def train_fold(self, fold: Fold) -> Probabilities:
         """Train with one fold held out, keep the six-label checkpoint; probabilities of the fold's texts."""
