@@ -6,19 +6,26 @@ from pathlib import Path
 
 import huggingface_hub
 import numpy as np
+import onnx
 import pytest
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification
 
 from contract.labels import EMOTIONS
-from contract.version_directory import TOKENIZER, read_card
+from contract.version_directory import GPU_GRAPH, TOKENIZER, read_card
 from tests.training.support.hub_checkpoints import wordpiece_as_on_the_hub
 from tests.training.support.rows import keyword_rows, write_brighter, write_lines
 from training.common.command import TrainingError
 from training.data.rows.examples import Example
+from training.encoder.classifier import encode
 from training.encoder.label_columns import Reading
+from training.encoder.tokenizer import load_tokenizer
 from training.evaluate.predictions import predict_version
+from training.export.gpu_graph_files import make_gpu_graph
+from training.export.graphs.portable import portable
+from training.export.graphs.runtime import run, session
+from training.export.version_checkpoint import write_checkpoint
 from training.publish.__main__ import publish_command
 from training.publish.elsewhere.checkpoint import find_elsewhere
 from training.publish.elsewhere.thresholds import read_named_rows
@@ -97,6 +104,14 @@ def test_a_softmax_model_of_seven_emotions(softmax: Path, data_dir: Path, tmp_pa
     assert set(balanced.thresholds.values()) != {0.5}
     assert card.metrics["dev (fold 0 of CEDR train), model.cpu.onnx"]["tuned"]["tuned_on"] == "brighter_rus dev"
     assert "roc_auc" in card.metrics["brighter_rus dev, model.cpu.onnx"]["mean"]
+
+    # What goes on from it: weights for a GPU of the int8 ones; no checkpoint of six sigmoids.
+    (version / GPU_GRAPH).unlink()
+    remade = session(portable(onnx.load(make_gpu_graph(version))))
+    rows = encode(texts, load_tokenizer(str(version)))
+    assert np.abs(run(remade, rows) - expected).max() < 0.05
+    with pytest.raises(TrainingError, match=r"is a softmax model, published as it was: start from .* seven"):
+        write_checkpoint(version, tmp_path / "back")
 
 
 def test_rows_that_thresholds_must_not_come_from(softmax: Path, data_dir: Path, tmp_path: Path) -> None:
