@@ -18,7 +18,8 @@ from tests.training.support.hub_checkpoints import wordpiece_as_on_the_hub
 from tests.training.support.rows import keyword_rows, write_brighter, write_lines
 from training.common.command import TrainingError
 from training.data.rows.examples import Example
-from training.encoder.classifier import encode
+from training.data.rows.loading import load_source
+from training.encoder.classifier import encode, padded
 from training.encoder.label_columns import Reading
 from training.encoder.tokenizer import load_tokenizer
 from training.evaluate.predictions import predict_version
@@ -46,8 +47,8 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def softmax(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A softmax model of seven emotions, with a model card."""
+def softmax(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
+    """A softmax model of seven emotions, trained for a second, with a model card."""
     directory = tmp_path_factory.mktemp("own") / "seven"
     torch.manual_seed(0)
     tokenizer = wordpiece_as_on_the_hub([row["text"] for row in ROWS], 300)
@@ -56,7 +57,17 @@ def softmax(tmp_path_factory: pytest.TempPathFactory) -> Path:
         intermediate_size=48, max_position_embeddings=128, pad_token_id=0, initializer_range=0.2,
         problem_type="single_label_classification", id2label=dict(enumerate(SEVEN)),
     )  # fmt: skip
-    BertForSequenceClassification(config).save_pretrained(directory)
+    model = BertForSequenceClassification(config)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    examples = load_source("cedr", "train", data_dir)
+    rows = encode([example.text for example in examples], tokenizer)
+    columns = torch.tensor([OURS[min(example.labels)] for example in examples])
+    for _ in range(80):
+        chosen = torch.randint(len(rows), (64,))
+        model(**padded([rows[int(index)] for index in chosen], 0), labels=columns[chosen]).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.save_pretrained(directory)
     tokenizer.save(str(directory / TOKENIZER))
     (directory / "README.md").write_text("---\nlicense: cc-by-4.0\ndatasets:\n- Aniemore/cedr-m7\n---\n# A model\n")
     return directory
