@@ -2,7 +2,7 @@
 
 Rooms, from the bottom up; each imports only those above it in this list:
 
-- `common`: errors as sentences, files written whole or not at all, pages, work on all cores;
+- `common`: errors as sentences, names of the emotions, files written whole or not at all, pages, work on all cores;
 - `encoder`: tokenizer, checkpoint with a head for the six emotions, predictions;
 - `data`: data sets, cleaning, folds, paraphrases, written texts (`python -m training.data`);
 - `behaviour`: short texts as people send them, changes that mean nothing, and what a model makes of both;

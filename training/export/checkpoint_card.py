@@ -63,7 +63,7 @@ def model_card(card: Card, version: str, difference: float, texts: int, *, mean_
     """
     data = ModelCardData(
         language="ru", license=card.licence.lower(), library_name="transformers", pipeline_tag="text-classification",
-        tags=["emotion", "multi-label"],
+        tags=["emotion", "multi-label"], datasets=["sagteam/cedr_v1"],
     )  # fmt: skip
     figures = [
         f"- {rows}: mean ROC AUC {mean['roc_auc']}, mean F1 of class and rest {mean['f1_macro']}"

@@ -9,8 +9,10 @@ are from the served ones.
 
 from pathlib import Path
 
+from contract.version_directory import read_card
 from training.common.command import TrainingError, command_parser, run_command
-from training.export.version_checkpoint import write_checkpoint
+from training.export.integrity import damage
+from training.export.version_checkpoint import is_softmax, write_checkpoint
 
 
 def main() -> None:
@@ -24,6 +26,9 @@ def main() -> None:
     if not newest:
         raise TrainingError(f"{given.repository} holds no version directories")
     for model, version in sorted(newest.items()):
+        if not damage(version) and is_softmax(read_card(version)):
+            print(f"left out {version}: it is a softmax model; start from what it was made from", flush=True)
+            continue
         difference = write_checkpoint(version, given.output / model)
         print(
             f"wrote {given.output / model} from {version}: probabilities differ by {difference:.4f} on average",

@@ -36,6 +36,11 @@ _TOKEN_TYPES: Final = 2
 """All alike: a text has no second part here, and who fine-tunes on pairs needs two."""
 
 
+def is_softmax(card: Card) -> bool:
+    """Whether a version's probabilities are those of one softmax, which no checkpoint of six sigmoids gives."""
+    return bool(card.architecture.get("softmax_classes"))
+
+
 def write_checkpoint(version: Path, output: Path) -> float:
     """Write a version as a checkpoint, all of it or nothing; an earlier one there is replaced.
 
@@ -47,14 +52,18 @@ def write_checkpoint(version: Path, output: Path) -> float:
         How far the checkpoint's probabilities are from the version's on average, over the suite's open half.
 
     Raises:
-        TrainingError: the version is damaged; the checkpoint's answers or tokens are not the version's; `output` holds
-            something else, or cannot be written.
+        TrainingError: the version is damaged, or a softmax model; the checkpoint's answers or tokens are not the
+            version's; `output` holds something else, or cannot be written.
     """
     if wrong := damage(version):
         raise TrainingError(f"{'; '.join(wrong)}: get the repository's files again")
     if output.exists() and not (output / "model.safetensors").is_file():
         raise TrainingError(f"{output} holds something that is no checkpoint: name another directory")
     card = read_card(version)
+    if is_softmax(card):
+        raise TrainingError(
+            f"{version} is a softmax model, published as it was: start from what it was made from, {card.base_model}"
+        )
     architecture: dict[str, Any] = dict(card.architecture)
     weights = from_cpu_graph(version / CPU_GRAPH, Shape(**architecture))
     with staged(output.resolve().parent) as directory, explained(output):

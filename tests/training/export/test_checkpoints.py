@@ -77,7 +77,7 @@ def test_transformers_gives_the_answers_that_are_served(version: Path, checkpoin
 
 def test_it_says_what_it_is(version: Path, checkpoint: Path) -> None:
     page = (checkpoint / "README.md").read_text(encoding="utf-8")
-    assert page.startswith("---\nlanguage: ru\n")
+    assert page.startswith("---\ndatasets:\n- sagteam/cedr_v1\nlanguage: ru\n")
     assert "\nlicense: apache-2.0\n" in page
     for sentence in read_card(version).limits:
         assert sentence in page

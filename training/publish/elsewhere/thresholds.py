@@ -13,6 +13,7 @@ from training.common.command import TrainingError
 from training.data.cleaning.decontamination import without_overlap
 from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source, training_splits
+from training.data.rows.sources import SOURCES
 from training.data.splits.folds import fold_of_each, held_out_fold
 from training.encoder.classifier import encode
 from training.encoder.tokenizer import load_tokenizer
@@ -80,6 +81,8 @@ def read_named_rows(named: str, checkpoint: Elsewhere, data_dir: Path | None) ->
             f"{checkpoint.name} was trained on {name}: thresholds tuned there would be too good. Name rows that it has"
             " not seen, or leave --tune-on out for thresholds of 0.5"
         )
+    if dataset not in SOURCES and "=" not in dataset:
+        raise TrainingError(f"no data set named {dataset!r}; there are: {', '.join(SOURCES)}")
     if split is None:
         splits = training_splits(dataset, data_dir)
         if "dev" not in splits:
