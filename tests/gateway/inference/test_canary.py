@@ -1,5 +1,6 @@
 """A newest version on trial: its share of the requests, a shadow's comparison, and that its failures harm nobody."""
 
+import asyncio
 import contextlib
 import json
 import threading
@@ -13,8 +14,13 @@ import grpc
 import httpx
 import pytest
 
-from contract.canary import canary_file
+from contract.canary import canary_file, parse_trial
 from contract.labels import EMOTIONS
+from contract.version_directory import read_card
+from gateway.models.canary import Canary, CanaryReader
+from gateway.models.tokenization import TextTokenizer
+from gateway.models.versions import Version
+from gateway.triton.replica import ModelVersion
 from tests.gateway.support.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.metrics import figure
@@ -270,16 +276,25 @@ def test_what_is_written_with_a_version_holds_until_it_is_damaged(repository: Pa
         assert "no canary any more" in gateway.log()
 
 
-def test_the_setting_goes_before_the_file_but_off_ends_it(repository: Path, fake: FakeTriton) -> None:
-    file = canary_file(repository, MODEL)
-    file.write_text('{"2": "100%"}', "utf-8")
-    try:
-        with trying(repository, fake, "0%") as (gateway, client):
-            assert ask(client)["version"] == "1"
-            file.write_text('{"2": "off"}', "utf-8")
-            wait_for_version(gateway, "2")
-        file.write_text('{"2": "0%"}', "utf-8")
-        with trying(repository, fake, "off") as (_, client):
-            assert ask(client)["version"] == "2"
-    finally:
-        file.unlink()
+@pytest.mark.parametrize(
+    ("setting", "written", "trial"),
+    [
+        (None, None, None), (None, "5%", "5%"), (None, "off", None), ("20%", None, "20%"), ("shadow", "5%", "shadow"),
+        ("0%", "100%", "0%"), ("20%", "off", None), ("off", "5%", None), ("off", None, None), ("20%", "half", None),
+    ],
+)  # fmt: skip
+def test_the_setting_goes_before_the_file_and_off_before_both(
+    repository: Path, tmp_path: Path, setting: str | None, written: str | None, trial: str | None
+) -> None:
+    def version(number: str) -> Version:
+        directory = repository / MODEL / number
+        tokenizer = TextTokenizer(directory / "tokenizer.json", 32, 1)
+        return Version(ModelVersion(MODEL, number), read_card(directory), tokenizer, 8)
+
+    if written is not None:
+        canary_file(tmp_path, MODEL).write_text(json.dumps({"2": written, "1": "100%"}), "utf-8")
+    newest, before = version("2"), version("1")
+    reader = CanaryReader(tmp_path, None if setting is None else parse_trial(setting))
+    found = asyncio.run(reader.read({MODEL: (newest, before)}, []))
+    expected = {} if trial is None else {MODEL: Canary(before, newest, parse_trial(trial))}
+    assert found == expected

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForSequenceClassification
 
+from contract.canary import Trial, read_trials
 from contract.labels import EMOTIONS
 from contract.version_directory import (
     CARD,
@@ -115,7 +116,9 @@ def test_two_versions_and_their_gpu_weights(checkpoint: Path, data_dir: Path, tm
     flags = arguments(checkpoint, data_dir, repository, limit="Knows six words.", licence="CC0-1.0")
     assert publish_here(checkpoint, data_dir, repository) == repository / "emotion_test" / "1"
     directory = repository / "emotion_test" / "2"
-    assert f"published {directory}" in succeeds("training.publish", *flags, "--without-oldest-runtime")
+    flags += ["--without-oldest-runtime", "--canary", "5%"]
+    assert f"published {directory}" in succeeds("training.publish", *flags)
+    assert read_trials(repository, "emotion_test") == {"2": Trial("share", 0.05)}
     assert list(tmp_path.iterdir()) == [repository]
     names = {"1", "2", "config.pbtxt", "configs", "labels.txt"}
     assert {path.name for path in (repository / "emotion_test").iterdir()} == names
