@@ -17,10 +17,10 @@ from training.export.checkpoint import Exported, write_graphs
 from training.measuring.figures import card_metrics
 from training.measuring.metrics import table
 from training.measuring.profiles import tune_profiles
-from training.publish.behaviour import with_behaviour
 from training.publish.elsewhere.checkpoint import find_elsewhere, is_run
 from training.publish.elsewhere.thresholds import Tuned, read_named_rows, tuned_on_rows, untuned
-from training.publish.profiles import check_no_profile_is_lost, no_profile, with_affordable_profiles
+from training.publish.followed.gate import with_followed
+from training.publish.profiles import no_profile, with_affordable_profiles
 from training.publish.versions import add_version, check_can_add, now, write_card
 from training.runs.directory import read_cross_validated, read_out_of_fold_sets
 
@@ -148,9 +148,7 @@ def publish(publication: Publication) -> Path:
             sample=exported.sample,
         )
         card = with_affordable_profiles(card, directory)
-        if not publication.insisted:
-            check_no_profile_is_lost(card, publication.repository)
-        card = with_behaviour(card, directory, publication.repository, publication.insisted)
+        card = with_followed(card, directory, exported, publication.repository, publication.insisted)
         print("behaviour:\n" + behaviour_table(card.metrics["behaviour"]))
         write_card(directory, card)
         return add_version(publication.repository, publication.model, directory)
