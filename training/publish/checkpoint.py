@@ -13,9 +13,11 @@ from training.behaviour.figures import behaviour_table
 from training.common.command import TrainingError
 from training.common.staging import staged
 from training.encoder.label_columns import Reading
+from training.evaluate.reproduction import check_reproduced
 from training.export.checkpoint import Exported, write_graphs
 from training.measuring.figures import card_metrics
 from training.measuring.metrics import table
+from training.measuring.out_of_fold import OutOfFold
 from training.measuring.profiles import tune_profiles
 from training.publish.elsewhere.checkpoint import find_elsewhere, is_run
 from training.publish.elsewhere.thresholds import Tuned, read_named_rows, tuned_on_rows, untuned
@@ -23,6 +25,7 @@ from training.publish.followed.gate import with_followed
 from training.publish.profiles import no_profile, with_affordable_profiles
 from training.publish.versions import add_version, check_can_add, now, write_card
 from training.runs.directory import read_cross_validated, read_out_of_fold_sets
+from training.runs.origin import check_origin
 
 TOOLS: Final = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
 
@@ -71,6 +74,7 @@ def _run(publication: Publication) -> _Origin:
         )
     recipe = read_cross_validated(run)[0]["recipe"]
     sets = read_out_of_fold_sets(run)
+    limits = [] if check_origin(run) else _reproduced(publication, sets["cedr"])
     base_model = publication.base_model or recipe.get("base_model")
     if not base_model:
         raise TrainingError(f"{run} does not say what it was made from: name it with --base-model")
@@ -81,7 +85,18 @@ def _run(publication: Publication) -> _Origin:
         metrics = card_metrics(CPU_GRAPH, exported.truth, exported.probabilities, sets)
         return Tuned(profiles, unreachable, metrics, [])
 
-    return _Origin(run, base_model, recipe, "Apache-2.0", [], trained_here=True, tuned=tuned)
+    return _Origin(run, base_model, recipe, "Apache-2.0", limits, trained_here=True, tuned=tuned)
+
+
+def _reproduced(publication: Publication, out_of_fold: OutOfFold) -> list[str]:
+    """Of a run from before predictions carried digests, whether they are its checkpoint's; or the card's limits."""
+    try:
+        check_reproduced(Path(publication.checkpoint), out_of_fold, publication.data_dir)
+    except TrainingError as error:
+        if not publication.insisted:
+            raise TrainingError(f"{error}, or publish it all the same with --insist") from error
+        return [f"Published though {error}."]
+    return []
 
 
 def _elsewhere(publication: Publication) -> _Origin:
