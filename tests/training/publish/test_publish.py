@@ -321,6 +321,7 @@ def test_a_run_that_does_not_say_what_it_was_made_from(checkpoint: Path, data_di
     shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*"))
     figures = json.loads((damaged / "metrics.json").read_text())
     (damaged / "metrics.json").write_text(json.dumps({**figures, "recipe": {"seeds": 5}}))
+    seal(damaged)
     with pytest.raises(TrainingError, match="does not say what it was made from: name it with --base-model"):
         publish_here(damaged, data_dir, tmp_path / "models")
 
