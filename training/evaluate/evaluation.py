@@ -113,7 +113,7 @@ def _evaluate_version(directory: Path, rows: str, data_dir: Path | None) -> Eval
     examples = _examples(rows, data_dir)
     probabilities = predict_version(directory, card, examples)
     profiles = {name: profile.model_dump() for name, profile in card.profiles.items()}
-    tuned = _tuned_by_card(rows, card.metrics, profiles, probabilities)
+    tuned = tuned_by_card(rows, card.metrics, profiles, probabilities)
     return _measured(f"{directory}", rows, examples, probabilities, tuned)
 
 
@@ -121,7 +121,7 @@ def _evaluate_served(url: str, rows: str, data_dir: Path | None, model: str | No
     examples = _examples(rows, data_dir)
     with served_at(url, model, version) as served:
         probabilities = served.predict([example.text for example in examples])
-        tuned = _tuned_by_card(rows, served.card["metrics"], served.card["profiles"], probabilities)
+        tuned = tuned_by_card(rows, served.card["metrics"], served.card["profiles"], probabilities)
         name = f"{served.model} version {served.version}, served at {url}"
     return _measured(name, rows, examples, probabilities, tuned)
 
@@ -152,7 +152,7 @@ def _tuned(rows: str, sets: OutOfFoldSets, probabilities: npt.NDArray[np.float32
     return tuned_without_dev(sets, probabilities) if rows in HELD_OUT else tuned_on_all(sets, probabilities)
 
 
-def _tuned_by_card(
+def tuned_by_card(
     rows: str, metrics: dict[str, Any], profiles: dict[str, Any], probabilities: npt.NDArray[np.float32]
 ) -> TunedDecisions | None:
     """With the card's thresholds: its profiles', or on rows of fold 0 those that were tuned without it."""

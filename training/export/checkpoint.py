@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from contract.version_directory import CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER, Sample
 from training.common.command import TrainingError
 from training.common.staging import move, staged, write_file
-from training.data.rows.examples import targets
+from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source
 from training.data.splits.folds import held_out_fold
 from training.encoder.classifier import MAX_LENGTH, encode, load_classifier, predict
@@ -32,12 +32,13 @@ EXPORTED: Final = (CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER)
 class Exported:
     """What is known of graphs that passed the gate.
 
-    `truth` and `probabilities` `[rows, 6]` are the dev split's (fold 0 of CEDR train) and the int8 CPU
-    graph's answers to it, `dev` the figures of these, `gate` what the gate measured, `sample` what the
-    CPU graph must answer wherever it is served, `limits` sentences for the card.
+    `held_out` are the rows of the dev split (fold 0 of CEDR train), `truth` and `probabilities` `[rows, 6]` their
+    labels and the int8 CPU graph's answers to them, `dev` the figures of these, `gate` what the gate measured,
+    `sample` what the CPU graph must answer wherever it is served, `limits` sentences for the card.
     """
 
     shape: Shape
+    held_out: list[Example]
     truth: npt.NDArray[np.float32]
     probabilities: npt.NDArray[np.float32]
     dev: dict[str, Any]
@@ -126,7 +127,7 @@ def write_graphs(
     measured[f"onnxruntime_{OLDEST}"] = (
         check_on_oldest_runtime(directory / CPU_GRAPH, sample) if on_oldest_runtime else "not checked, as was asked for"
     )
-    return Exported(weights.shape, dev.truth, served, figures, measured, sample, limits)
+    return Exported(weights.shape, held_out, dev.truth, served, figures, measured, sample, limits)
 
 
 def _load(checkpoint: Path, reading: Reading | None) -> tuple[Any, Tokenizer]:

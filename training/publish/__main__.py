@@ -68,7 +68,7 @@ def publish_command(arguments: list[str]) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--insist", action="store_true", dest="insisted",
-        help="publish though it behaves worse than the version it follows, or lacks a profile of it; the card says so",
+        help="publish though it is worse than the version it follows, or lacks a profile of it; the card says so",
     )  # fmt: skip
     parser.add_argument(
         "--canary", type=trial, dest="trial", metavar="SHARE",

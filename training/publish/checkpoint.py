@@ -14,16 +14,19 @@ from training.behaviour.figures import behaviour_table
 from training.common.command import TrainingError
 from training.common.staging import staged
 from training.encoder.label_columns import Reading
+from training.evaluate.reproduction import check_reproduced
 from training.export.checkpoint import Exported, write_graphs
 from training.measuring.figures import card_metrics
 from training.measuring.metrics import table
+from training.measuring.out_of_fold import OutOfFold
 from training.measuring.profiles import tune_profiles
-from training.publish.behaviour import with_behaviour
 from training.publish.elsewhere.checkpoint import find_elsewhere, is_run
 from training.publish.elsewhere.thresholds import Tuned, read_named_rows, tuned_on_rows, untuned
-from training.publish.profiles import check_no_profile_is_lost, no_profile, with_affordable_profiles
+from training.publish.followed.gate import with_followed
+from training.publish.profiles import no_profile, with_affordable_profiles
 from training.publish.versions import add_version, check_can_add, now, write_card
 from training.runs.directory import read_cross_validated, read_out_of_fold_sets
+from training.runs.origin import check_origin
 
 TOOLS: Final = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
 
@@ -73,6 +76,7 @@ def _run(publication: Publication) -> _Origin:
         )
     recipe = read_cross_validated(run)[0]["recipe"]
     sets = read_out_of_fold_sets(run)
+    limits = [] if check_origin(run) else _reproduced(publication, sets["cedr"])
     base_model = publication.base_model or recipe.get("base_model")
     if not base_model:
         raise TrainingError(f"{run} does not say what it was made from: name it with --base-model")
@@ -83,7 +87,18 @@ def _run(publication: Publication) -> _Origin:
         metrics = card_metrics(CPU_GRAPH, exported.truth, exported.probabilities, sets)
         return Tuned(profiles, unreachable, metrics, [])
 
-    return _Origin(run, base_model, recipe, "Apache-2.0", [], trained_here=True, tuned=tuned)
+    return _Origin(run, base_model, recipe, "Apache-2.0", limits, trained_here=True, tuned=tuned)
+
+
+def _reproduced(publication: Publication, out_of_fold: OutOfFold) -> list[str]:
+    """Of a run from before predictions carried digests, whether they are its checkpoint's; or the card's limits."""
+    try:
+        check_reproduced(Path(publication.checkpoint), out_of_fold, publication.data_dir)
+    except TrainingError as error:
+        if not publication.insisted:
+            raise TrainingError(f"{error}, or publish it all the same with --insist") from error
+        return [f"Published though {error}."]
+    return []
 
 
 def _elsewhere(publication: Publication) -> _Origin:
@@ -150,9 +165,7 @@ def publish(publication: Publication) -> Path:
             sample=exported.sample,
         )
         card = with_affordable_profiles(card, directory)
-        if not publication.insisted:
-            check_no_profile_is_lost(card, publication.repository)
-        card = with_behaviour(card, directory, publication.repository, publication.insisted)
+        card = with_followed(card, directory, exported, publication.repository, publication.insisted)
         print("behaviour:\n" + behaviour_table(card.metrics["behaviour"]))
         write_card(directory, card)
         return add_version(publication.repository, publication.model, directory, publication.trial)

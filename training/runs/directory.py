@@ -6,6 +6,7 @@ Beside the checkpoint itself (`config.json`, `model.safetensors`, `tokenizer.jso
 held out once, are their means over the folds; and then `out_of_fold.npz` too, the predictions
 from which thresholds are tuned. `folds/<fold>.npz` are the predictions for one fold's rows each.
 `out_of_fold_brighter_rus.npz` are those for BRIGHTER's Russian rows, if the run held out its folds too.
+`origin.json` and `folds/<fold>.json` tie all these to the weights: `training.runs.origin`.
 """
 
 import io
@@ -22,6 +23,7 @@ from training.common.command import TrainingError
 from training.common.files import write_whole
 from training.data.splits.folds import BRIGHTER
 from training.measuring.out_of_fold import OutOfFold, OutOfFoldSets
+from training.runs.origin import check_origin
 
 METRICS: Final = "metrics.json"
 OUT_OF_FOLD: Final = "out_of_fold.npz"
@@ -116,7 +118,7 @@ def read_cross_validated(run: Path) -> tuple[dict[str, Any], OutOfFold]:
     """The metrics and the out-of-fold predictions of a run in which each fold was held out once.
 
     Raises:
-        TrainingError: a file is missing or damaged, or the predictions are of an earlier run.
+        TrainingError: a file is missing or damaged, or the predictions are of an earlier run, or of another.
     """
     for name in (METRICS, OUT_OF_FOLD):
         if not (run / name).is_file():
@@ -129,6 +131,7 @@ def read_cross_validated(run: Path) -> tuple[dict[str, Any], OutOfFold]:
     if "five_folds" not in metrics:
         # The predictions there are of an earlier run, not of these weights.
         raise TrainingError(f"{run} was trained again without --cross-validate: train it with it")
+    check_origin(run)
     return metrics, predictions
 
 

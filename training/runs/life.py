@@ -25,6 +25,7 @@ from training.runs.directory import (
     write_metrics,
     write_out_of_fold,
 )
+from training.runs.origin import check_folds, record_fold, seal
 from training.runs.record import Record, begun, check, full_disk_explained
 from training.runs.settings import FoldSettings
 
@@ -108,6 +109,7 @@ def _train_folds(settings: FoldSettings, trainer: Trainer) -> None:
                 write_fold(run, number, targets(fold.elsewhere), probabilities[own:], BRIGHTER)
                 probabilities = probabilities[:own]
             write_fold(run, number, targets(fold.held_out), probabilities)
+            record_fold(run, number, fold.checkpoint)
             if fold.unfinished.exists():
                 shutil.rmtree(fold.unfinished)
 
@@ -119,7 +121,9 @@ def _finish(settings: FoldSettings, recipe: dict[str, Any]) -> None:
     if missing and list(settings.folds) != [0]:
         print(f"folds {', '.join(map(str, missing))} are not done yet; the last one writes the figures", flush=True)
         return
-    predictions = [read_fold(run, fold) for fold in (range(1) if missing else range(FOLDS))]
+    done = [0] if missing else list(range(FOLDS))
+    known = check_folds(run, done)
+    predictions = [read_fold(run, fold) for fold in done]
     figures = [evaluate(truth, probabilities) for truth, probabilities in predictions]
     print("dev split (fold 0 of CEDR):\n" + table(figures[0]), flush=True)
     written: dict[str, Any] = {"recipe": recipe, "dev": figures[0]}
@@ -137,4 +141,5 @@ def _finish(settings: FoldSettings, recipe: dict[str, Any]) -> None:
             written["five_folds_brighter"] = evaluate(elsewhere.truth, elsewhere.probabilities)["mean"]
             print(f"BRIGHTER, all folds together: {written['five_folds_brighter']}")
     write_metrics(run, written)
+    seal(run, known)
     print(f"the run is in {run}", flush=True)
