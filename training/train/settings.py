@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from training.data.splits.training_rows import DATASETS
 from training.encoder.lookup import BASE_MODELS
-from training.runs.settings import FoldSettings, flag
+from training.runs.settings import FoldSettings, SaveMinutes, flag
 
 
 class Settings(FoldSettings):
@@ -37,6 +37,7 @@ class Settings(FoldSettings):
     )
     extra_info: str = Field("", exclude=True, description="appended to the folder's name, after _")
     weights_dir: Path = Field(Path("weights"), exclude=True, description="where the folder of the run is")
+    save_minutes: SaveMinutes = 5.0
     corrections: Path | None = Field(None, description="corrections file, as training.audit makes it, to apply first")
     augmented: Path | None = Field(None, description="file of synthetic rows to train on as well")
     patience: int = Field(5, ge=0, description="epochs without a better dev mean ROC AUC before stopping; 0: never")
