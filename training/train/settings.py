@@ -87,7 +87,7 @@ class Settings(FoldSettings):
                 "nothing to do: give --train-model, --evaluate-devset, --evaluate-testset or --create-onnx"
             )
         for name in ("cross_validate", "resume", "seeds"):
-            if getattr(self, name) not in (False, 1) and not self.train_model:
+            if getattr(self, name) != type(self).model_fields[name].default and not self.train_model:
                 raise ValueError(f"{flag(name)} is about training: give --train-model too")
         if self.patience and self.keep == "last":
             raise ValueError("--keep last goes with --patience 0: stopping early keeps the best checkpoint")
