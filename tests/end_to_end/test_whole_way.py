@@ -33,7 +33,7 @@ def test_xlm_roberta_is_served_as_it_was_measured(tmp_path: Path) -> None:
     data_dir, repository = tmp_path / "data", tmp_path / "models"
     write_lines(data_dir, "cedr", "train", keyword_rows(60))
     run = train(tmp_path, "xlm-roberta", data_dir, 7)
-    version = publish_checkpoint(Publication(run, MODEL, repository, data_dir, None, "Apache-2.0", []))
+    version = publish_checkpoint(Publication(str(run), MODEL, repository, data_dir, None, "Apache-2.0", []))
     with serving_repository(tmp_path, repository) as serving:
         measured = [evaluate_model(f"{source}", "dev", data_dir) for source in (run, version, serving.url)]
         trained, published, served = (evaluation.figures for evaluation in measured)

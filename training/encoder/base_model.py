@@ -8,7 +8,7 @@ from transformers import AutoModel
 
 from contract.version_directory import TOKENIZER
 from training.common.command import TrainingError
-from training.encoder.classifier import MAX_LENGTH, load_classifier
+from training.encoder.classifier import MAX_LENGTH, load_base_classifier
 from training.encoder.tokenizer import load_tokenizer, special_ids
 
 # An encoder pre-trained by masking may lack it: classification begins it at random.
@@ -23,7 +23,7 @@ def load_base_model(checkpoint: str) -> tuple[Any, Tokenizer, int]:
             tokenizer's.
     """
     tokenizer = load_tokenizer(checkpoint)
-    model = load_classifier(checkpoint)
+    model = load_base_classifier(checkpoint)
     pad_id, _ = special_ids(tokenizer, model.config)
     _check_whole(checkpoint)
     config = model.config

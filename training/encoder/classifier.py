@@ -1,6 +1,7 @@
 """A classifier of the six emotions: its checkpoint, its rows of tokens, its predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +14,14 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from contract.labels import EMOTIONS
 from contract.version_directory import TOKENIZER
 from training.common.command import TrainingError
+from training.encoder.head import has_head, name_columns, probabilities_of, with_columns
+from training.encoder.label_columns import SIGMOIDS, Reading, read_columns
 from training.encoder.mean_pooling import POOLING, MeanPooledClassifier
 
 MAX_LENGTH: Final = 128
 _BATCH: Final = 64
+_BUFFER: Final = "embeddings.position_ids"
+"""What older versions of transformers saved, and newer ones make."""
 
 
 def encode(texts: Sequence[str], tokenizer: Tokenizer) -> list[list[int]]:
@@ -57,8 +62,40 @@ def padded(token_ids: Sequence[Sequence[int]], pad_id: int) -> dict[str, torch.T
     return {"input_ids": ids, "attention_mask": (ids != pad_id).long()}
 
 
-def load_classifier(base_model: str, outputs: int = len(EMOTIONS), pooling: str | None = None) -> Any:
-    """A checkpoint, local or from the hub, as a multi-label classifier of the six emotions, or of `outputs` classes.
+def load_classifier(checkpoint: str, reading: Reading | None = None) -> Any:
+    """A checkpoint, local or from the hub, as a classifier of the six emotions, its columns in our order.
+
+    Of a softmax model that was asked for, the columns that are none of the six stay behind ours: its `problem_type`
+    is then transformers' single_label_classification.
+
+    Args:
+        checkpoint: a directory or a hub name.
+        reading: what a person says of it; nothing when None.
+
+    Raises:
+        TrainingError: it cannot be loaded, has no head, or its head is not to be read as the six emotions.
+    """
+    with _explained(checkpoint):
+        config = AutoConfig.from_pretrained(checkpoint)
+    columns = read_columns(checkpoint, config, reading)
+    with _explained(checkpoint):
+        model, found = _kind(config).from_pretrained(
+            checkpoint, config=config, attn_implementation="eager", output_loading_info=True
+        )
+    # transformers only warns of either.
+    unplaced = {name for name in found["unexpected_keys"] if not name.endswith(_BUFFER)}
+    for names, wrong in (
+        (found["missing_keys"], "lacks"),
+        (unplaced, "holds, and a classifier of its type has no place for,"),
+    ):
+        if names:
+            first = ", ".join(sorted(names)[:3])
+            raise TrainingError(f"{checkpoint} {wrong} {first} ({len(names)} in all): fine-tune it first")
+    return with_columns(checkpoint, model, columns)
+
+
+def load_base_classifier(base_model: str, outputs: int = len(EMOTIONS), pooling: str | None = None) -> Any:
+    """An encoder with a head to train, for the six emotions or `outputs` classes: its own, or a random one.
 
     Args:
         base_model: a directory or a hub name.
@@ -66,25 +103,40 @@ def load_classifier(base_model: str, outputs: int = len(EMOTIONS), pooling: str 
         pooling: "mean" for a classifier over the mean of the tokens; the checkpoint's own way when None.
 
     Raises:
-        TrainingError: it cannot be loaded, or its architecture has no classifier with this pooling.
+        TrainingError: it cannot be loaded, its architecture has no classifier with this pooling, or it has a head
+            that is not to be read as the six emotions.
     """
-    try:
+    with _explained(base_model):
         config = AutoConfig.from_pretrained(base_model)
-        config.problem_type = "multi_label_classification"
-        names = EMOTIONS if outputs == len(EMOTIONS) else [str(index) for index in range(outputs)]
-        config.id2label = dict(enumerate(names))
-        config.label2id = {name: index for index, name in enumerate(names)}
-        kind: Any = AutoModelForSequenceClassification
-        if (pooling or getattr(config, "classifier_pooling", None)) == POOLING:
-            kind, config.classifier_pooling = MeanPooledClassifier, POOLING
-            if config.model_type != "bert":
-                raise ValueError(f"mean pooling is made for BERT's encoders, and this is a {config.model_type}")
-        return kind.from_pretrained(base_model, config=config, attn_implementation="eager")
+        own_head = outputs == len(EMOTIONS) and has_head(base_model)
+    columns = read_columns(base_model, config) if own_head else None
+    with _explained(base_model):
+        if pooling:
+            config.classifier_pooling = pooling
+        if columns is None:
+            config.problem_type = SIGMOIDS
+            name_columns(config, EMOTIONS if outputs == len(EMOTIONS) else [str(index) for index in range(outputs)])
+        model = _kind(config).from_pretrained(base_model, config=config, attn_implementation="eager")
+    return with_columns(base_model, model, columns) if columns else model
+
+
+@contextmanager
+def _explained(checkpoint: str) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError, RuntimeError) as error:
         raise TrainingError(
-            f"could not load the checkpoint {base_model}: {error}\nGive a local directory or the"
+            f"could not load the checkpoint {checkpoint}: {error}\nGive a local directory or the"
             " name of a checkpoint on the Hugging Face hub (which needs a network)"
         ) from error
+
+
+def _kind(config: Any) -> Any:
+    if getattr(config, "classifier_pooling", None) != POOLING:
+        return AutoModelForSequenceClassification
+    if config.model_type != "bert":
+        raise ValueError(f"mean pooling is made for BERT's encoders, and this is a {config.model_type}")
+    return MeanPooledClassifier
 
 
 def predict(model: Any, token_ids: Sequence[Sequence[int]], pad_id: int) -> npt.NDArray[np.float32]:
@@ -96,7 +148,7 @@ def predict(model: Any, token_ids: Sequence[Sequence[int]], pad_id: int) -> npt.
         for start in range(0, len(token_ids), _BATCH):
             batch = padded(token_ids[start : start + _BATCH], pad_id)
             logits = model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits
-            probabilities.append(torch.sigmoid(logits.float()).cpu().numpy())
+            probabilities.append(probabilities_of(model, logits).cpu().numpy())
     return np.concatenate(probabilities)
 
 

@@ -1,6 +1,6 @@
 """Measures a model on rows: a run or another checkpoint, a published version, or a model that a gateway serves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from training.common.command import TrainingError
 from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source
-from training.data.splits.folds import BRIGHTER, brighter_by_fold, held_out_fold
+from training.data.splits.folds import BRIGHTER, FOLDS, brighter_by_fold, held_out_fold
 from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
 from training.evaluate.sources import kind_of, served_at
 from training.measuring.figures import (
@@ -18,11 +18,14 @@ from training.measuring.figures import (
     TunedDecisions,
     measure,
     measure_out_of_fold,
+    tuned_across_folds,
     tuned_on_all,
     tuned_without_dev,
     with_thresholds,
 )
+from training.measuring.metrics import Decisions
 from training.measuring.out_of_fold import OutOfFoldSets, out_of_fold_examples
+from training.measuring.thresholds import Thresholds, tune
 from training.runs.directory import is_cross_validated, read_out_of_fold_sets
 
 ROWS: Final = {
@@ -38,13 +41,31 @@ HELD_OUT: Final = ("dev", "brighter")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model on one set of rows: `figures` as `training.measuring.figures` describes them."""
+    """One model on one set of rows: `figures` as `training.measuring.figures` describes them.
+
+    `tuned` are the labels by profile, from thresholds tuned on other rows; `thresholds` are these, by profile: one
+    set, or each fold's own. Both are empty where there are none.
+    """
 
     model: str
     rows: str
     examples: list[Example]
     probabilities: npt.NDArray[np.float32]
     figures: dict[str, Any]
+    tuned: TunedDecisions | None = None
+    thresholds: dict[str, list[Thresholds]] = field(default_factory=dict)
+
+    @property
+    def decisions(self) -> Decisions:
+        """The labels given: by the profile `balanced`, or at 0.5 where there is none; bool `[rows, 6]`."""
+        return self.probabilities >= 0.5 if self.tuned is None else self.tuned.decisions["balanced"]
+
+    @property
+    def decided_by(self) -> str:
+        """What the labels are given by."""
+        if self.tuned is None:
+            return "at 0.5"
+        return f"by the profile balanced, with thresholds from {self.tuned.tuned_on}"
 
 
 def evaluate_model(
@@ -74,7 +95,13 @@ def _evaluate_run(run: Path, rows: str, data_dir: Path | None) -> Evaluation:
     if rows == "out-of-fold":
         sets = read_out_of_fold_sets(run)
         examples = out_of_fold_examples(sets["cedr"], data_dir)
-        return Evaluation(f"{run}", ROWS[rows], examples, sets["cedr"].probabilities, measure_out_of_fold(sets))
+        across = tuned_across_folds(sets)
+        thresholds = {
+            name: [tune(name, {of: each.without(fold) for of, each in sets.items()}) for fold in range(FOLDS)]
+            for name in across.decisions
+        }
+        figures = measure_out_of_fold(sets)
+        return Evaluation(f"{run}", ROWS[rows], examples, sets["cedr"].probabilities, figures, across, thresholds)
     examples = _examples(rows, data_dir)
     probabilities = predict_checkpoint(run, examples)
     tuned = _tuned(rows, read_out_of_fold_sets(run), probabilities) if is_cross_validated(run) else None
@@ -86,7 +113,7 @@ def _evaluate_version(directory: Path, rows: str, data_dir: Path | None) -> Eval
     examples = _examples(rows, data_dir)
     probabilities = predict_version(directory, card, examples)
     profiles = {name: profile.model_dump() for name, profile in card.profiles.items()}
-    tuned = _tuned_by_card(rows, card.metrics, profiles, probabilities)
+    tuned = tuned_by_card(rows, card.metrics, profiles, probabilities)
     return _measured(f"{directory}", rows, examples, probabilities, tuned)
 
 
@@ -94,7 +121,7 @@ def _evaluate_served(url: str, rows: str, data_dir: Path | None, model: str | No
     examples = _examples(rows, data_dir)
     with served_at(url, model, version) as served:
         probabilities = served.predict([example.text for example in examples])
-        tuned = _tuned_by_card(rows, served.card["metrics"], served.card["profiles"], probabilities)
+        tuned = tuned_by_card(rows, served.card["metrics"], served.card["profiles"], probabilities)
         name = f"{served.model} version {served.version}, served at {url}"
     return _measured(name, rows, examples, probabilities, tuned)
 
@@ -102,7 +129,9 @@ def _evaluate_served(url: str, rows: str, data_dir: Path | None, model: str | No
 def _measured(
     name: str, rows: str, examples: list[Example], probabilities: npt.NDArray[np.float32], tuned: TunedDecisions | None
 ) -> Evaluation:
-    return Evaluation(name, ROWS[rows], examples, probabilities, measure(targets(examples), probabilities, tuned))
+    figures = measure(targets(examples), probabilities, tuned)
+    thresholds = {profile: [each] for profile, each in tuned.thresholds.items()} if tuned else {}
+    return Evaluation(name, ROWS[rows], examples, probabilities, figures, tuned, thresholds)
 
 
 def _examples(rows: str, data_dir: Path | None) -> list[Example]:
@@ -123,7 +152,7 @@ def _tuned(rows: str, sets: OutOfFoldSets, probabilities: npt.NDArray[np.float32
     return tuned_without_dev(sets, probabilities) if rows in HELD_OUT else tuned_on_all(sets, probabilities)
 
 
-def _tuned_by_card(
+def tuned_by_card(
     rows: str, metrics: dict[str, Any], profiles: dict[str, Any], probabilities: npt.NDArray[np.float32]
 ) -> TunedDecisions | None:
     """With the card's thresholds: its profiles', or on rows of fold 0 those that were tuned without it."""

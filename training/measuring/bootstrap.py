@@ -42,12 +42,26 @@ def paired_intervals(truth: Matrix, before: Matrix, after: Matrix, threshold: fl
 
     `before` and `after` are probabilities, `[rows, 6]`; otherwise as `intervals`.
     """
+    return _quantiles(paired_rises(truth, (before, after), (before >= threshold, after >= threshold)))
+
+
+def paired_rises(
+    truth: Matrix,
+    probabilities: tuple[Matrix, Matrix],
+    decisions: tuple[Decisions, Decisions],
+    resamples: int = RESAMPLES,
+) -> Floats:
+    """How much every figure of every class rises from one model to another, `[resamples, classes, figures]`.
+
+    `probabilities` and `decisions` are those of the model before and of the one after; otherwise as
+    `figures_of_resamples`.
+    """
     rises = [
-        figures_of_resamples(truth, after >= threshold, after, weights)
-        - figures_of_resamples(truth, before >= threshold, before, weights)
-        for weights in draw_resamples(len(truth))
+        figures_of_resamples(truth, decisions[1], probabilities[1], weights)
+        - figures_of_resamples(truth, decisions[0], probabilities[0], weights)
+        for weights in draw_resamples(len(truth), resamples)
     ]
-    return _quantiles(np.concatenate(rises))
+    return np.concatenate(rises)
 
 
 def _quantiles(values: Floats) -> dict[str, Any]:
@@ -62,10 +76,10 @@ def _quantiles(values: Floats) -> dict[str, Any]:
     }
 
 
-def draw_resamples(rows: int) -> Iterator[Floats]:
+def draw_resamples(rows: int, resamples: int = RESAMPLES) -> Iterator[Floats]:
     """Weights of all resamples, float64 `[100, rows]` at a time; the same ones every time."""
     random = np.random.default_rng(SEED)
-    for _ in range(RESAMPLES // _AT_ONCE):
+    for _ in range(resamples // _AT_ONCE):
         picked = random.integers(rows, size=(_AT_ONCE, rows)) + rows * np.arange(_AT_ONCE)[:, None]
         yield np.bincount(picked.ravel(), minlength=_AT_ONCE * rows).reshape(_AT_ONCE, rows).astype(np.float64)
 

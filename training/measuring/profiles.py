@@ -28,7 +28,7 @@ Decisions = npt.NDArray[np.bool_]
 
 def rows_of(sets: OutOfFoldSets) -> str:
     """What rows these are, such as "CEDR train"."""
-    return " and ".join(SETS[name] for name in sets)
+    return " and ".join(SETS.get(name, name) for name in sets)
 
 
 def costs(truth: Vector, decisions: Decisions) -> dict[str, ThresholdCost]:
@@ -91,14 +91,14 @@ def _tuned(name: str, sets: OutOfFoldSets) -> Profile:
         measured_on=_measured_on(first),
         elsewhere={_measured_on(each): by_set[each] for each in others},
         neutral={
-            f"{SETS[each]}, rows without an emotion": neutral_cost(name, rows)
+            f"{SETS.get(each, each)}, rows without an emotion": neutral_cost(name, rows)
             for each, rows in neutral.items() if len(rows)
         },
     )  # fmt: skip
 
 
 def _measured_on(name: str) -> str:
-    return f"out-of-fold predictions over {SETS[name]}, each fold with thresholds from the others"
+    return f"out-of-fold predictions over {SETS.get(name, name)}, each fold with thresholds from the others"
 
 
 def with_neutral_texts(profiles: Mapping[str, Profile], texts: str, probabilities: Vector) -> dict[str, Profile]:

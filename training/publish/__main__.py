@@ -2,9 +2,14 @@
 
     python -m training.publish runs/rubert --model emotion_rubert
 
-The checkpoint must come from `python -m training.train … --cross-validate`, whose out-of-fold
-predictions give the thresholds. The version directory is made elsewhere and moved in with one
-rename: no reader ever sees half a version.
+The checkpoint is a run of `python -m training.train … --cross-validate`, whose out-of-fold predictions
+give the thresholds; or one that was trained elsewhere, a directory or a hub name:
+
+    python -m training.publish cointegrated/rubert-tiny2-cedr-emotion-detection --model emotion_mine
+
+Its columns are found by their names, and its thresholds are tuned on the rows of --tune-on, or are 0.5;
+docs/publishing.md explains it. The version directory is made elsewhere and moved in with one rename: no
+reader ever sees half a version.
 
 Versions that are there already are managed with
 
@@ -15,6 +20,7 @@ Versions that are there already are managed with
 """
 
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 
 from training.common.command import command_parser, run_command
@@ -39,12 +45,12 @@ COMMANDS = {
 def publish_command(arguments: list[str]) -> None:
     """Publish a checkpoint, and say where."""
     parser = command_parser("training.publish", __doc__)
-    parser.add_argument("checkpoint", type=Path, help="directory written by training.train --cross-validate")
+    parser.add_argument("checkpoint", help="a run of training.train --cross-validate, another directory, or a hub name")
     parser.add_argument("--model", required=True, help="model name in the repository, such as emotion_rubert")
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), help="default: %(default)s")
     parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
     parser.add_argument("--base-model", help="what to call the base model on the card (default: as trained)")
-    parser.add_argument("--licence", default="Apache-2.0", help="licence of the weights (default: %(default)s)")
+    parser.add_argument("--licence", help="licence of the weights (default: Apache-2.0; elsewhere: its model card's)")
     parser.add_argument(
         "--limit", action="append", default=[], dest="limits", help="a known weakness, for the card; may be repeated"
     )
@@ -54,20 +60,47 @@ def publish_command(arguments: list[str]) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--insist", action="store_true", dest="insisted",
-        help="publish though it behaves worse than the version it follows, or lacks a profile of it; the card says so",
+        help="publish though it is worse than the version it follows, or lacks a profile of it; the card says so",
     )  # fmt: skip
+    _add_elsewhere_arguments(parser)
     add_serving_arguments(parser)
     given = vars(parser.parse_args(arguments))
     url, seconds, quarantine = given.pop("url"), given.pop("wait"), given.pop("quarantine")
     # Imported here: the other commands need no torch, and answer at once.
+    from training.encoder.label_columns import Reading
     from training.publish.checkpoint import Publication, publish
 
-    publication = Publication(**given)
+    said = (tuple(given.pop("labels")), tuple(given.pop("drop_labels")), given.pop("activation"))
+    reading = Reading(*said) if any(said) else None
+    publication = Publication(**given | {"trained_on": tuple(given["trained_on"])}, reading=reading)
     if quarantine:
         quarantine_blocking(publication.repository, publication.model)
     published = publish(publication)
     print(f"published {published}", flush=True)
     report_serving(publication.model, published, url, seconds)
+
+
+def _add_elsewhere_arguments(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("a checkpoint that was trained elsewhere")
+    group.add_argument(
+        "--labels", nargs="+", default=[], metavar="NAME", help="what its columns are, in order, where it has no names"
+    )
+    group.add_argument(
+        "--drop-labels", nargs="+", default=[], metavar="NAME", help="columns to leave out: none of the six emotions"
+    )
+    group.add_argument(
+        "--activation", choices=("sigmoid", "softmax"),
+        help="what makes probabilities of its logits, where it does not say; softmax: take a softmax model as it is",
+    )  # fmt: skip
+    group.add_argument(
+        "--tune-on",
+        metavar="NAME[:SPLIT]",
+        help="rows for the thresholds, dev unless given (default: 0.5 everywhere)",
+    )
+    group.add_argument(
+        "--trained-on", nargs="+", default=[], metavar="NAME",
+        help="data sets that it was trained on, beside those on its model card: never tuned on",
+    )  # fmt: skip
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,12 +12,15 @@ from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, Label, sha256
 from training.behaviour.figures import behaviour_table
 from training.common.command import TrainingError
 from training.common.staging import staged
-from training.export.checkpoint import write_graphs
+from training.encoder.label_columns import Reading
+from training.export.checkpoint import Exported, write_graphs
 from training.measuring.figures import card_metrics
 from training.measuring.metrics import table
 from training.measuring.profiles import tune_profiles
-from training.publish.behaviour import with_behaviour
-from training.publish.profiles import check_no_profile_is_lost, no_profile, with_affordable_profiles
+from training.publish.elsewhere.checkpoint import find_elsewhere, is_run
+from training.publish.elsewhere.thresholds import Tuned, read_named_rows, tuned_on_rows, untuned
+from training.publish.followed.gate import with_followed
+from training.publish.profiles import no_profile, with_affordable_profiles
 from training.publish.versions import add_version, check_can_add, now, write_card
 from training.runs.directory import read_cross_validated, read_out_of_fold_sets
 
@@ -25,17 +29,77 @@ TOOLS: Final = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "n
 
 @dataclass(frozen=True)
 class Publication:
-    """What is published, where, and what its card says beside the figures."""
+    """What is published, where, and what its card says beside the figures.
 
-    checkpoint: Path
+    `checkpoint` is a run, or a directory or hub name of a checkpoint that was trained elsewhere. Of the latter alone:
+    `reading` of its columns, `tune_on` (the rows that thresholds are tuned on), `trained_on` (data sets).
+    """
+
+    checkpoint: str
     model: str
     repository: Path
     data_dir: Path | None
     base_model: str | None
-    licence: str
+    licence: str | None
     limits: list[str]
     on_oldest_runtime: bool = True
     insisted: bool = False
+    reading: Reading | None = None
+    tune_on: str | None = None
+    trained_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where a checkpoint comes from: its files, what the card says of that, and how its thresholds are found."""
+
+    directory: Path
+    base_model: str
+    recipe: dict[str, Any]
+    licence: str
+    limits: list[str]
+    trained_here: bool
+    tuned: Callable[[Path, Exported], Tuned]
+
+
+def _run(publication: Publication) -> _Origin:
+    run = Path(publication.checkpoint)
+    if publication.tune_on or publication.trained_on or publication.reading:
+        raise TrainingError(
+            f"{run} is a run of this project: its thresholds come from its own out-of-fold predictions, and its columns"
+            " have names. Leave --tune-on, --trained-on, --labels, --drop-labels and --activation out"
+        )
+    recipe = read_cross_validated(run)[0]["recipe"]
+    sets = read_out_of_fold_sets(run)
+    base_model = publication.base_model or recipe.get("base_model")
+    if not base_model:
+        raise TrainingError(f"{run} does not say what it was made from: name it with --base-model")
+    profiles, unreachable = tune_profiles(sets)
+
+    def tuned(directory: Path, exported: Exported) -> Tuned:
+        del directory
+        metrics = card_metrics(CPU_GRAPH, exported.truth, exported.probabilities, sets)
+        return Tuned(profiles, unreachable, metrics, [])
+
+    return _Origin(run, base_model, recipe, "Apache-2.0", [], trained_here=True, tuned=tuned)
+
+
+def _elsewhere(publication: Publication) -> _Origin:
+    checkpoint = find_elsewhere(publication.checkpoint, publication.reading, publication.trained_on)
+    rows = read_named_rows(publication.tune_on, checkpoint, publication.data_dir) if publication.tune_on else None
+
+    def tuned(directory: Path, exported: Exported) -> Tuned:
+        return tuned_on_rows(directory, exported, rows) if rows else untuned(exported)
+
+    return _Origin(
+        checkpoint.directory,
+        checkpoint.title,
+        checkpoint.recipe,
+        checkpoint.licence,
+        checkpoint.limits,
+        trained_here=False,
+        tuned=tuned,
+    )
 
 
 def publish(publication: Publication) -> Path:
@@ -46,48 +110,45 @@ def publish(publication: Publication) -> Path:
             repository cannot be written. Nothing is left of it then.
     """
     check_can_add(publication.repository, publication.model)
-    figures, _ = read_cross_validated(publication.checkpoint)
-    out_of_fold = read_out_of_fold_sets(publication.checkpoint)
-    base_model = publication.base_model or figures["recipe"].get("base_model")
-    if not base_model:
-        raise TrainingError(f"{publication.checkpoint} does not say what it was made from: name it with --base-model")
-    profiles, unreachable = tune_profiles(out_of_fold)
-    missing = [no_profile(name, reason) for name, reason in unreachable.items()]
-    for sentence in missing:
-        print(sentence, flush=True)
+    origin = _run(publication) if is_run(Path(publication.checkpoint)) else _elsewhere(publication)
     # Beside the repository, not in it: Triton watches the repository itself.
     with staged(publication.repository.resolve().parent) as directory:
         exported = write_graphs(
-            publication.checkpoint, directory, publication.data_dir, on_oldest_runtime=publication.on_oldest_runtime
+            origin.directory,
+            directory,
+            publication.data_dir,
+            on_oldest_runtime=publication.on_oldest_runtime,
+            reading=publication.reading,
+            trained_here=origin.trained_here,
         )
+        tuned = origin.tuned(directory, exported)
+        missing = [no_profile(name, reason) for name, reason in tuned.unreachable.items()]
+        limits = [*publication.limits, *origin.limits, *exported.limits, *tuned.limits, *missing]
+        for sentence in limits[len(publication.limits) :]:
+            print(sentence, flush=True)
         print("int8 on the dev split (fold 0 of CEDR):\n" + table(exported.dev))
         print("gate: " + json.dumps(exported.gate))
         shape = exported.shape
         card = Card(
             model=publication.model,
-            base_model=base_model,
+            base_model=publication.base_model or origin.base_model,
             published=now(),
             architecture=asdict(shape),
             labels=[Label(en=en, ru=ru) for en, ru in LABELS.items()],
             max_length=shape.max_length,
             pad_id=shape.pad_id,
             unk_id=shape.unk_id,
-            profiles=profiles,
-            metrics={
-                **card_metrics(CPU_GRAPH, exported.truth, exported.probabilities, out_of_fold),
-                "gate": exported.gate,
-            },
-            training=figures["recipe"],
+            profiles=tuned.profiles,
+            metrics={**tuned.metrics, "gate": exported.gate},
+            training=origin.recipe,
             tools=tool_versions(),
             files={name: sha256(directory / name) for name in (CPU_GRAPH, TOKENIZER)},
-            licence=publication.licence,
-            limits=[*publication.limits, *missing],
+            licence=publication.licence or origin.licence,
+            limits=limits,
             sample=exported.sample,
         )
         card = with_affordable_profiles(card, directory)
-        if not publication.insisted:
-            check_no_profile_is_lost(card, publication.repository)
-        card = with_behaviour(card, directory, publication.repository, publication.insisted)
+        card = with_followed(card, directory, exported, publication.repository, publication.insisted)
         print("behaviour:\n" + behaviour_table(card.metrics["behaviour"]))
         write_card(directory, card)
         return add_version(publication.repository, publication.model, directory)

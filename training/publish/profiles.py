@@ -1,4 +1,4 @@
-"""Which profiles a new version has: none that flags too many neutral texts, and all that the version before it has."""
+"""Which profiles a new version has: none that flags too many neutral texts."""
 
 from pathlib import Path
 from typing import Final
@@ -6,11 +6,9 @@ from typing import Final
 from contract.labels import EMOTIONS
 from contract.version_directory import Card
 from training.behaviour.suite import load_suite
-from training.common.command import TrainingError
 from training.data.rows.examples import Example
-from training.evaluate.predictions import checked_card, predict_version
+from training.evaluate.predictions import predict_version
 from training.measuring.profiles import too_costly, with_neutral_texts
-from training.publish.behaviour import followed_version
 
 NEUTRAL_GROUPS: Final = ("news", "business", "questions", "support", "short")
 """Groups of the suite that show no emotion and are not about one."""
@@ -45,20 +43,3 @@ def with_affordable_profiles(card: Card, directory: Path) -> Card:
         print(sentence, flush=True)
     kept = {name: profile for name, profile in profiles.items() if name not in costly}
     return card.model_copy(update={"profiles": kept, "limits": [*card.limits, *refused]})
-
-
-def check_no_profile_is_lost(card: Card, repository: Path) -> None:
-    """That a new version has the profiles of the one it follows: clients ask for them by name.
-
-    Raises:
-        TrainingError: one is missing.
-    """
-    followed = followed_version(repository, card.model)
-    if followed is None:
-        return
-    lost = [name for name in checked_card(followed).profiles if name not in card.profiles]
-    if lost:
-        raise TrainingError(
-            f"version {followed.name} has the profile {' and '.join(lost)}, and this one would not, so that clients who"
-            " ask for it would be refused. Publish it all the same with --insist"
-        )

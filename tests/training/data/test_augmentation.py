@@ -214,7 +214,7 @@ def test_several_paraphrases_of_a_text(paraphraser: Path) -> None:
     [
         ({"paraphraser": "no/such"}, "could not load the paraphraser no/such"),
         ({"paraphraser": "classifier"}, "(?s)could not load the paraphraser .*classifier.*seq2seq"),
-        ({"classifier": "none"}, "could not load the classifier"),
+        ({"classifier": "none"}, "could not load the checkpoint"),
         ({"per-text": 0}, "--per-text 0: at least 1"),
         ({"emotions": "fear", "data-dir": "no_fear"}, "no row to train on is labelled fear"),
     ],
@@ -241,7 +241,7 @@ def test_a_checkpoint_of_other_labels_is_no_judge(
     model.save_pretrained(tmp_path / "other")
     (tmp_path / "other" / TOKENIZER).write_bytes((classifier / TOKENIZER).read_bytes())
     flags = ["--data-dir", data_dir, "--paraphraser", paraphraser, "--output", tmp_path / "o"]
-    with pytest.raises(TrainingError, match=r"is no classifier of no_emotion, joy, .*LABEL_1"):
+    with pytest.raises(TrainingError, match=r"the columns LABEL_0, LABEL_1 of .* have no names"):
         run(monkeypatch, "augment", *flags, "--classifier", tmp_path / "other")
 
 

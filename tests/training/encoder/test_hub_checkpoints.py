@@ -16,7 +16,7 @@ from tests.training.support.hub_checkpoints import (
     wordpiece_as_on_the_hub,
 )
 from tests.training.support.rows import keyword_rows
-from training.encoder.classifier import load_classifier
+from training.encoder.classifier import load_base_classifier
 from training.encoder.tokenizer import load_tokenizer, special_ids, special_tokens_as_text
 from training.export.graphs.cpu import build_cpu_graph
 from training.export.graphs.runtime import run, session
@@ -67,7 +67,7 @@ def test_a_hub_base_model_gets_a_head_and_a_graph_that_equals_it(
     family: str, pad_id: int, unk_id: int, tmp_path: Path
 ) -> None:
     save_base_model(tmp_path, family, CORPUS)
-    model, tokenizer = load_classifier(str(tmp_path)).eval(), load_tokenizer(str(tmp_path))
+    model, tokenizer = load_base_classifier(str(tmp_path)).eval(), load_tokenizer(str(tmp_path))
     assert special_ids(tokenizer, model.config) == (pad_id, unk_id)
     weights = from_checkpoint(model, 128, pad_id, unk_id)
     rows = [tokenizer.encode(text).ids[:128] for text in CORPUS[:20]]
@@ -81,7 +81,7 @@ def test_a_hub_base_model_gets_a_head_and_a_graph_that_equals_it(
 def test_a_large_vocabulary_is_a_byte_an_entry(tmp_path: Path) -> None:
     """XLM-RoBERTa's 250,002 pieces would take four times as much."""
     save_base_model(tmp_path, "xlm-roberta", CORPUS)
-    model = load_classifier(str(tmp_path))
+    model = load_base_classifier(str(tmp_path))
     model.resize_token_embeddings(20_000)
     graph = build_cpu_graph(from_checkpoint(model, 128, 1, 3), "int8").SerializeToString()
     (tmp_path / CPU_GRAPH).write_bytes(graph)

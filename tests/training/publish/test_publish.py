@@ -35,28 +35,30 @@ from tests.training.support.version_directories import write_version
 from tests.triton_process import ROOT
 from training.behaviour.suite import HALVES
 from training.common.command import TrainingError
+from training.compare.models import Source, compare_models
 from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source
-from training.data.splits.folds import fold_of_each
-from training.encoder.classifier import TokenRows, collate, encode, predict
+from training.data.splits.folds import cedr_by_fold
+from training.encoder.classifier import TokenRows, collate, encode
 from training.encoder.tokenizer import load_tokenizer, train_wordpiece
 from training.encoder.unknown_signs import unknown_texts
 from training.evaluate.behaviour import evaluate_behaviour
 from training.evaluate.evaluation import evaluate_model
-from training.evaluate.predictions import predict_version
+from training.evaluate.predictions import predict_checkpoint, predict_version
 from training.export.checkpoint import export_checkpoint
 from training.export.gate import checks as gate
 from training.export.gpu_graph_files import make_gpu_graph
 from training.export.graphs.portable import portable
 from training.export.graphs.runtime import run, session
 from training.export.integrity import damage
+from training.measuring.out_of_fold import OutOfFold
 from training.measuring.thresholds import decide, tune
 from training.publish.__main__ import publish_command
-from training.publish.behaviour import followed_version
 from training.publish.checkpoint import Publication, publish
+from training.publish.followed.gate import followed_version
 from training.publish.profiles import neutral_texts
 from training.publish.versions import versions_of
-from training.runs.directory import read_out_of_fold, read_out_of_fold_sets, write_out_of_fold
+from training.runs.directory import read_out_of_fold, read_out_of_fold_sets, write_metrics, write_out_of_fold
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +80,10 @@ def checkpoint(data_dir: Path) -> Path:
         vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
         intermediate_size=48, max_position_embeddings=128, num_labels=6, initializer_range=0.1,
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, problem_type="multi_label_classification",
+        id2label=dict(enumerate(EMOTIONS)),
     )  # fmt: skip
     model = BertForSequenceClassification(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    token_ids = encode([row.text for row in rows], tokenizer)
     trained = [*rows, *unknown]
     encoded = TokenRows(encode([row.text for row in trained], tokenizer), targets(trained))
     for _ in range(80):
@@ -91,13 +93,15 @@ def checkpoint(data_dir: Path) -> Path:
         optimizer.zero_grad()
     model.save_pretrained(output)
     tokenizer.save(str(output / TOKENIZER))
-    np.savez_compressed(
-        output / "out_of_fold.npz",
-        truth=targets(rows), probabilities=predict(model, token_ids, 0), fold=fold_of_each(rows),
-    )  # fmt: skip
-    figures = {"recipe": {"base_model": "tests"}, "five_folds": {"roc_auc": 1.0}}
-    (output / "metrics.json").write_text(json.dumps(figures), encoding="utf-8")
+    keep_predictions(output, data_dir)
     return output
+
+
+def keep_predictions(run: Path, data_dir: Path) -> None:
+    """What a cross-validated run leaves beside its checkpoint; here one checkpoint has answered for all folds."""
+    rows, fold = cedr_by_fold(data_dir)
+    write_out_of_fold(run, OutOfFold(targets(rows), predict_checkpoint(run, rows), fold))
+    write_metrics(run, {"recipe": {"base_model": "tests"}, "five_folds": {"roc_auc": 1.0}})
 
 
 def arguments(checkpoint: Path, data_dir: Path, repository: Path, **changes: Any) -> list[Any]:
@@ -106,7 +110,7 @@ def arguments(checkpoint: Path, data_dir: Path, repository: Path, **changes: Any
 
 
 def publish_here(checkpoint: Path, data_dir: Path, repository: Path, model: str = "emotion_test") -> Path:
-    return publish(Publication(checkpoint, model, repository, data_dir, None, "Apache-2.0", []))
+    return publish(Publication(str(checkpoint), model, repository, data_dir, None, "Apache-2.0", []))
 
 
 def test_two_versions_and_their_gpu_weights(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
@@ -131,6 +135,10 @@ def test_two_versions_and_their_gpu_weights(checkpoint: Path, data_dir: Path, tm
     assert 0 < record.mean_difference < 0.02
     checked, unchecked = (read_card(directory.with_name(version)) for version in ("1", "2"))
     assert checked.metrics["gate"]["onnxruntime_1.24.4"]["largest_difference"] <= 5e-3
+    # The same model twice.
+    assert unchecked.metrics["follows"]["verdict"] == "no difference"
+    assert unchecked.metrics["follows"]["differences"]["mean"]["roc_auc"]["interval_95"] == [0.0, 0.0]
+    assert "follows" not in checked.metrics
     assert unchecked.metrics["gate"]["onnxruntime_1.24.4"] == "not checked, as was asked for"
     assert card.sample is not None
     lengths = {len(row) for row in card.sample.rows}
@@ -192,6 +200,49 @@ def test_a_version_that_behaves_worse_than_the_one_it_follows(checkpoint: Path, 
     # The card's figures are the command's.
     measured = evaluate_behaviour(f"{first.with_name('2')}", None, halves=HALVES).figures
     assert {name: behaviour[name] for name in measured} == measured
+
+
+def test_a_version_with_worse_figures_than_the_one_it_follows(
+    checkpoint: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worse, repository = tmp_path / "worse", tmp_path / "models"
+    shutil.copytree(checkpoint, worse)
+    weights = load_file(worse / "model.safetensors")
+    fear, anger = EMOTIONS.index("fear"), EMOTIONS.index("anger")
+    for name in ("classifier.weight", "classifier.bias"):
+        weights[name][[fear, anger]] = weights[name][[anger, fear]].clone()
+    save_file(weights, worse / "model.safetensors", {"format": "pt"})
+    keep_predictions(worse, data_dir)
+    flags = [*map(str, arguments(worse, data_dir, repository)), "--without-oldest-runtime"]
+    first = publish_here(checkpoint, data_dir, repository)
+
+    with pytest.raises(TrainingError, match=r"Publish it all the same with --insist$") as refused:
+        publish_command(flags)
+    dev = r"on dev \(fold 0 of CEDR train\), 156 rows, beyond chance"
+    figure = r"0\.\d{4} against \d\.\d{4}, (-0\.\d{4}) \(95 % interval (-0\.\d{4}) to (-0\.\d{4})\)"
+    found = re.search(rf"is worse than version 1 {dev}: mean ROC AUC {figure}; mean F1 {figure}", str(refused.value))
+    assert found is not None
+    auc, low_auc, high_auc, f1, low, high = map(float, found.groups())
+    assert low_auc <= auc <= high_auc < 0
+    assert low < f1 < high < 0
+    assert "version 1 has the profile moderation" in str(refused.value), "all that speaks against it, at once"
+    assert versions_of(first.parent) == [first]
+
+    capsys.readouterr()
+    publish_command([*flags, "--insist"])
+    assert f"{f1:+.4f} (95 % interval {low:+.4f} to {high:+.4f}): worse\n" in capsys.readouterr().out
+    card = read_card(first.with_name("2"))
+    assert any(limit.startswith("Published though it is worse than version 1 on dev") for limit in card.limits)
+    follows = card.metrics["follows"]
+    assert (follows["version"], follows["verdict"]) == ("1", "worse")
+    assert follows["labels_at"] == "each version's own thresholds, tuned without these rows"
+    assert follows["differences"]["mean"]["f1_macro"]["interval_95"] == [low, high]
+    assert follows["differences"]["joy"]["roc_auc"]["verdict"] == "no difference"
+    # The command that compares two versions says the same.
+    compared = compare_models(Source(f"{first}"), Source(f"{first.with_name('2')}"), "dev", data_dir, behaviour=False)
+    assert compared.digest == follows["measured_on"]["sha256"]
+    leading = compared.differences["mean"]["f1_macro"]
+    assert follows["differences"]["mean"]["f1_macro"]["rise"] == pytest.approx(leading.rise, abs=1e-3)
 
 
 def test_gpu_weights_are_made_of_whole_versions_only(tmp_path: Path) -> None:

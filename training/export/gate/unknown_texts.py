@@ -10,6 +10,10 @@ from training.export.gate.checks import rounded
 from training.export.graphs.runtime import Ids, run
 
 
+class UnknownTextError(TrainingError):
+    """A text of which nothing is known is given an emotion."""
+
+
 def unknown_rows(tokenizer: Tokenizer, unk_id: int) -> list[Ids]:
     """Token ids of texts of unknown signs, as a client's text gives them; none if a tokenizer knows every sign."""
     rows = [tokenizer.encode(text).ids for text in unknown_texts()]
@@ -20,7 +24,7 @@ def check_unknown_texts(name: str, graph: onnxruntime.InferenceSession, rows: li
     """That no emotion is the most probable label of each; returns the least it has there, and the most of the others.
 
     Raises:
-        TrainingError: another label is more probable.
+        UnknownTextError: another label is more probable.
     """
     if not rows:
         return {}
@@ -28,7 +32,7 @@ def check_unknown_texts(name: str, graph: onnxruntime.InferenceSession, rows: li
     for count, answer in enumerate(answers, 1):
         top = EMOTIONS[int(answer.argmax())]
         if top != "no_emotion":
-            raise TrainingError(
+            raise UnknownTextError(
                 f"{name}: a text of {count} unknown sign{'s' if count > 1 else ''} and nothing else is {top}"
                 f" ({answer.max():.2f}), not no_emotion: fine-tune it with this version of the project,"
                 " which adds such texts, or add them to the rows yourself"

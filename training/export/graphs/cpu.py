@@ -174,7 +174,7 @@ def build_cpu_graph(weights: EncoderWeights, precision: Precision) -> onnx.Model
     first = _by_number_of_rows(g, shape, linear, tokens)
     pooled = g.node("Tanh", linear.padded_product("head.dense", linear.activations(first, "rows")))
     logits = linear.product("head.out", linear.activations(pooled, "rows"))
-    return g.finish(g.node("Sigmoid", logits), tokens.unless_empty, f"Zero-padding encoder, {precision}")
+    return g.finish(g.probabilities(logits, shape), tokens.unless_empty, f"Zero-padding encoder, {precision}")
 
 
 def _by_number_of_rows(g: GraphWriter, shape: Shape, linear: _Linear, tokens: Tokens) -> str:

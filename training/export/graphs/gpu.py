@@ -68,7 +68,7 @@ def build_gpu_graph(weights: EncoderWeights, precision: Literal["fp32", "fp16"])
     logits = g.node("Gemm", pooled, plain("head.out.weight"), plain("head.out.bias"))
     if precision == "fp16":
         logits = g.node("Cast", logits, to=TensorProto.FLOAT)
-    return g.finish(g.node("Sigmoid", logits), tokens.unless_empty, f"Packed encoder, {precision}")
+    return g.finish(g.probabilities(logits, shape), tokens.unless_empty, f"Packed encoder, {precision}")
 
 
 def _token_offset(g: GraphWriter, tokens: Tokens) -> str:

@@ -11,6 +11,7 @@ from onnx import numpy_helper
 
 from contract.labels import EMOTIONS
 from training.common.command import TrainingError
+from training.encoder.label_columns import SOFTMAX
 
 Array = npt.NDArray[np.float32]
 UNNAMED: Final = "const_"
@@ -24,7 +25,8 @@ LARGEST_BYTES: Final = 2 * 1024**3
 class Shape:
     """What the graphs must know beside the weights; also the card's `architecture`.
 
-    `max_length` counts tokens; `pad_id` and `unk_id` are the tokenizer's.
+    `max_length` counts tokens; `pad_id` and `unk_id` are the tokenizer's. `softmax_classes` is 0 where each emotion has
+    a sigmoid; otherwise one softmax over so many classes makes the probabilities, of which ours are the first six.
     """
 
     layers: int
@@ -36,6 +38,12 @@ class Shape:
     pad_id: int
     unk_id: int
     layer_norm_epsilon: float
+    softmax_classes: int = 0
+
+    @property
+    def classes(self) -> int:
+        """The columns of the head."""
+        return self.softmax_classes or len(EMOTIONS)
 
 
 @dataclass(frozen=True)
@@ -141,8 +149,9 @@ def from_checkpoint(model: Any, max_length: int, pad_id: int, unk_id: int) -> En
         copy(f"{ours}.down", f"{theirs}.output.dense", config.intermediate_size, hidden)
         copy_norm(f"{ours}.norm2", f"{theirs}.output.LayerNorm")
     has_pooler = f"{prefix}.pooler.dense.weight" in model.state_dict()
+    classes = config.num_labels if config.problem_type == SOFTMAX else 0
     copy("head.dense", f"{prefix}.pooler.dense" if has_pooler else "classifier.dense", hidden, hidden)
-    copy("head.out", "classifier" if has_pooler else "classifier.out_proj", hidden, len(EMOTIONS))
+    copy("head.out", "classifier" if has_pooler else "classifier.out_proj", hidden, classes or len(EMOTIONS))
     state.check_nothing_left()
     if sum(array.nbytes for array in arrays.values()) >= LARGEST_BYTES:
         raise TrainingError(
@@ -158,6 +167,7 @@ def from_checkpoint(model: Any, max_length: int, pad_id: int, unk_id: int) -> En
         pad_id=pad_id,
         unk_id=unk_id,
         layer_norm_epsilon=config.layer_norm_eps,
+        softmax_classes=classes,
     )
     return EncoderWeights(shape, {name: np.ascontiguousarray(a) for name, a in arrays.items()})
 
@@ -191,7 +201,7 @@ def from_cpu_graph(path: Path, shape: Shape) -> EncoderWeights:
 def _product_widths(shape: Shape) -> dict[str, tuple[int, int]]:
     """Inner and outer width of every matrix product's weights."""
     hidden, intermediate = shape.hidden, shape.intermediate
-    widths = {"head.dense": (hidden, hidden), "head.out": (hidden, len(EMOTIONS))}
+    widths = {"head.dense": (hidden, hidden), "head.out": (hidden, shape.classes)}
     for layer in range(shape.layers):
         widths[f"layer.{layer}.qkv"] = (hidden, 3 * hidden)
         widths[f"layer.{layer}.context"] = (hidden, hidden)

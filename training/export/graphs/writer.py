@@ -60,6 +60,13 @@ class GraphWriter:
         """A constant int64 scalar."""
         return self.constant(np.array(value, dtype=np.int64))
 
+    def probabilities(self, logits: str, shape: Shape) -> str:
+        """Of logits float32 `[rows, classes]`, `[rows, 6]`: a sigmoid each, or the first six of one softmax."""
+        if not shape.softmax_classes:
+            return str(self.node("Sigmoid", logits))
+        every = self.node("Softmax", logits, axis=-1)
+        return str(self.node("Slice", every, self.integers(0), self.integers(len(EMOTIONS)), self.integers(1)))
+
     def finish(self, probabilities: str, unless_empty: str, description: str) -> onnx.ModelProto:
         """The model, with the contract's inputs and output, checked; `unless_empty` is added to the probabilities."""
         self._nodes.append(helper.make_node("Add", [probabilities, unless_empty], [PROBABILITIES]))

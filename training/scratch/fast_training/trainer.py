@@ -16,7 +16,7 @@ import torch
 
 from training.common.command import TrainingError
 from training.common.progress import Clock, Progress
-from training.encoder.classifier import load_classifier, save_checkpoint
+from training.encoder.classifier import load_base_classifier, save_checkpoint
 from training.encoder.tokenizer import load_tokenizer, special_ids
 from training.runs.directory import Probabilities
 from training.runs.life import Fold
@@ -72,7 +72,7 @@ class FastTrainer:
     ) -> None:
         torch.manual_seed(seed)
         self.tokenizer = load_tokenizer(checkpoint)
-        self.model = load_classifier(checkpoint, outputs, pooling).to(device)
+        self.model = load_base_classifier(checkpoint, outputs, pooling).to(device)
         # Its masks are made on the device alone, as capturing needs, and it takes fewer kernels.
         self.model.set_attn_implementation("sdpa")
         self.pad_id, _ = special_ids(self.tokenizer, self.model.config)

@@ -1,0 +1,82 @@
+"""Whether a new version's figures on the dev split are worse than those of the version it follows, beyond chance.
+
+Both graphs answered the same rows. A paired bootstrap gives the 95 % interval of the difference of mean ROC AUC, and
+of mean F1 with the thresholds that each has (tuned without dev). Worse is what lies wholly below zero.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from contract.version_directory import Card
+from training.data.rows.examples import rows_digest
+from training.evaluate.evaluation import tuned_by_card
+from training.evaluate.predictions import Probabilities, predict_version
+from training.export.checkpoint import Exported
+from training.measuring.differences import LEADING, Answered, Differences, differences, overall
+from training.measuring.figures import DEV, TunedDecisions
+
+_TUNED: Final = "each version's own thresholds, tuned without these rows"
+_HALF: Final = "0.5, since one of the two has no thresholds that were tuned without these rows"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Two versions on the same rows: how many and which, what gave their labels, and their figures' differences."""
+
+    rows: int
+    digest: str
+    labels_at: str
+    differences: Differences
+
+
+def beside(followed: Path, before: Card, card: Card, exported: Exported) -> Beside:
+    """The version that is followed and the new one on the dev split.
+
+    Args:
+        followed: directory of the version that is followed; it is whole.
+        before: its card.
+        card: the new version's.
+        exported: the dev split's rows, and the new version's answers to them.
+    """
+    old = predict_version(followed, before, exported.held_out)
+    new = exported.probabilities
+    given, given_before = _decided(card, new), _decided(before, old)
+    if given is None or given_before is None:
+        answered = (Answered(old, old >= 0.5), Answered(new, new >= 0.5))
+    else:
+        answered = (Answered(old, given_before.decisions["balanced"]), Answered(new, given.decisions["balanced"]))
+    return Beside(
+        len(exported.held_out),
+        rows_digest(exported.held_out),
+        _HALF if given is None or given_before is None else _TUNED,
+        differences(exported.truth, *answered),
+    )
+
+
+def _decided(card: Card, probabilities: Probabilities) -> TunedDecisions | None:
+    profiles = {name: profile.model_dump() for name, profile in card.profiles.items()}
+    return tuned_by_card("dev", card.metrics, profiles, probabilities)
+
+
+def figures_for_card(dev: Beside) -> dict[str, Any]:
+    """What the card says: the leading figures of the means and of each class."""
+    return {
+        "measured_on": {"name": DEV, "rows": dev.rows, "sha256": dev.digest},
+        "labels_at": dev.labels_at,
+        "verdict": overall(dev.differences),
+        "differences": {
+            row: {name: asdict(figures[name]) for name in LEADING} for row, figures in dev.differences.items()
+        },
+    }
+
+
+def worse_figures(dev: Beside, follows: str) -> list[str]:
+    """A sentence with the intervals, if a leading figure is worse; and what they are, printed, in any case."""
+    mean = dev.differences["mean"]
+    for name, title in LEADING.items():
+        print(f"beside {follows} on dev: {title} {mean[name].sentence}: {mean[name].verdict}", flush=True)
+    worse = [f"{title} {mean[name].sentence}" for name, title in LEADING.items() if mean[name].verdict == "worse"]
+    if not worse:
+        return []
+    return [f"it is worse than {follows} on {DEV}, {dev.rows:,} rows, beyond chance: {'; '.join(worse)}"]
