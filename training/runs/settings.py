@@ -5,7 +5,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import CliSettingsSource, SettingsError
@@ -15,6 +15,9 @@ from training.data.rows.examples import Example
 from training.data.splits.folds import FOLDS
 
 AnySettings = TypeVar("AnySettings", bound="RunSettings")
+SaveMinutes = Annotated[
+    float, Field(gt=0, exclude=True, description="minutes between saved states: a stopped run loses no more")
+]
 
 
 class RunSettings(BaseModel):

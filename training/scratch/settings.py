@@ -15,7 +15,7 @@ from training.data.rows.sources import SOURCES
 from training.data.splits.folds import BRIGHTER, FOLDS, brighter_by_fold
 from training.encoder.lookup import BASE_MODELS
 from training.runs.directory import METRICS
-from training.runs.settings import FoldSettings
+from training.runs.settings import FoldSettings, SaveMinutes
 
 
 def _is_beside_cedr(name: str) -> str:
@@ -95,6 +95,7 @@ class TrainingSettings(ScratchSettings):
         " needs a checkpoint of training.scratch.pretrain",
     )  # fmt: skip
     seed: int = Field(0, ge=0, lt=2**32, description="of head, order and dropout")
+    save_minutes: SaveMinutes = 5.0
 
     @property
     def checkpoint(self) -> str:

@@ -72,7 +72,7 @@ class Student:
         def loss(logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
             return torch.nn.functional.binary_cross_entropy_with_logits(logits, targets[rows % len(targets)])
 
-        trainer.adapt(soft.texts, settings)
+        trainer.adapt(soft.texts, settings, fold)
         copies = settings.changed_copies if settings.changed_share else 0
         texts = list(soft.texts)
         for copy in range(copies):
@@ -80,7 +80,7 @@ class Student:
         passes = partial_passes(self._rows_of_a_pass(soft), settings.epochs)
         if copies:
             passes = passes_with_changes(passes, len(soft.texts), settings.changed_share, copies, settings.seed)
-        trainer.train(texts, loss, settings, passes, f"fold {fold.number}")
+        trainer.train(texts, loss, settings, passes, fold)
         return trainer.keep(trainer.model, fold)
 
     def _rows_of_a_pass(self, soft: SoftTargets) -> Rows:

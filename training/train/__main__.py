@@ -17,7 +17,8 @@ def main() -> None:
     """Do what the flags say: train, evaluate, export."""
     settings = read_settings(Settings, "training.train", __doc__)
     if settings.train_model:
-        check_start(settings, settings.checkpoint)
+        for each in settings.runs:
+            check_start(each, each.checkpoint)
     elif not (settings.folder / "model.safetensors").is_file():
         raise TrainingError(f"{settings.folder} holds no checkpoint: give --train-model too")
     # Imported here: PyTorch and transformers take seconds to load, and a mistake in the flags is told without them.

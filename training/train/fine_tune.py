@@ -28,7 +28,7 @@ from training.runs.life import Fold
 from training.runs.record import Record, fingerprint
 from training.train.checkpoints import check_disk, kept_checkpoint, last_checkpoint, remove_unfinished, step_of
 from training.train.hardware import choose_hardware
-from training.train.progress import Progress
+from training.train.progress import EpochProgress, SaveByTheClock
 from training.train.settings import Settings
 from training.train.trainer import make_trainer, positive_weights
 
@@ -113,7 +113,8 @@ class FineTuning:
             TokenRows(train_ids, targets(train)), TokenRows(held_out_ids, targets(held_out)),
             positive_weights(targets(train), settings.class_weights), fold.unfinished,
         )  # fmt: skip
-        trainer.add_callback(Progress(f"fold {fold.number}"))
+        trainer.add_callback(SaveByTheClock(settings.save_minutes, hardware.processes))
+        trainer.add_callback(EpochProgress(f"fold {fold.number}"))
         try:
             _train(trainer, fold, hardware.processes)
             kept = kept_checkpoint(fold.unfinished, hardware.processes)

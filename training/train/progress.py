@@ -1,17 +1,18 @@
-"""What a person sees of a training run: one progress bar, and one line an epoch."""
+"""What a person sees of a training run: how far it is, and one line an epoch; and when it saves its state."""
 # ruff: noqa: ARG002 (the arguments are those that Trainer gives to every callback)
 
 import math
 from typing import Any
 
-from tqdm import tqdm
+import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from training.common.command import TrainingError
+from training.common.progress import Clock, Progress
 
 
-class Progress(TrainerCallback):
-    """The bar counts steps; above it go the epochs, with loss and dev figures. Stops a run that diverged."""
+class EpochProgress(TrainerCallback):
+    """Steps are counted; between them go the epochs, with loss and dev figures. Stops a run that diverged."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -19,6 +20,7 @@ class Progress(TrainerCallback):
         self._best = -math.inf
         self._losses: list[tuple[float, int]] = []
         self._logged_step = 0
+        self._latest: dict[str, str] = {}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -26,19 +28,11 @@ class Progress(TrainerCallback):
         """Open the bar where the run begins or goes on."""
         self._best = -math.inf if state.best_metric is None else state.best_metric
         self._logged_step = state.global_step
-        self._bar = tqdm(
-            total=state.max_steps,
-            initial=state.global_step,
-            desc=self._title,
-            unit="step",
-            dynamic_ncols=True,
-            # None: no bar where there is no terminal, so that a log file holds lines only.
-            disable=None if state.is_world_process_zero else True,
-        )
+        self._bar = Progress(self._title, state.max_steps, state.global_step, state.is_world_process_zero)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Move the bar."""
-        self._bar.update()
+        """Count the step."""
+        self._bar.update(**self._latest)
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -62,7 +56,7 @@ class Progress(TrainerCallback):
             )
         self._losses.append((loss, state.global_step - self._logged_step))
         self._logged_step = state.global_step
-        self._bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+        self._latest = {"loss": f"{loss:.4f}"}
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Write the epoch's line."""
@@ -84,3 +78,28 @@ class Progress(TrainerCallback):
         self._bar.close()
         if state.is_world_process_zero and state.global_step < state.max_steps:
             print(f"stopped early: ROC AUC {self._best:.4f} was not bettered any more", flush=True)
+
+
+class SaveByTheClock(TrainerCallback):
+    """Has a checkpoint written inside an epoch too, every so many minutes.
+
+    Args:
+        minutes: between two checkpoints.
+        processes: that must all write theirs after the same step.
+    """
+
+    def __init__(self, minutes: float, processes: int) -> None:
+        self._clock, self._processes = Clock(minutes), processes
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Say that it is time."""
+        # Not after an epoch's last step: what follows it, evaluation and checkpoint, must follow it when resumed too.
+        steps_an_epoch = state.max_steps // round(args.num_train_epochs)
+        if state.global_step % steps_an_epoch == 0 or (self._processes > 1 and state.global_step % 10):
+            return
+        due = [self._clock.due()]
+        if self._processes > 1:
+            # The first process's clock is everybody's.
+            torch.distributed.broadcast_object_list(due, device=args.device)
+        if due[0]:
+            control.should_log = control.should_save = True

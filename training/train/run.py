@@ -10,6 +10,7 @@ from training.evaluate.results import evaluate_and_write
 from training.export.checkpoint import export_checkpoint
 from training.runs.life import train_run
 from training.train.fine_tune import FineTuning
+from training.train.seeds import write_spread
 from training.train.settings import Settings
 
 
@@ -24,11 +25,23 @@ def run(settings: Settings) -> None:
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     if settings.train_model:
-        train_run(settings, lambda: FineTuning(settings))
+        for each in settings.runs:
+            _train(each)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     if not main_process():
         return
+    if settings.seeds > 1:
+        write_spread(settings)
+    for each in settings.runs:
+        _evaluate_and_export(each)
+
+
+def _train(settings: Settings) -> None:
+    train_run(settings, lambda: FineTuning(settings))
+
+
+def _evaluate_and_export(settings: Settings) -> None:
     for asked, rows in ((settings.evaluate_devset, "dev"), (settings.evaluate_testset, "test")):
         if asked:
             evaluate_and_write(str(settings.folder), rows, settings.data_dir, settings.folder / f"evaluation_{rows}")

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from training.data.splits.training_rows import DATASETS
 from training.encoder.lookup import BASE_MODELS
-from training.runs.settings import FoldSettings, flag
+from training.runs.settings import FoldSettings, SaveMinutes, flag
 
 
 class Settings(FoldSettings):
@@ -37,6 +37,7 @@ class Settings(FoldSettings):
     )
     extra_info: str = Field("", exclude=True, description="appended to the folder's name, after _")
     weights_dir: Path = Field(Path("weights"), exclude=True, description="where the folder of the run is")
+    save_minutes: SaveMinutes = 5.0
     corrections: Path | None = Field(None, description="corrections file, as training.audit makes it, to apply first")
     augmented: Path | None = Field(None, description="file of synthetic rows to train on as well")
     patience: int = Field(5, ge=0, description="epochs without a better dev mean ROC AUC before stopping; 0: never")
@@ -51,6 +52,12 @@ class Settings(FoldSettings):
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="auto: bf16 or fp16 on a GPU")
     device: Literal["auto", "cpu", "gpu"] = Field("auto", exclude=True, description="auto: a GPU if there is one")
     seed: int = Field(0, ge=0, lt=2**32, description="of head, order and dropout")
+    seeds: int = Field(
+        1,
+        ge=1,
+        exclude=True,
+        description="train so many runs, with --seed and the seeds after it, and say their spread",
+    )
 
     @field_validator("dataset")
     @classmethod
@@ -79,8 +86,8 @@ class Settings(FoldSettings):
             raise ValueError(
                 "nothing to do: give --train-model, --evaluate-devset, --evaluate-testset or --create-onnx"
             )
-        for name in ("cross_validate", "resume"):
-            if getattr(self, name) and not self.train_model:
+        for name in ("cross_validate", "resume", "seeds"):
+            if getattr(self, name) != type(self).model_fields[name].default and not self.train_model:
                 raise ValueError(f"{flag(name)} is about training: give --train-model too")
         if self.patience and self.keep == "last":
             raise ValueError("--keep last goes with --patience 0: stopping early keeps the best checkpoint")
@@ -100,10 +107,24 @@ class Settings(FoldSettings):
 
     @property
     def folder(self) -> Path:
-        """Where the run is: `<weights dir>/rubert_combo_35epochs`, and `_` and the extra info if there is some."""
+        """Where the run is: `<weights dir>/rubert_combo_35epochs`, and `_` and the extra info if there is some.
+
+        Several seeds' runs are inside `<weights dir>/rubert_combo_35epochs_3seeds`.
+        """
         base = Path(self.base_model).name
-        name = f"{base}_{self.dataset}_{self.epochs}epochs"
+        name = f"{base}_{self.dataset}_{self.epochs}epochs" + (f"_{self.seeds}seeds" if self.seeds > 1 else "")
         return self.weights_dir / (f"{name}_{self.extra_info}" if self.extra_info else name)
+
+    @property
+    def runs(self) -> list[Self]:
+        """The run itself, or one for each seed, in folders of their own inside this one's."""
+        if self.seeds == 1:
+            return [self]
+        seeds = range(self.seed, self.seed + self.seeds)
+        return [
+            self.model_copy(update={"seed": seed, "seeds": 1, "weights_dir": self.folder, "extra_info": f"seed{seed}"})
+            for seed in seeds
+        ]
 
     @property
     def recipe(self) -> dict[str, Any]:

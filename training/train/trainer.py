@@ -30,7 +30,7 @@ def make_trainer(
     class_weights: torch.Tensor,
     checkpoints: Path,
 ) -> Trainer:
-    """A trainer that evaluates on the held-out rows and writes a checkpoint after every epoch.
+    """A trainer that evaluates on the held-out rows and writes a checkpoint, both after every epoch.
 
     It stops early, and prefers the best checkpoint over the last, by their mean ROC AUC, if the settings say so.
     """

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,12 +12,17 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import torch
+from safetensors.numpy import load_file
 
 from tests.training.support.fine_tuning_runs import write_bert, write_rows
 from training.common.command import TrainingError
+from training.common.progress import Progress
 from training.runs import life
 from training.runs.directory import read_cross_validated
 from training.runs.origin import check_origin
+from training.scratch.fast_training.trainer import _State
+from training.scratch.state import save_state
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -114,3 +120,40 @@ def test_variables_change_no_setting(way: Way, data_dir: Path, tmp_path: Path, m
     train(way, data_dir, tmp_path)
     recipe = json.loads((tmp_path / way.folder / "run.json").read_bytes())["recipe"]
     assert (recipe["seed"], recipe["epochs"], recipe["lr"]) == (0, 1, 0.003)
+
+
+def test_stopped_inside_a_fold_it_goes_on_from_its_last_saved_step(
+    way: Way, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With dropout, and in the middle of the second epoch: random states, order and average count."""
+    flags = ("--epochs", "2", "--batch-size", "16", *(("--as-emotions",) if way is MULTITASK else ()))
+    folder = way.folder.replace("1epochs", "2epochs")
+    train(way, data_dir, tmp_path / "whole", *flags)
+    steps = 0
+
+    def stops(*_: Progress, **__: str) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 9:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "update", stops)
+        with pytest.raises(KeyboardInterrupt):
+            train(way, data_dir, tmp_path / "stopped", *flags, "--save-minutes", "1e-6")
+    assert not (tmp_path / "stopped" / folder / "model.safetensors").exists()
+    printed = train(way, data_dir, tmp_path / "stopped", *flags, "--resume")
+    assert re.search(r"going on (from .*checkpoint-(8|9)\n|after (8|9) steps)", printed)
+    weights = [load_file(tmp_path / place / folder / "model.safetensors") for place in ("whole", "stopped")]
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert not list((tmp_path / "stopped" / folder).glob("checkpoints*"))
+
+
+def test_a_state_of_other_texts_is_refused(tmp_path: Path) -> None:
+    state = _State(tmp_path / "state.pt", torch.nn.Linear(1, 1), mock.Mock(), mock.Mock(), (10, 4))
+    save_state(state.path, {"size": [12, 4]})
+    with pytest.raises(TrainingError, match=r"is of a training on 12 texts in 4 steps, and this one has 10 in 4"):
+        state.load(np.random.default_rng(0), torch.device("cpu"))
+    state.path.write_bytes(state.path.read_bytes()[:100])
+    with pytest.raises(TrainingError, match=r"state.pt is damaged .*: remove it"):
+        state.load(np.random.default_rng(0), torch.device("cpu"))

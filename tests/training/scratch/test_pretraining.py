@@ -77,14 +77,14 @@ def test_an_interrupted_run_ends_as_it_would_have(
         return pretrain(settings, tokenizer, blocks).state_dict()
 
     expected = run("whole")
-    save = pretraining._save_state
+    save = pretraining.save_state
 
     def interrupted(*arguments: Any) -> None:
         save(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pretraining, "_save_state", interrupted)
+        patch.setattr(pretraining, "save_state", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run("broken", save_every=3)
     assert [path.name for path in (tmp_path / "broken").iterdir()] == [STATE]

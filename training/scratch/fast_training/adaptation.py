@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForMaskedLM
 
+from training.common.progress import Progress
 from training.scratch.fast_training.gpu_graphs import captured_steps, half_precision
 from training.scratch.fast_training.optimizer import ScheduledAdamW
 from training.scratch.pretraining.corpus import pack
@@ -53,8 +54,11 @@ def adapted_weights(
         optimizer.step()
 
     random = np.random.default_rng(seed)
+    progress = Progress("reading the texts", steps)
     with captured_steps(step, batch, device) as fast_step:
         for _ in range(steps):
+            progress.update()
             fast_step(torch.from_numpy(random.choice(len(blocks), batch, replace=False)).to(device), BLOCK)
+    progress.close()
     weights: dict[str, torch.Tensor] = model.state_dict()
     return weights

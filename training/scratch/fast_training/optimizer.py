@@ -21,6 +21,14 @@ class MovingAverage:
         torch._foreach_mul_(difference, taken)
         torch._foreach_add_(self._average, difference)
 
+    def state(self) -> list[torch.Tensor]:
+        """The average as it is."""
+        return self._average
+
+    def load(self, state: list[torch.Tensor]) -> None:
+        """Go on from a state."""
+        torch._foreach_copy_(self._average, state)
+
     def put_into_model(self) -> None:
         """The model gets the averaged weights."""
         torch._foreach_copy_(self._weights, self._average)
@@ -54,3 +62,12 @@ class ScheduledAdamW:
         self._optimizer.zero_grad(set_to_none=True)
         self._done += 1
         return self._done.squeeze(0).float()
+
+    def state(self) -> dict[str, Any]:
+        """The moments, and how many steps were taken."""
+        return {"adamw": self._optimizer.state_dict(), "done": self._done}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self._optimizer.load_state_dict(state["adamw"])
+        self._done.copy_(state["done"])

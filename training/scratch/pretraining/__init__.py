@@ -1,4 +1,4 @@
 """Pre-training by masked language modelling.
 
-Imports `scratch.settings`, `runs`, `data`, `encoder` and `common`.
+Imports `scratch.settings`, `scratch.state`, `runs`, `data`, `encoder` and `common`.
 """

@@ -8,13 +8,14 @@ from typing import Any, Final
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from tqdm import tqdm
 from transformers import BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRobertaForMaskedLM
 
 from training.common.files import copy_whole
+from training.common.progress import Progress
 from training.encoder.tokenizer import train_unigram, train_wordpiece
 from training.scratch.pretraining.masking import MASKED_SHARE, MaskedLoss, WordPieces, mask_whole_words
 from training.scratch.pretraining.settings import BLOCK, PretrainingSettings
+from training.scratch.state import load_state, save_state
 
 STATE: Final = "pretraining.pt"
 CONFIG: Final = "config.json"
@@ -95,8 +96,7 @@ def pretrain(settings: PretrainingSettings, tokenizer: Tokenizer, blocks: torch.
     model = new_model(settings, pieces).to(device)
     optimizer, schedule = _optimizer(model, settings)
     first = 0
-    if (output / STATE).exists():
-        state = torch.load(output / STATE, map_location=device, weights_only=True)
+    if (state := load_state(output / STATE, device)) is not None:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
@@ -108,8 +108,8 @@ def pretrain(settings: PretrainingSettings, tokenizer: Tokenizer, blocks: torch.
     order = _Order(len(blocks), settings.batch_size, settings.seed)
     generator = torch.Generator(device)
     steps = settings.steps
-    progress = tqdm(range(first, steps), initial=first, total=steps, desc="pre-training", mininterval=10)
-    for step in progress:
+    progress, figures = Progress("pre-training", steps, first), {}
+    for step in range(first, steps):
         ids = blocks[order.at(step).to(blocks.device)].to(device).long()
         # Seeded step by step, so that a resumed run hides the same words.
         generator.manual_seed(settings.seed * 1_000_003 + step)
@@ -122,20 +122,16 @@ def pretrain(settings: PretrainingSettings, tokenizer: Tokenizer, blocks: torch.
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
         if (step + 1) % 500 == 0 or step + 1 == steps:
-            progress.set_postfix(loss=f"{loss.item():.3f}")
+            figures = {"loss": f"{loss.item():.3f}"}
         if (step + 1) % settings.save_every == 0 and step + 1 < steps:
-            _save_state(output, model, optimizer, schedule, step + 1)
+            saved = {
+                "model": model.state_dict(), "optimizer": optimizer.state_dict(),
+                "schedule": schedule.state_dict(), "step": step + 1,
+            }  # fmt: skip
+            save_state(output / STATE, saved)
+        progress.update(**figures)
+    progress.close()
     return model
-
-
-def _save_state(output: Path, model: Any, optimizer: Any, schedule: Any, step: int) -> None:
-    state = {
-        "model": model.state_dict(), "optimizer": optimizer.state_dict(),
-        "schedule": schedule.state_dict(), "step": step,
-    }  # fmt: skip
-    part = output / f"{STATE}.part"
-    torch.save(state, part)
-    part.replace(output / STATE)  # Whole or not at all: an interruption must not cost the last state.
 
 
 def save_pretrained(model: Any, output: Path) -> None:

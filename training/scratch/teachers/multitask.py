@@ -48,8 +48,8 @@ class Multitask:
             fold, settings.datasets, settings.as_emotions, settings.cedr_repeats, settings.data_dir
         )  # fmt: skip
         loss = masked_loss(tasks, settings.auxiliary_weight, trainer.device)
-        trainer.adapt(tasks.texts, settings)
+        trainer.adapt(tasks.texts, settings, fold)
         every, final = np.arange(len(tasks.texts)), tasks.with_emotions
         passes = [*partial_passes(every, settings.epochs), *partial_passes(final, settings.final_epochs)]
-        trainer.train(tasks.texts, loss, settings, passes, f"fold {fold.number}")
+        trainer.train(tasks.texts, loss, settings, passes, fold)
         return trainer.keep(first_outputs(trainer.model, len(EMOTIONS)), fold)
