@@ -92,6 +92,10 @@ def test_a_file_opened_in_the_browser(browser: Browser, tmp_path: Path) -> None:
         assert len(browser.texts("#rows tr")) == count
         choose(browser, css, "")
     decide(browser)
+    heights = [
+        browser.run("return document.querySelector(arguments[0]).offsetHeight", of_row(n, ".labels")) for n in (1, 2)
+    ]
+    assert heights[0] > heights[1] == 0, "labels are offered where they are changed"
     choose(browser, "#decided", "drop")
     assert browser.texts("#rows td.text div") == [TEXTS[1]]
     choose(browser, "#decided", "")
