@@ -2,12 +2,15 @@
 
     python -m training.audit suspects --out-of-fold weights/rubert_cedr_10epochs \
         --over-fitted weights/rubert_cedr_100epochs --larger weights/xlm_combo_16epochs --output audit
+    python -m training.audit serve audit --corrections corrections.csv
     python -m training.audit compare weights/rubert_cedr_10epochs weights/rubert_cedr_10epochs_corrected \
         --corrections corrections.csv --output audit
 
 `suspects` ranks the likeliest labelling mistakes by what up to three runs say, and writes
-suspects.csv and suspects.html. Fill in the CSV's column `corrected`, save it as corrections.csv
-and train with --corrections. `compare` writes comparison.json and comparison.html. More in docs/audit.md.
+suspects.csv and suspects.html. Decide in the page, which gives a file of corrections, or fill in the
+CSV's column `corrected` and save it under another name; then train with --corrections. `serve` shows
+the page on this machine alone and writes the file as you decide. `compare` writes comparison.json
+and comparison.html. More in docs/audit.md.
 """
 
 import argparse
@@ -16,6 +19,7 @@ from pathlib import Path
 from training.audit.comparison import compare
 from training.audit.label_evidence import larger_model_evidence, out_of_fold_evidence, over_fitted_evidence
 from training.audit.results import check_no_corrections, write_comparison, write_suspects
+from training.audit.serving import serve_audit
 from training.common.command import TrainingError, command_parser, run_command
 from training.data.rows.corrections import read_corrections
 from training.data.splits.folds import cedr_by_fold
@@ -24,12 +28,17 @@ from training.runs.directory import check_output
 
 def _arguments() -> argparse.Namespace:
     parser = command_parser("training.audit", __doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{suspects,compare}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{suspects,serve,compare}")
 
     suspects = commands.add_parser("suspects", help="rank the likeliest labelling mistakes", allow_abbrev=False)
     suspects.add_argument("--out-of-fold", type=Path, metavar="RUN", help="a run trained with --cross-validate")
     suspects.add_argument("--over-fitted", type=Path, metavar="RUN", help="a run trained far too long")
     suspects.add_argument("--larger", type=Path, metavar="RUN", help="a run of a larger model: its validation errors")
+
+    serve = commands.add_parser("serve", help="work in the page; decisions go into a file", allow_abbrev=False)
+    serve.add_argument("audit", type=Path, help="the directory that `suspects` wrote")
+    serve.add_argument("--corrections", type=Path, required=True, help="the corrections file to carry on or to begin")
+    serve.add_argument("--port", type=int, default=0, help="on 127.0.0.1 (default: any free one)")
 
     comparison = commands.add_parser("compare", help="what retraining with corrections changed", allow_abbrev=False)
     comparison.add_argument("before", type=Path, help="the run trained without the corrections")
@@ -65,6 +74,9 @@ def _compare(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Do what the command says."""
     arguments = _arguments()
+    if arguments.command == "serve":
+        serve_audit(arguments.audit, arguments.corrections, arguments.port)
+        return
     check_output(arguments.output)
     {"suspects": _suspects, "compare": _compare}[arguments.command](arguments)
 
