@@ -22,7 +22,7 @@ from training.data.cleaning.texts import comparison_key
 from training.data.rows.loading import load_source
 from training.data.rows.sources import SOURCES
 from training.data.splits.folds import brighter_by_fold, held_out_fold
-from training.encoder.classifier import load_classifier
+from training.encoder.classifier import load_base_classifier
 from training.encoder.normalization.characters import kept_emoji
 from training.encoder.tokenizer import load_tokenizer, train_wordpiece
 from training.encoder.unknown_signs import unknown_texts
@@ -203,7 +203,7 @@ def test_an_epoch_holds_every_row_and_all_batches_have_one_size() -> None:
 
 
 def test_the_order_of_answers_is_that_of_the_texts(base: Path) -> None:
-    tokenizer, model = load_tokenizer(str(base)), load_classifier(str(base))
+    tokenizer, model = load_tokenizer(str(base)), load_base_classifier(str(base))
     texts = [row["text"] for row in keyword_rows(8)]
     together = predict_logits(model, TokenTable.of(texts, tokenizer, 0, CPU), batch_size=5)
     alone = np.concatenate([predict_logits(model, TokenTable.of([text], tokenizer, 0, CPU)) for text in texts])
