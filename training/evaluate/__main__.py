@@ -9,8 +9,9 @@
 The model is a run or another checkpoint, a published version's directory, or one that a gateway
 serves (EMOTION_GATEWAY_KEY holds the gateway's key, where it wants one). The rows are the dev split
 (fold 0 of CEDR train), CEDR's test split, or all of CEDR train with the predictions that a
-cross-validated run kept; or fold 0 or the test split of BRIGHTER's Russian rows. --output gets
-metrics.json and report.html; docs/evaluation.md explains the figures.
+cross-validated run kept; or fold 0 or the test split of BRIGHTER's Russian rows. With --dataset
+mine=DIRECTORY, and for a run that was trained on own rows, dev, test and out-of-fold are theirs.
+--output gets metrics.json and report.html; docs/evaluation.md explains the figures.
 
 --behaviour measures something else: the most probable label of short texts as people send them, by
 group, and whether it stays under changes that mean nothing; also of rows of dev, with --data-dir.
@@ -22,15 +23,15 @@ from pathlib import Path
 
 from training.common.command import command_parser, run_command
 from training.evaluate.behaviour import evaluate_behaviour_and_write
-from training.evaluate.evaluation import ROWS
 from training.evaluate.results import evaluate_and_write
+from training.evaluate.rows import ROWS
 
 
 def _arguments() -> argparse.Namespace:
     parser = command_parser("training.evaluate", __doc__)
     parser.add_argument("source", help="a run or checkpoint, a version directory, or the address of a gateway")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--rows", choices=ROWS, default="dev", help="default: %(default)s")
+    what.add_argument("--rows", default="dev", metavar="ROWS", help=f"one of {', '.join(ROWS)} (default: %(default)s)")
     what.add_argument("--behaviour", action="store_true", help="measure behaviour, not labelled rows")
     parser.add_argument(
         "--hidden", action="store_true",
@@ -38,6 +39,9 @@ def _arguments() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, help="directory for the results")
     parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
+    parser.add_argument(
+        "--dataset", help="whose rows: cedr, or your own as NAME=DIRECTORY (default: those the run was trained on)"
+    )
     parser.add_argument("--model", help="which of the gateway's models (default: its default)")
     parser.add_argument("--version", help="which version of it (default: the newest)")
     given = parser.parse_args()
@@ -54,7 +58,9 @@ def main() -> None:
             given.source, given.data_dir, given.output, given.model, given.version, hidden=given.hidden
         )
     else:
-        evaluate_and_write(given.source, given.rows, given.data_dir, given.output, given.model, given.version)
+        evaluate_and_write(
+            given.source, given.rows, given.data_dir, given.output, given.model, given.version, given.dataset
+        )
 
 
 if __name__ == "__main__":

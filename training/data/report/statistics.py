@@ -67,7 +67,7 @@ def load_all(data_dir: Path | None, dataset: str = "cedr") -> tuple[list[SplitRo
     for name in [*own, *(SOURCES if data_dir is not None or not own else ())]:
         for split in source_of(name).splits:
             if data_dir is not None and not is_there(name, split, data_dir):
-                missing.append(str(local_file(name, split, data_dir)))
+                missing += [] if own else [str(local_file(name, split, data_dir))]
             else:
                 loaded.append(SplitRows(name, split, load_rows(name, split, data_dir)))
     if all(source_of(part.source).made for part in loaded):

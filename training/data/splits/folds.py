@@ -42,7 +42,7 @@ def fold_of_each(examples: Sequence[Example], count: int = FOLDS) -> npt.NDArray
 
 
 def with_folds(dataset: str, data_dir: Path | None) -> tuple[list[Example], npt.NDArray[np.int64]]:
-    """The rows whose folds are held out when a training set is trained on, as their files have them, and the fold of each.
+    """The rows whose folds are held out for a training set, in the order of their files, and the fold of each.
 
     Raises:
         TrainingError: the data cannot be loaded, or split into folds.
@@ -82,7 +82,7 @@ def _by_fold(examples: list[Example], fold: npt.NDArray[np.int64]) -> tuple[list
 
 
 def by_fold(dataset: str, data_dir: Path | None) -> tuple[list[Example], npt.NDArray[np.int64]]:
-    """The rows whose folds are held out, all of fold 0 first, each fold in the order of the files; and the fold of each.
+    """The rows whose folds are held out, all of fold 0 first, each fold in its files' order; and the fold of each.
 
     Args:
         dataset: a training set, or brighter_rus, whose folds are held out beside CEDR's.

@@ -1,10 +1,9 @@
-"""What is trained on when a fold is held out, CEDR's or one of own rows: rows corrected, cleaned, and enlarged by paraphrases."""
+"""What is trained on when a fold is held out: rows corrected, cleaned, and enlarged by paraphrases."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from training.common.command import TrainingError
 from training.data.cleaning.steps import Cleaned, Step, Touched, clean, readable_labels, steps_as_text
@@ -15,8 +14,6 @@ from training.data.rows.examples import Example
 from training.data.rows.loading import is_there, load_source, local_file
 from training.data.rows.own import is_own, short_name
 from training.data.splits.folds import held_out_fold, with_folds
-
-DATASETS: Final = tuple(COMBINATIONS)
 
 
 @dataclass(frozen=True)

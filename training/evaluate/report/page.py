@@ -60,6 +60,7 @@ def write_report(
     baseline_name: str,
     baseline: dict[str, Any],
     published: dict[str, Any],
+    measured_on: dict[str, Any],
 ) -> None:
     """Write the page; `figures` and `baseline` are as `training.measuring.figures` describes them."""
     truth = targets(examples)
@@ -74,6 +75,7 @@ def write_report(
         baseline_name=baseline_name,
         baseline=baseline,
         published=published,
+        measured_on=measured_on,
         titles=TITLES,
         purposes=PROFILES,
         plots=[inline(draw(truth, probabilities)) for draw in plots],
