@@ -8,7 +8,7 @@ Rooms, from the bottom up; each imports only those above it in this list:
 - `behaviour`: short texts as people send them, changes that mean nothing, and what a model makes of both;
 - `measuring`: metrics, intervals, thresholds, the baseline;
 - `runs`: a run's directory, its folds, how it is resumed;
-- `fine_tuning` (`python -m training.train`), `scratch` (`python -m training.scratch.pretrain` and others),
+- `train` (`python -m training.train`), `scratch` (`python -m training.scratch.pretrain` and others),
   and `export`: a checkpoint's two ONNX graphs, through the gate;
 - `evaluate` (`python -m training.evaluate`) and `publish` (`python -m training.publish`): versions of a model;
 - `audit` (`python -m training.audit`): the data set's own labelling mistakes.
@@ -17,7 +17,7 @@ A labelled row's way, in six files:
 
 1. `data/rows/loading.py`: a line of a file becomes an example;
 2. `data/splits/training_rows.py`: corrected and cleaned, it is trained on or held out;
-3. `fine_tuning/fine_tune.py`: an encoder is trained on it, or predicts it, and the run keeps the prediction;
+3. `train/fine_tune.py`: an encoder is trained on it, or predicts it, and the run keeps the prediction;
 4. `measuring/thresholds.py`: out-of-fold predictions give thresholds;
 5. `export/checkpoint.py`: the checkpoint becomes graphs that have passed the gate;
 6. `publish/checkpoint.py`: graphs, thresholds and figures become a version directory.

@@ -1,4 +1,4 @@
-"""Audit CEDR's labels, and see what corrections change.
+"""Audit the labels of CEDR or of your own rows, and see what corrections change.
 
     python -m training.audit suspects --out-of-fold weights/rubert_cedr_10epochs \
         --over-fitted weights/rubert_cedr_100epochs --larger weights/xlm_combo_16epochs --output audit
@@ -21,9 +21,10 @@ from training.audit.label_evidence import larger_model_evidence, out_of_fold_evi
 from training.audit.results import check_no_corrections, write_comparison, write_suspects
 from training.audit.serving import serve_audit
 from training.common.command import TrainingError, command_parser, run_command
+from training.data.rows.combinations import checked_dataset, home_of
 from training.data.rows.corrections import read_corrections
-from training.data.splits.folds import cedr_by_fold
-from training.runs.directory import check_output
+from training.data.splits.folds import by_fold
+from training.runs.directory import check_output, dataset_of
 
 
 def _arguments() -> argparse.Namespace:
@@ -45,6 +46,9 @@ def _arguments() -> argparse.Namespace:
     comparison.add_argument("after", type=Path, help="the run trained with them, and otherwise alike")
     comparison.add_argument("--corrections", type=Path, required=True, help="the corrections file")
     for command in (suspects, comparison):
+        command.add_argument(
+            "--dataset", help="your own rows, as NAME=DIRECTORY (default: what the first run was trained on)"
+        )
         command.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
         command.add_argument("--output", type=Path, required=True, help="directory for the results")
     return parser.parse_args()
@@ -60,14 +64,20 @@ def _suspects(arguments: argparse.Namespace) -> None:
     if not runs:
         raise TrainingError("no model to ask: give at least one of --out-of-fold, --over-fitted and --larger")
     check_no_corrections(arguments.output)
-    evidence = [sources[name][1](run, arguments.data_dir) for name, run in runs.items()]
-    examples, _ = cedr_by_fold(arguments.data_dir)
+    dataset = _dataset(arguments, next(iter(runs.values())))
+    evidence = [sources[name][1](run, arguments.data_dir, dataset) for name, run in runs.items()]
+    examples, _ = by_fold(dataset, arguments.data_dir)
     write_suspects(arguments.output, examples, runs, evidence)
+
+
+def _dataset(arguments: argparse.Namespace, run: Path) -> str:
+    return home_of(checked_dataset(arguments.dataset or dataset_of(run)))
 
 
 def _compare(arguments: argparse.Namespace) -> None:
     corrections = read_corrections(arguments.corrections)
-    comparison = compare(arguments.before, arguments.after, corrections, arguments.data_dir)
+    dataset = _dataset(arguments, arguments.before)
+    comparison = compare(arguments.before, arguments.after, corrections, arguments.data_dir, dataset)
     write_comparison(arguments.output, arguments.before, arguments.after, comparison)
 
 

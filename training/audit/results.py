@@ -45,7 +45,7 @@ def write_suspects(
 
     Args:
         output: the directory.
-        examples: CEDR train's rows, in the order of `cedr_by_fold`.
+        examples: the data set's rows, in the order of `by_fold`.
         runs: the run that each piece of evidence comes from, by the evidence's name.
         evidence: one a run.
 

@@ -1,5 +1,6 @@
 """Files of rows: JSON lines read row by row, and results written whole or not at all."""
 
+import codecs
 import contextlib
 import errno
 import json
@@ -13,11 +14,11 @@ from training.common.command import TrainingError
 from training.common.staging import explained, write_file
 
 
-def json_lines(path: Path, hint: str = "") -> Iterator[tuple[int, Any]]:
-    """Row number, counted from 1, and value of each line.
+def json_lines(path: Path, hint: str = "", encoding: str = "utf-8") -> Iterator[tuple[int, Any]]:
+    """Row number, counted from 1, and value of each line; a byte order mark and empty lines are skipped.
 
     Raises:
-        TrainingError: the file is not there or cannot be read, or a row is no JSON.
+        TrainingError: the file is not there or cannot be read, or a row is no JSON or holds half a character.
     """
     try:
         file = path.open("rb")
@@ -28,12 +29,29 @@ def json_lines(path: Path, hint: str = "") -> Iterator[tuple[int, Any]]:
         raise TrainingError(f"{path} cannot be read: {error.strerror}") from error
     with file:
         for number, line in enumerate(file, start=1):
+            line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            if line.isspace() or not line:
+                continue
             try:
                 # Decoded here: a file cut off inside a letter is an error of its last row.
-                row = json.loads(line.decode("utf-8"))
-            except ValueError as error:
+                row = json.loads(line.decode(encoding))
+            except (ValueError, RecursionError) as error:
                 raise TrainingError(f"{path}, row {number}: not JSON ({error})") from error
+            if b"\\ud" in line.lower() and (half := _lone_surrogate(row)):
+                raise TrainingError(
+                    f"{path}, row {number}: holds {half}, half of a character, which no file can hold: remove it, or"
+                    " write the text again from where it came"
+                )
             yield number, row
+
+
+def _lone_surrogate(row: Any) -> str | None:
+    """The first one in a value, as JSON writes it; such as an emoji that was cut through leaves."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        return f"\\u{ord(error.object[error.start]):04x}"
+    return None
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -90,7 +90,7 @@ def _best(sets: Answered, thresholds: Vector, value: Vector, kept: Vector, figur
 
 
 def _mean(sets: Answered, value: Vector) -> Vector:
-    return np.asarray(np.average(value, axis=0, weights=[WEIGHTS[name] for name in sets]))
+    return np.asarray(np.average(value, axis=0, weights=[WEIGHTS.get(name, 1) for name in sets]))
 
 
 PROFILES: Final = {

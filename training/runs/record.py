@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from training.common.command import TrainingError
-from training.data.rows.examples import Example
+from training.data.rows.examples import Example, rows_digest
 from training.runs.settings import RunSettings
 
 RECORD: Final = "run.json"
@@ -62,10 +61,7 @@ def _changes(before: dict[str, Any], now: dict[str, Any], within: str = "") -> I
 
 def fingerprint(rows: Sequence[Example]) -> dict[str, int | str]:
     """How many rows there are, and the SHA-256 of their texts and labels."""
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(json.dumps([row.text, sorted(row.labels)]).encode())
-    return {"rows": len(rows), "sha256 of the rows": digest.hexdigest()}
+    return {"rows": len(rows), "sha256 of the rows": rows_digest(rows)}
 
 
 @contextlib.contextmanager

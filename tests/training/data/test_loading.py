@@ -204,6 +204,8 @@ def test_targets_are_one_column_an_emotion() -> None:
         ("cedr", {"sentence": "a", "labels": [0]}, "missing: text"),
         ("cedr", {"text": "  \t", "labels": [0]}, "not blank"),
         ("cedr", {"text": None, "labels": [0]}, "not blank"),
+        ("cedr", {"text": "а\0б", "labels": [0]}, r"the text holds U\+0000, which is no character: remove it"),
+        ("ru_goemotions", {"text": "a", "labels": "1.5"}, "label id '1.5'"),
         ("cedr", {}, "found none .missing: text, labels"),
         ("cedr", {"text": "a", "labels": [0], "source": 3}, "`source` must be a text, not 3"),
         ("cedr", ["a", [0]], "expected a JSON object, found list"),
@@ -223,8 +225,9 @@ def test_wrong_row_is_named(tmp_path: Path, name: str, row: Any, reason: str) ->
     [
         ("shame", 2, "`shame` must be 0 or 1, not 2"),
         ("joy", None, "`joy` must be 0 or 1, not None"),
-        ("joy", "1", "`joy` must be 0 or 1, not '1'"),
-        ("joy", True, "`joy` must be 0 or 1, not True"),
+        ("joy", "да", "`joy` must be 0 or 1, not 'да'"),
+        ("joy", 0.5, "`joy` must be 0 or 1, not 0.5"),
+        ("joy", [1], r"`joy` must be 0 or 1, not \[1\]"),
         ("text", " ", "not blank"),
     ],
 )
@@ -240,13 +243,41 @@ def test_wrong_column_is_named(tmp_path: Path, column: str, value: Any, reason: 
         load_source("ru_izard_emotions", "train", tmp_path)
 
 
-@pytest.mark.parametrize("tail", [b"{'text'", b"\n", '{"text": "а'.encode()[:-1], b'{"text": "\xff", "labels": []}'])
+@pytest.mark.parametrize(
+    "tail", [b"{'text'", b"[" * 100_000, '{"text": "а'.encode()[:-1], b'{"text": "\xff", "labels": []}']
+)
 def test_not_json_or_cut_off_is_named(tmp_path: Path, tail: bytes) -> None:
     path = write_lines(tmp_path, "cedr", "train", [{"text": "хорошо", "labels": [0]}] * 2)
     path.write_bytes(path.read_bytes() + tail)
     with pytest.raises(TrainingError, match="not JSON") as caught:
         load_source("cedr", "train", tmp_path)
     assert f"{path}, row 3: " in str(caught.value)
+
+
+def test_what_people_and_their_tools_write_is_read(tmp_path: Path) -> None:
+    whole_floats = [{"text": "а", "labels": [0.0]}, {"text": "б", "labels": []}]
+    path = write_lines(tmp_path, "cedr", "train", whole_floats)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n \t\r\n\n", 1) + b"\n\n")
+    examples = load_source("cedr", "train", tmp_path)
+    assert [(example.text, example.labels, example.number) for example in examples] == [
+        ("а", frozenset({1}), 1), ("б", frozenset({0}), 4),
+    ]  # fmt: skip
+    assert loaded(tmp_path, "ru_goemotions", ["0.0, 4.0", [6.0]]) == [{"joy", "anger"}, {"fear"}]
+    ones, zeros = (True, 1, 1.0, "1", "1.0", " TRUE "), (False, 0, 0.0, "0", "0.0", "False")
+    rows = [izard_row(number) | {"joy": one, "fear": zeros[number]} for number, one in enumerate(ones)]
+    write_lines(tmp_path, "ru_izard_emotions", "train", rows)
+    assert {example.labels for example in load_source("ru_izard_emotions", "train", tmp_path)} == {frozenset({1})}
+
+
+@pytest.mark.parametrize("half", ["\\ud83d", "\\uDE00", "\\ud83d\\ud83d\\ude00"])
+def test_half_a_character_is_named(tmp_path: Path, half: str) -> None:
+    path = write_lines(tmp_path, "cedr", "train", [{"text": "хорошо", "labels": [0]}])
+    whole = '{"text": "весело \\ud83d\\ude00", "labels": [0]}\n'
+    path.write_text(path.read_text(encoding="utf-8") + whole, encoding="utf-8")
+    assert load_source("cedr", "train", tmp_path)[1].text == "весело 😀"
+    path.write_text(whole + f'{{"text": "весело {half}", "labels": [0]}}\n', encoding="utf-8")
+    with pytest.raises(TrainingError, match=r"train\.jsonl, row 2: holds \\u(d83d|de00), half of a character"):
+        load_source("cedr", "train", tmp_path)
 
 
 def test_file_cut_anywhere_in_its_last_row(tmp_path: Path) -> None:

@@ -1,19 +1,25 @@
 """Rows of a data set, from the hub or from a local directory, mapped into the six labels.
 
 A local directory stands in for the hub: `<data_dir>/<name>/<split>.jsonl`, one JSON object
-a line, with the fields the hub's data set has. Rows that nobody labelled are left out.
+a line, with the fields the hub's data set has. Rows that nobody labelled are left out. A user's own
+rows, named `mine=DIR`, are read by `training.data.rows.own`.
 """
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from contract.labels import EMOTIONS
 from training.common.command import TrainingError
 from training.common.files import json_lines, no_space_left
 from training.data.rows.examples import Example
-from training.data.rows.sources import SOURCES, Source
+from training.data.rows.own import is_own, own_files, own_rows, short_name
+from training.data.rows.sources import OWN, SOURCES, Source
+
+_UNREADABLE: Final = re.compile("[\0\ud800-\udfff]")
+"""NUL and halves of surrogate pairs."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,21 @@ class Row:
     number: int
 
 
+def source_of(name: str) -> Source:
+    """What a data set is; `name` is a key of `SOURCES`, or `mine=DIR`.
+
+    Raises:
+        TrainingError: there is no such data set.
+    """
+    if is_own(name):
+        return replace(OWN, splits=tuple(own_files(name)))
+    if name not in SOURCES:
+        raise TrainingError(
+            f"no data set named {name!r}; there are: {', '.join(SOURCES)}; your own rows are named {name}=DIRECTORY"
+        )
+    return SOURCES[name]
+
+
 def local_file(name: str, split: str, data_dir: Path) -> Path:
     """Where a split lies in a local directory, whether it is there or not."""
     return data_dir / SOURCES[name].file.format(name=name, split=split)
@@ -33,11 +54,13 @@ def local_file(name: str, split: str, data_dir: Path) -> Path:
 
 def training_splits(name: str, data_dir: Path | None) -> list[str]:
     """The splits to train on: all but the test split, and of a local copy those that are there."""
-    return [split for split in SOURCES[name].splits if split != "test" and is_there(name, split, data_dir)]
+    return [split for split in source_of(name).splits if split != "test" and is_there(name, split, data_dir)]
 
 
 def is_there(name: str, split: str, data_dir: Path | None) -> bool:
     """Whether a split can be had: from the hub, from the project itself, or from a local directory that has it."""
+    if is_own(name):
+        return split in own_files(name)
     return data_dir is None or SOURCES[name].made is not None or local_file(name, split, data_dir).exists()
 
 
@@ -45,20 +68,20 @@ def load_rows(name: str, split: str, data_dir: Path | None = None) -> list[Row]:
     """Load one split of a data set with the data set's own classes.
 
     Args:
-        name: a key of `SOURCES`.
+        name: a key of `SOURCES`, or `mine=DIR`.
         split: one of the data set's splits.
         data_dir: read the source's file there, mostly `<data_dir>/<name>/<split>.jsonl`; the hub when None.
 
     Raises:
         TrainingError: no such data set or split, no network, or a row that is not as it should be.
     """
-    if name not in SOURCES:
-        raise TrainingError(f"no data set named {name!r}; there are: {', '.join(SOURCES)}")
-    source = SOURCES[name]
+    source = source_of(name)
     if split not in source.splits:
-        raise TrainingError(f"{name} has no split {split!r}; it has: {', '.join(source.splits)}")
+        raise TrainingError(f"{short_name(name)} has no split {split!r}; it has: {', '.join(source.splits)}")
     numbered: Iterator[tuple[int, Any]]
-    if source.made is not None:
+    if is_own(name):
+        origin, numbered = str(own_files(name)[split]), own_rows(name, split)
+    elif source.made is not None:
         origin, numbered = name, enumerate(source.made(), start=1)
     elif data_dir is None:
         origin = f"{source.hub_name} ({split})"
@@ -83,14 +106,14 @@ def load_rows(name: str, split: str, data_dir: Path | None = None) -> list[Row]:
 def load_source(name: str, split: str, data_dir: Path | None = None) -> list[Example]:
     """Load one split of a data set, mapped into the six labels. Arguments and errors: `load_rows`."""
     return [
-        Example(row.text, labels_of(name, row.classes), name, domain=row.domain, number=row.number)
+        Example(row.text, labels_of(name, row.classes), short_name(name), domain=row.domain, number=row.number)
         for row in load_rows(name, split, data_dir)
     ]
 
 
 def labels_of(name: str, classes: tuple[str, ...]) -> frozenset[int]:
     """Indices into `EMOTIONS` of a row's classes; those without a counterpart are dropped."""
-    source = SOURCES[name]
+    source = OWN if is_own(name) else SOURCES[name]
     emotions = [source.classes[own].emotion for own in classes] if classes else [source.empty_means]
     return frozenset(EMOTIONS.index(emotion) for emotion in emotions if emotion is not None)
 
@@ -107,6 +130,8 @@ def _row(source: Source, row: Any, number: int) -> Row | None:
     text = row["text"]
     if not isinstance(text, str) or not text.strip():
         raise ValueError("`text` must be a text that is not blank")
+    if unreadable := _UNREADABLE.search(text):
+        raise ValueError(f"the text holds U+{ord(unreadable[0]):04X}, which is no character: remove it")
     domain = row.get(source.domain_field) if source.domain_field else None
     if domain is not None and not isinstance(domain, str):
         raise ValueError(f"`{source.domain_field}` must be a text, not {domain!r}")

@@ -4,6 +4,7 @@ The one place where a data set's classes become our six. The reasons are kept be
 docs/data.md shows the same table.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -49,7 +50,11 @@ class Source:
 
 def _id(item: Any, names: tuple[str, ...]) -> str:
     # Not int(): it would take 1.5 for 1, true for 1, and fail on null with another exception.
-    number = int(item) if isinstance(item, str) and item.strip().isdecimal() else item
+    number = item
+    if isinstance(item, str) and re.fullmatch(r"\d{1,9}(\.0+)?", item.strip()):
+        number = int(float(item))
+    elif isinstance(item, float) and item.is_integer():
+        number = int(item)  # As pandas writes a column that had a gap once.
     if not isinstance(number, int) or isinstance(number, bool):
         raise ValueError(f"label id {item!r} is not a number")
     if not 0 <= number < len(names):
@@ -72,11 +77,23 @@ def _comma_separated_ids(row: Mapping[str, Any], names: tuple[str, ...]) -> list
     return [_id(item, names) for item in items]
 
 
+def zero_or_one(value: Any, column: str) -> bool:
+    """What a 0/1 column says, as people write it: 0, 1, whole floats, true, false, or these as text.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    given = value.strip().casefold() if isinstance(value, str) else value
+    if isinstance(given, str | bool | int | float):
+        if given in ("1", "1.0", "true", 1):
+            return True
+        if given in ("0", "0.0", "false", 0):
+            return False
+    raise ValueError(f"`{column}` must be 0 or 1, not {value!r}")
+
+
 def _columns(row: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
-    for name in names:
-        if isinstance(row[name], bool) or row[name] not in (0, 1):
-            raise ValueError(f"`{name}` must be 0 or 1, not {row[name]!r}")
-    return [name for name in names if row[name]]
+    return [name for name in names if zero_or_one(row[name], name)]
 
 
 def _columns_or_null(row: Mapping[str, Any], names: tuple[str, ...]) -> list[str] | None:
@@ -251,3 +268,15 @@ SOURCES: Final[Mapping[str, Source]] = {
         made=written_rows,
     ),
 }
+
+OWN: Final = Source(
+    hub_name=None,
+    hub_config=None,
+    licence="its owner's",
+    splits=("train", "dev", "test"),
+    classes=_same(*EMOTIONS),
+    fields=("text", "labels"),
+    parse=_list_of_names,
+    domain_field="source",
+)
+"""A user's own rows, once `training.data.rows.own` has read them."""

@@ -1,4 +1,4 @@
-"""Fine-tunes an encoder on all folds of CEDR but one, with transformers' Trainer."""
+"""Fine-tunes an encoder on all folds but one of CEDR or of own rows, with transformers' Trainer."""
 
 import copy
 from dataclasses import asdict, replace
@@ -23,21 +23,21 @@ from training.data.splits.training_rows import Split, train_and_held_out
 from training.encoder.base_model import load_base_model
 from training.encoder.classifier import TokenRows, encode, load_classifier, predict
 from training.encoder.unknown_signs import unknown_texts
-from training.fine_tuning.checkpoints import check_disk, kept_checkpoint, last_checkpoint, remove_unfinished, step_of
-from training.fine_tuning.hardware import choose_hardware
-from training.fine_tuning.progress import Progress
-from training.fine_tuning.settings import Settings
-from training.fine_tuning.trainer import make_trainer, positive_weights
 from training.runs.directory import Probabilities
 from training.runs.life import Fold
 from training.runs.record import Record, fingerprint
+from training.train.checkpoints import check_disk, kept_checkpoint, last_checkpoint, remove_unfinished, step_of
+from training.train.hardware import choose_hardware
+from training.train.progress import Progress
+from training.train.settings import Settings
+from training.train.trainer import make_trainer, positive_weights
 
 UNKNOWN_SHARE: Final = 100
 """One row in so many is a text of which nothing is known."""
 
 
 def read_rows(settings: Settings, fold: int) -> Split:
-    """The rows to train on when `fold` of CEDR is held out, corrected and cleaned, and the held-out rows.
+    """The rows to train on when `fold` is held out, corrected and cleaned, and the held-out rows.
 
     Raises:
         TrainingError: a file or a data set cannot be read, or leaves too few rows.

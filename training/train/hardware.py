@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from training.common.command import TrainingError
-from training.fine_tuning.settings import Settings
+from training.train.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Train the three models of the project this follows, as it did: every epoch, and the last checkpoint kept.
 #
-#   training/fine_tuning/replicate_models.sh [more flags of python -m training.train, such as --data-dir DIRECTORY]
+#   training/train/replicate_models.sh [more flags of python -m training.train, such as --data-dir DIRECTORY]
 #
 # Started again after an interruption it goes on where it was. EMOTION_PYTHON names another interpreter.
 set -eu

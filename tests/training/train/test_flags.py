@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from tests.triton_process import ROOT
 from training.common.command import TrainingError
-from training.fine_tuning.settings import Settings
 from training.runs.settings import flag, read_settings
+from training.train.settings import Settings
 
 
 def settings(*arguments: str) -> Settings:
@@ -118,12 +118,12 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_page_describes_every_flag_and_no_other() -> None:
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    foreign = {"--help", "--nproc-per-node", "--logdir", "--model", "--output"}
+    foreign = {"--help", "--nproc-per-node", "--logdir", "--model", "--output", "--texts", "--datasets"}
     assert set(re.findall(r"--[a-z]+(?:-[a-z]+)*", page)) - foreign == {flag(name) for name in Settings.model_fields}
 
 
 def test_replicating_trains_the_three_models() -> None:
-    script = ROOT / "training" / "fine_tuning" / "replicate_models.sh"
+    script = ROOT / "training" / "train" / "replicate_models.sh"
     done = subprocess.run(
         [script, "--seed", "3"],
         env={**os.environ, "EMOTION_PYTHON": "echo"},

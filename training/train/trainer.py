@@ -13,9 +13,9 @@ from transformers.trainer_utils import EvalPrediction
 
 from training.common.command import TrainingError
 from training.encoder.classifier import TokenRows, collate
-from training.fine_tuning.hardware import Hardware
-from training.fine_tuning.settings import Settings
 from training.measuring.metrics import evaluate
+from training.train.hardware import Hardware
+from training.train.settings import Settings
 
 EVALUATION_BATCH: Final = 64
 

@@ -34,12 +34,12 @@ from training.data.rows.synthetic import save_augmented
 from training.data.splits.training_rows import train_and_held_out
 from training.encoder.classifier import encode, load_classifier, predict
 from training.encoder.tokenizer import load_tokenizer
-from training.fine_tuning.fine_tune import FineTuning, read_rows
-from training.fine_tuning.settings import Settings
-from training.fine_tuning.trainer import positive_weights
 from training.runs.directory import read_fold
 from training.runs.life import train_run
-from training.train import main
+from training.train.__main__ import main
+from training.train.fine_tune import FineTuning, read_rows
+from training.train.settings import Settings
+from training.train.trainer import positive_weights
 
 WEIGHTS = "model.safetensors"
 LEARNS = {"epochs": 6, "lr": 5e-3, "batch_size": 16}
@@ -205,7 +205,7 @@ def test_several_processes_and_accumulated_gradients_give_the_model_of_one(data_
 def scripted(monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
     """The dev figures of one epoch after another, because no small run can be relied on to get worse."""
     remaining = iter(scores)
-    figures = "training.fine_tuning.trainer.evaluate"
+    figures = "training.train.trainer.evaluate"
     monkeypatch.setattr(figures, lambda *_: {"mean": {"roc_auc": next(remaining), "f1_macro": 0.5}})
 
 
