@@ -15,9 +15,6 @@ from training.evaluate.breakdown.slices import source_of
 from training.measuring.metrics import Matrix
 
 CSV_NAME: Final = "suspects.csv"
-PAGE_NAME: Final = "suspects.html"
-CORRECTIONS_NAME: Final = "corrections.csv"
-"""What the page calls the file of its decisions."""
 
 
 @dataclass(frozen=True)
