@@ -51,7 +51,7 @@ def train(way: Way, data_dir: Path, place: Path, *more: str, base: str = "bert",
     flags = ["--base-model", str(data_dir / base), "--data-dir", str(data_dir), way.place, str(place), "--lr", lr]
     printed = io.StringIO()
     with mock.patch.object(sys, "argv", [way.module, *way.flags, *flags, *more]), contextlib.redirect_stdout(printed):
-        importlib.import_module(way.module).main()
+        importlib.import_module("training.train.__main__" if way.module == "training.train" else way.module).main()
     return printed.getvalue()
 
 
