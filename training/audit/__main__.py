@@ -1,4 +1,4 @@
-"""Audit CEDR's labels, and see what corrections change.
+"""Audit the labels of CEDR or of your own rows, and see what corrections change.
 
     python -m training.audit suspects --out-of-fold weights/rubert_cedr_10epochs \
         --over-fitted weights/rubert_cedr_100epochs --larger weights/xlm_combo_16epochs --output audit
@@ -16,14 +16,8 @@ and comparison.html. More in docs/audit.md.
 import argparse
 from pathlib import Path
 
-from training.audit.comparison import compare
-from training.audit.label_evidence import larger_model_evidence, out_of_fold_evidence, over_fitted_evidence
-from training.audit.results import check_no_corrections, write_comparison, write_suspects
 from training.audit.serving import serve_audit
 from training.common.command import TrainingError, command_parser, run_command
-from training.data.rows.corrections import read_corrections
-from training.data.splits.folds import cedr_by_fold
-from training.runs.directory import check_output
 
 
 def _arguments() -> argparse.Namespace:
@@ -45,40 +39,65 @@ def _arguments() -> argparse.Namespace:
     comparison.add_argument("after", type=Path, help="the run trained with them, and otherwise alike")
     comparison.add_argument("--corrections", type=Path, required=True, help="the corrections file")
     for command in (suspects, comparison):
+        command.add_argument(
+            "--dataset", help="your own rows, as NAME=DIRECTORY (default: what the first run was trained on)"
+        )
         command.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
         command.add_argument("--output", type=Path, required=True, help="directory for the results")
     return parser.parse_args()
 
 
 def _suspects(arguments: argparse.Namespace) -> None:
+    if not (arguments.out_of_fold or arguments.over_fitted or arguments.larger):
+        raise TrainingError("no model to ask: give at least one of --out-of-fold, --over-fitted and --larger")
+    # Imported here, as in `_compare`: PyTorch and cleanlab take seconds, and `serve` needs neither.
+    from training.audit.label_evidence import larger_model_evidence, out_of_fold_evidence, over_fitted_evidence
+    from training.audit.results import check_no_corrections, write_suspects
+    from training.data.splits.folds import by_fold
+    from training.runs.directory import check_output
+
+    check_output(arguments.output)
     sources = {
         "out-of-fold": (arguments.out_of_fold, out_of_fold_evidence),
         "over-fitted": (arguments.over_fitted, over_fitted_evidence),
         "larger": (arguments.larger, larger_model_evidence),
     }
     runs = {name: run for name, (run, _) in sources.items() if run is not None}
-    if not runs:
-        raise TrainingError("no model to ask: give at least one of --out-of-fold, --over-fitted and --larger")
     check_no_corrections(arguments.output)
-    evidence = [sources[name][1](run, arguments.data_dir) for name, run in runs.items()]
-    examples, _ = cedr_by_fold(arguments.data_dir)
+    dataset = _dataset(arguments, next(iter(runs.values())))
+    evidence = [sources[name][1](run, arguments.data_dir, dataset) for name, run in runs.items()]
+    examples, _ = by_fold(dataset, arguments.data_dir)
     write_suspects(arguments.output, examples, runs, evidence)
 
 
+def _dataset(arguments: argparse.Namespace, run: Path) -> str:
+    from training.data.rows.combinations import checked_dataset, home_of
+    from training.runs.directory import dataset_of
+
+    return home_of(checked_dataset(arguments.dataset or dataset_of(run)))
+
+
 def _compare(arguments: argparse.Namespace) -> None:
+    from training.audit.comparison import compare
+    from training.audit.results import write_comparison
+    from training.data.rows.corrections import read_corrections
+    from training.runs.directory import check_output
+
+    check_output(arguments.output)
     corrections = read_corrections(arguments.corrections)
-    comparison = compare(arguments.before, arguments.after, corrections, arguments.data_dir)
+    dataset = _dataset(arguments, arguments.before)
+    comparison = compare(arguments.before, arguments.after, corrections, arguments.data_dir, dataset)
     write_comparison(arguments.output, arguments.before, arguments.after, comparison)
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    serve_audit(arguments.audit, arguments.corrections, arguments.port)
 
 
 def main() -> None:
     """Do what the command says."""
     arguments = _arguments()
-    if arguments.command == "serve":
-        serve_audit(arguments.audit, arguments.corrections, arguments.port)
-        return
-    check_output(arguments.output)
-    {"suspects": _suspects, "compare": _compare}[arguments.command](arguments)
+    {"suspects": _suspects, "serve": _serve, "compare": _compare}[arguments.command](arguments)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,8 @@ from typing import Final
 from contract.labels import EMOTIONS
 from training.audit.comparison import Comparison
 from training.audit.label_evidence import LabelEvidence
-from training.audit.suspects import (
-    CORRECTIONS_NAME,
-    CSV_NAME,
-    PAGE_NAME,
-    find_suspects,
-    suspects_csv,
-    suspects_for_page,
-)
+from training.audit.serving import CORRECTIONS_NAME, PAGE_NAME
+from training.audit.suspects import CSV_NAME, find_suspects, suspects_csv, suspects_for_page
 from training.common.command import TrainingError
 from training.common.output import as_json, write_result
 from training.common.page import write_page
@@ -45,7 +39,7 @@ def write_suspects(
 
     Args:
         output: the directory.
-        examples: CEDR train's rows, in the order of `cedr_by_fold`.
+        examples: the data set's rows, in the order of `by_fold`.
         runs: the run that each piece of evidence comes from, by the evidence's name.
         evidence: one a run.
 

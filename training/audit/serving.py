@@ -12,11 +12,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
-from training.audit.suspects import CORRECTIONS_NAME, PAGE_NAME
 from training.common.command import TrainingError
 from training.common.files import write_whole, writing
 from training.data.rows.corrections import COLUMNS, parse_corrections, read_corrections
 
+PAGE_NAME: Final = "suspects.html"
+CORRECTIONS_NAME: Final = "corrections.csv"
+"""What the page calls the file of its decisions."""
 _HOST: Final = "127.0.0.1"
 _LARGEST: Final = 32 * 2**20  # Bytes of a corrections file; CEDR's rows all together are 2 MB.
 _EMPTY: Final = (",".join(COLUMNS) + "\r\n").encode()

@@ -11,13 +11,10 @@ import numpy as np
 from training.audit.label_evidence import LabelEvidence, labels_of
 from training.common.labels import label_names
 from training.data.rows.examples import Example
-from training.evaluate.breakdown.slices import source_of
 from training.measuring.metrics import Matrix
+from training.measuring.slices import source_of
 
 CSV_NAME: Final = "suspects.csv"
-PAGE_NAME: Final = "suspects.html"
-CORRECTIONS_NAME: Final = "corrections.csv"
-"""What the page calls the file of its decisions."""
 
 
 @dataclass(frozen=True)

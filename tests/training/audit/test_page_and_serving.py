@@ -27,7 +27,7 @@ from training.audit.serving import AuditServer
 from training.common.command import TrainingError
 from training.data.rows.corrections import read_corrections
 from training.data.rows.examples import Example
-from training.data.splits.folds import cedr_by_fold
+from training.data.rows.loading import load_source
 from training.data.splits.training_rows import train_and_held_out
 
 JOY, ANGER = EMOTIONS.index("joy"), EMOTIONS.index("anger")
@@ -71,7 +71,7 @@ def test_the_page_has_every_suspect_and_no_text_ends_its_script(tmp_path: Path) 
 @pytest.fixture
 def audit(tmp_path: Path) -> Path:
     write_cedr(tmp_path / "data")
-    write_audit(tmp_path / "audit", cedr_by_fold(tmp_path / "data")[0])
+    write_audit(tmp_path / "audit", load_source("cedr", "train", tmp_path / "data"))
     return tmp_path / "audit"
 
 

@@ -39,7 +39,7 @@ from training.common.command import TrainingError
 from training.compare.models import Source, compare_models
 from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source
-from training.data.splits.folds import cedr_by_fold
+from training.data.splits.folds import by_fold
 from training.encoder.classifier import TokenRows, collate, encode
 from training.encoder.tokenizer import load_tokenizer, train_wordpiece
 from training.encoder.unknown_signs import unknown_texts
@@ -101,7 +101,7 @@ def checkpoint(data_dir: Path) -> Path:
 
 def keep_predictions(run: Path, data_dir: Path) -> None:
     """What a cross-validated run leaves beside its checkpoint; here one checkpoint has answered for all folds."""
-    rows, fold = cedr_by_fold(data_dir)
+    rows, fold = by_fold("cedr", data_dir)
     write_out_of_fold(run, OutOfFold(targets(rows), predict_checkpoint(run, rows), fold))
     write_metrics(run, {"recipe": {"base_model": "tests"}, "five_folds": {"roc_auc": 1.0}})
     seal(run)
