@@ -100,6 +100,6 @@ class SaveByTheClock(TrainerCallback):
         due = [self._clock.due()]
         if self._processes > 1:
             # The first process's clock is everybody's.
-            torch.distributed.broadcast_object_list(due, device=args.device)
+            torch.distributed.broadcast_object_list(due, src=0, device=args.device)
         if due[0]:
             control.should_log = control.should_save = True

@@ -1,7 +1,6 @@
 """Fine-tuning: interrupted and shared among processes it gives the same model; damage is a sentence."""
 
 import json
-import re
 import shutil
 import signal
 import socket
@@ -37,6 +36,7 @@ from training.encoder.tokenizer import load_tokenizer
 from training.runs.directory import read_fold
 from training.runs.life import train_run
 from training.train.__main__ import main
+from training.train.checkpoints import check_disk
 from training.train.fine_tune import FineTuning, read_rows
 from training.train.settings import Settings
 from training.train.trainer import positive_weights
@@ -342,7 +342,13 @@ class TestErrors:
         errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
         assert len(errors) == 2
         assert errors[0].endswith("is full: free some space, then go on with --resume")
-        assert re.search(r"needs \d MB for checkpoints in .*, and \d MB are free: free some", errors[1])
+        assert "No space left on device; make room there" in errors[1]
+
+    def test_a_disk_too_small_for_the_checkpoints(self, tmp_path: Path) -> None:
+        # Parameters without storage: no disk has room for theirs.
+        model = torch.nn.Linear(10**6, 10**7, device="meta")
+        with pytest.raises(TrainingError, match=r"needs \S+ MB for checkpoints in .*, and \S+ MB are free: free some"):
+            check_disk(tmp_path, model)
 
     def test_weights_that_are_not_numbers(self, data_dir: Path, tmp_path: Path) -> None:
         base = tmp_path / "bert"
