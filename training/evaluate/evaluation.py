@@ -1,6 +1,6 @@
 """Measures a model on rows: a run or another checkpoint, a published version, or a model that a gateway serves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from training.common.command import TrainingError
 from training.data.rows.combinations import CEDR, home_of
 from training.data.rows.examples import Example, targets
 from training.data.rows.own import short_name
-from training.data.splits.folds import BRIGHTER
+from training.data.splits.folds import BRIGHTER, FOLDS
 from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
 from training.evaluate.rows import dataset_of_rows, held_out, measured, name_of, rows_examples, rows_title, split_of
 from training.evaluate.sources import kind_of, served_at
@@ -19,11 +19,14 @@ from training.measuring.figures import (
     TunedDecisions,
     measure,
     measure_out_of_fold,
+    tuned_across_folds,
     tuned_on_all,
     tuned_without_dev,
     with_thresholds,
 )
+from training.measuring.metrics import Decisions
 from training.measuring.out_of_fold import OutOfFoldSets, out_of_fold_examples
+from training.measuring.thresholds import Thresholds, tune
 from training.runs.directory import (
     check_measured_on,
     check_same_rows,
@@ -37,7 +40,9 @@ from training.runs.directory import (
 class Evaluation:
     """One model on one set of rows: `figures` as `training.measuring.figures` describes them.
 
-    `measured_on` names the rows by data set, split, number and digest.
+    `measured_on` names the rows by data set, split, number and digest. `tuned` are the labels by profile, from
+    thresholds tuned on other rows; `thresholds` are these, by profile: one set, or each fold's own. Both are empty
+    where there are none.
     """
 
     model: str
@@ -46,6 +51,20 @@ class Evaluation:
     probabilities: npt.NDArray[np.float32]
     figures: dict[str, Any]
     measured_on: dict[str, Any]
+    tuned: TunedDecisions | None = None
+    thresholds: dict[str, list[Thresholds]] = field(default_factory=dict)
+
+    @property
+    def decisions(self) -> Decisions:
+        """The labels given: by the profile `balanced`, or at 0.5 where there is none; bool `[rows, 6]`."""
+        return self.probabilities >= 0.5 if self.tuned is None else self.tuned.decisions["balanced"]
+
+    @property
+    def decided_by(self) -> str:
+        """What the labels are given by."""
+        if self.tuned is None:
+            return "at 0.5"
+        return f"by the profile balanced, with thresholds from {self.tuned.tuned_on}"
 
 
 def evaluate_model(
@@ -80,8 +99,13 @@ def _evaluate_run(run: Path, rows: str, data_dir: Path | None) -> Evaluation:
         kept = sets[name]
         examples = out_of_fold_examples(kept, data_dir, dataset_of_rows(rows))
         check_measured_on(run, "out_of_fold", examples)
-        figures = measure_out_of_fold(sets, name)
-        return Evaluation(f"{run}", rows_title(rows), examples, kept.probabilities, figures, measured(rows, examples))
+        across = tuned_across_folds(sets, name)
+        thresholds = {
+            profile: [tune(profile, {of: each.without(fold) for of, each in sets.items()}) for fold in range(FOLDS)]
+            for profile in across.decisions
+        }
+        figures, on = measure_out_of_fold(sets, name), measured(rows, examples)
+        return Evaluation(f"{run}", rows_title(rows), examples, kept.probabilities, figures, on, across, thresholds)
     examples = rows_examples(rows, data_dir)
     if home == name and split_of(rows) == "dev":
         check_measured_on(run, "dev", examples)
@@ -114,7 +138,9 @@ def _measured(
     name: str, rows: str, examples: list[Example], probabilities: npt.NDArray[np.float32], tuned: TunedDecisions | None
 ) -> Evaluation:
     figures = measure(targets(examples), probabilities, tuned)
-    return Evaluation(name, rows_title(rows), examples, probabilities, figures, measured(rows, examples))
+    thresholds = {profile: [each] for profile, each in tuned.thresholds.items()} if tuned else {}
+    on = measured(rows, examples)
+    return Evaluation(name, rows_title(rows), examples, probabilities, figures, on, tuned, thresholds)
 
 
 def check_card_of(metrics: dict[str, Any], rows: str, examples: list[Example], version: str) -> None:

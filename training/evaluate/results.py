@@ -1,5 +1,7 @@
 """What an evaluation leaves: its figures beside a baseline's and published ones, as JSON and as a page."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,9 +12,13 @@ from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source, training_splits
 from training.data.rows.own import short_name
 from training.data.splits.folds import BRIGHTER, with_folds
+from training.evaluate.beside import side_by_side
+from training.evaluate.breakdown.curves import calibration, confusion_counts, threshold_curves
+from training.evaluate.breakdown.errors import error_groups, worst_errors
+from training.evaluate.breakdown.slices import slices
 from training.evaluate.evaluation import Evaluation, evaluate_model
-from training.evaluate.report.page import write_report
-from training.evaluate.rows import dataset_of_rows, rows_named, split_of
+from training.evaluate.report.page import write_overview, write_report
+from training.evaluate.rows import dataset_of_rows, folder_of, rows_named, split_of
 from training.measuring.baseline import BASELINE, baseline_out_of_fold, predict_baseline, train_baseline
 from training.measuring.figures import (
     DEV,
@@ -29,6 +35,15 @@ PUBLISHED: Final = {
     "xlm-roberta-base, as published": {"rows": DEV, "roc_auc": 0.9316, "f1_macro": 0.8423},
 }
 REPORT: Final = "report.html"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The second model; fields as `evaluate_model`'s arguments."""
+
+    source: str
+    model: str | None = None
+    version: str | None = None
 
 
 def baseline_figures(rows: str, examples: list[Example], data_dir: Path | None) -> dict[str, Any]:
@@ -53,31 +68,36 @@ def baseline_figures(rows: str, examples: list[Example], data_dir: Path | None) 
     return measure(truth, answers, tuned_on_all(out_of_fold, answers) if split == "test" else None)
 
 
-def write_evaluation(evaluation: Evaluation, baseline: dict[str, Any], output: Path) -> None:
-    """Write `metrics.json` and `report.html`."""
-    # On the rows of another data set they say nothing.
-    published = PUBLISHED if evaluation.measured_on["dataset"] == CEDR else {}
-    written = {
+def evaluation_content(
+    evaluation: Evaluation, baseline: dict[str, Any], beside: Evaluation | None = None
+) -> dict[str, Any]:
+    """What `metrics.json` holds and the page shows.
+
+    Returns:
+        `model`, `rows`, `measured_on` and `figures`; the `baseline`'s and the `published` ones; `decided_by`, what
+        gives the labels of `slices` and `errors`; `curves`, `profile_thresholds`, `confusion` and `calibration`, which
+        the plots are drawn from; `worst_errors`; and `beside`, if there is a second model.
+    """
+    examples, probabilities, decisions = evaluation.examples, evaluation.probabilities, evaluation.decisions
+    truth = targets(examples)
+    content = {
         "model": evaluation.model,
         "rows": evaluation.rows,
         "measured_on": evaluation.measured_on,
         "figures": evaluation.figures,
         "baseline": {"model": BASELINE, "figures": baseline},
-        "published": published,
+        # On the rows of another data set they say nothing.
+        "published": PUBLISHED if evaluation.measured_on["dataset"] == CEDR else {},
+        "decided_by": evaluation.decided_by,
+        "slices": slices(examples, probabilities, decisions),
+        "errors": error_groups(examples, probabilities, decisions),
+        "worst_errors": worst_errors(examples, probabilities, decisions),
+        "profile_thresholds": evaluation.thresholds,
+        "curves": threshold_curves(truth, probabilities),
+        "confusion": confusion_counts(truth, probabilities),
+        "calibration": calibration(truth, probabilities),
     }
-    write_report(
-        output / REPORT,
-        evaluation.model,
-        evaluation.rows,
-        evaluation.examples,
-        evaluation.probabilities,
-        evaluation.figures,
-        BASELINE,
-        baseline,
-        published,
-        evaluation.measured_on,
-    )
-    write_result(output, METRICS, as_json(written))
+    return content if beside is None else {**content, "beside": side_by_side(evaluation, beside)}
 
 
 def evaluate_and_write(
@@ -88,6 +108,7 @@ def evaluate_and_write(
     model: str | None = None,
     version: str | None = None,
     dataset: str | None = None,
+    beside: Beside | None = None,
 ) -> Evaluation:
     """Measure a model as `evaluate_model` does, print the figures, and write them and the page into `output`.
 
@@ -95,9 +116,60 @@ def evaluate_and_write(
         TrainingError: as there; or nothing may be written into `output`.
     """
     check_output(output)
-    rows = rows_named(rows, source, dataset)
-    evaluation = evaluate_model(source, rows, data_dir, model, version)
-    print(f"{evaluation.model} on {evaluation.rows}, {evaluation.figures['rows']:,} rows:\n{table(evaluation.figures)}")
-    write_evaluation(evaluation, baseline_figures(rows, evaluation.examples, data_dir), output)
-    print(f"wrote {output / METRICS} and {output / REPORT}", flush=True)
+    named = rows_named(rows, source, dataset)
+    evaluation, _ = _evaluate_one(source, named, data_dir, output, model, version, beside)
     return evaluation
+
+
+def evaluate_several_and_write(
+    source: str,
+    rows: Sequence[str],
+    data_dir: Path | None,
+    output: Path,
+    model: str | None = None,
+    version: str | None = None,
+    dataset: str | None = None,
+    beside: Beside | None = None,
+) -> list[Evaluation]:
+    """The same on several sets of rows: each in a directory of its own name, and an overview of all in `output`.
+
+    Raises:
+        TrainingError: as `evaluate_and_write`.
+    """
+    check_output(output)
+    folders = {folder_of(each): each for each in (rows_named(each, source, dataset) for each in rows)}
+    measured = {
+        folder: _evaluate_one(source, each, data_dir, output / folder, model, version, beside)
+        for folder, each in folders.items()
+    }
+    contents = {each: content for each, (_, content) in measured.items()}
+    shown = ("model", "rows", "decided_by", "slices")
+    sets = {each: {name: content[name] for name in shown} for each, content in contents.items()}
+    if beside is not None:
+        for each, content in contents.items():
+            sets[each]["beside"] = {name: content["beside"][name] for name in ("model", "slices")}
+    write_overview(output / REPORT, sets, {folder: f"{folder}/{REPORT}" for folder in folders})
+    write_result(output, METRICS, as_json({"sets": sets}))
+    print(f"wrote {output / METRICS} and {output / REPORT}", flush=True)
+    return [evaluation for evaluation, _ in measured.values()]
+
+
+def _evaluate_one(
+    source: str,
+    rows: str,
+    data_dir: Path | None,
+    output: Path,
+    model: str | None,
+    version: str | None,
+    beside: Beside | None,
+) -> tuple[Evaluation, dict[str, Any]]:
+    evaluation = evaluate_model(source, rows, data_dir, model, version)
+    second = None if beside is None else evaluate_model(beside.source, rows, data_dir, beside.model, beside.version)
+    print(f"{evaluation.model} on {evaluation.rows}, {evaluation.figures['rows']:,} rows:\n{table(evaluation.figures)}")
+    if second is not None:
+        print(f"beside it {second.model}:\n{table(second.figures)}")
+    content = evaluation_content(evaluation, baseline_figures(rows, evaluation.examples, data_dir), second)
+    write_report(output / REPORT, content, targets(evaluation.examples), evaluation.probabilities)
+    write_result(output, METRICS, as_json(content))
+    print(f"wrote {output / METRICS} and {output / REPORT}", flush=True)
+    return evaluation, content

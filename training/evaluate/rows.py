@@ -57,6 +57,11 @@ def name_of(rows: str) -> str:
     return BRIGHTER if split_of(rows).startswith("brighter") else short_name(dataset_of_rows(rows))
 
 
+def folder_of(rows: str) -> str:
+    """What a directory of their figures is called: `dev`, or `mine-dev`."""
+    return split_of(rows) if dataset_of_rows(rows) == CEDR else f"{name_of(rows)}-{split_of(rows)}"
+
+
 def held_out(rows: str) -> bool:
     """Whether they are a fold 0: thresholds that were tuned on all folds of this data set have seen them."""
     return split_of(rows) in ("dev", "brighter")

@@ -39,7 +39,7 @@ def emotions(title: str, counts: Mapping[str, npt.NDArray[Any]]) -> Figure:
         below += values
     axes.set(title=title, ylabel="rows")
     axes.tick_params(axis="x", rotation=30)
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return figure
 
 
@@ -53,7 +53,7 @@ def shares(title: str, values: Mapping[str, npt.NDArray[np.float64]]) -> Figure:
         axes.bar(places, [row[index] for row in values.values()], width, color=_COLOURS[emotion], label=emotion)
     axes.set_xticks(range(len(values)), list(values))
     axes.set(title=title, ylabel="share of rows")
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return figure
 
 
@@ -67,7 +67,7 @@ def lengths(values: Mapping[str, Sequence[int]]) -> Figure:
         weights = np.full(len(row), 1 / len(row))
         axes.hist(row, bins=bins.tolist(), weights=weights, histtype="step", label=name)
     axes.set(title="Length of texts", xlabel="characters", ylabel="share of rows")
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return figure
 
 

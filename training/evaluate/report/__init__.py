@@ -1,4 +1,4 @@
-"""The page of one evaluation.
+"""The pages of an evaluation.
 
-Imports `measuring`, `data` and `common`.
+Imports `breakdown`, `measuring`, `data` and `common`.
 """

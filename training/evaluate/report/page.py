@@ -1,15 +1,19 @@
-"""The page of one evaluation: tables, curves and the worst errors."""
+"""The pages of an evaluation: of one set of rows, and the overview of several."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
-from contract.labels import EMOTIONS
 from training.common.page import inline, write_page
-from training.data.rows.examples import Example, targets
-from training.evaluate.report.plots import confusion, precision_recall_curves, reliability, roc_curves
+from training.evaluate.breakdown.errors import GROUPINGS
+from training.evaluate.report.plots import (
+    confusion,
+    precision_recall_curves,
+    reliability,
+    roc_curves,
+    threshold_plot,
+)
 from training.measuring.metrics import Matrix
 from training.measuring.thresholds import PROFILES
 
@@ -24,60 +28,44 @@ TITLES: Final = {
     "recall": "recall of the class",
     "calibration_error": "calibration error",
 }
-_WORST: Final = 50
+_GROUPS: Final = 20
 
 
-@dataclass(frozen=True)
-class Error:
-    """A text whose label and probability disagree; `given_probability` is the lowest of its labels'."""
+def write_report(path: Path, content: Mapping[str, Any], truth: Matrix, probabilities: Matrix) -> None:
+    """Write the page of one set of rows.
 
-    text: str
-    given: frozenset[int]
-    given_probability: float | None
-    answered: str
-    answered_probability: float
-
-
-def worst_errors(examples: list[Example], probabilities: Matrix, count: int = _WORST) -> list[Error]:
-    """The rows with the largest distance of a probability from its label, the largest first."""
-    distance = np.abs(targets(examples) - probabilities).max(axis=1)
-    errors = []
-    for row in np.argsort(-distance, kind="stable")[:count]:
-        example, answers = examples[row], probabilities[row]
-        given = min((float(answers[label]) for label in example.labels), default=None)
-        top = int(answers.argmax())
-        errors.append(Error(example.text, example.labels, given, EMOTIONS[top], float(answers[top])))
-    return errors
-
-
-def write_report(
-    path: Path,
-    model: str,
-    rows: str,
-    examples: list[Example],
-    probabilities: Matrix,
-    figures: dict[str, Any],
-    baseline_name: str,
-    baseline: dict[str, Any],
-    published: dict[str, Any],
-    measured_on: dict[str, Any],
-) -> None:
-    """Write the page; `figures` and `baseline` are as `training.measuring.figures` describes them."""
-    truth = targets(examples)
+    Args:
+        path: where to.
+        content: what `metrics.json` holds, as `training.evaluate.results` makes it; the page shows nothing else.
+        truth: 0/1, `[rows, 6]`, for the plots.
+        probabilities: `[rows, 6]`, for the plots.
+    """
     plots = (roc_curves, precision_recall_curves, confusion, reliability)
+    groups = content["errors"]["groups"]
     write_page(
         path,
         "training.evaluate.report",
         "evaluation.html.j2",
-        model=model,
-        rows=rows,
-        figures=figures,
-        baseline_name=baseline_name,
-        baseline=baseline,
-        published=published,
-        measured_on=measured_on,
         titles=TITLES,
         purposes=PROFILES,
+        groupings=GROUPINGS,
+        largest={by: list(islice((group for group in groups if group["by"] == by), _GROUPS)) for by in GROUPINGS},
+        standing_out=sorted(
+            (group for group in groups if group["stands_out"]), key=lambda group: (-group["lift"], -group["errors"])
+        )[:_GROUPS],
+        threshold_plot=inline(threshold_plot(content["curves"], content["profile_thresholds"])),
         plots=[inline(draw(truth, probabilities)) for draw in plots],
-        errors=worst_errors(examples, probabilities),
+        **content,
     )
+
+
+def write_overview(path: Path, sets: Mapping[str, Mapping[str, Any]], pages: Mapping[str, str]) -> None:
+    """Write the page that shows several sets of rows beside each other.
+
+    Args:
+        path: where to.
+        sets: by set of rows, what its `metrics.json` holds.
+        pages: by set of rows, the address of its own page.
+    """
+    beside: Sequence[bool] = ["beside" in content for content in sets.values()]
+    write_page(path, "training.evaluate.report", "overview.html.j2", sets=sets, pages=pages, beside=any(beside))

@@ -1,6 +1,7 @@
 """Plots of a multi-label classifier's predictions, one figure each."""
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,26 +9,41 @@ from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 
 from contract.labels import EMOTIONS
 from training.measuring.metrics import Matrix, calibration_bins
+from training.measuring.thresholds import PROFILES
 
+_PROFILES: Final = dict(
+    zip(PROFILES, (("#2ca02c", "-", 3.0), ("#9467bd", "--", 1.6), ("#e6a700", ":", 1.6)), strict=True)
+)
+"""How each one's thresholds are drawn; where several have the same one, each still shows."""
 _COLOURS: Final = dict(zip(EMOTIONS, ("#7f7f7f", "#e6a700", "#1f77b4", "#9467bd", "#2ca02c", "#d62728"), strict=True))
+
+
+def _legend_below(figure: Figure) -> None:
+    """One legend for all axes, below them, where it covers nothing."""
+    named: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    columns = 2 if len(figure.axes) == 1 else 3
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns, frameon=False)
 
 
 def roc_curves(truth: Matrix, probabilities: Matrix) -> Figure:
     """The true positive rate over the false positive rate, one curve an emotion."""
-    figure = Figure(figsize=(5.2, 5.2), layout="constrained")
+    figure = Figure(figsize=(5.2, 5.8), layout="constrained")
     axes = figure.subplots()
     for index, emotion in enumerate(EMOTIONS):
         wrong, right, _ = roc_curve(truth[:, index], probabilities[:, index])
         axes.plot(wrong, right, color=_COLOURS[emotion], label=f"{emotion}, area {auc(wrong, right):.3f}")
     axes.plot((0, 1), (0, 1), color="#bbbbbb", linestyle=":", linewidth=1)
     axes.set(title="ROC, each emotion against the rest", xlabel="false positive rate", ylabel="true positive rate")
-    axes.legend(loc="lower right", frameon=False)
+    _legend_below(figure)
     return figure
 
 
 def precision_recall_curves(truth: Matrix, probabilities: Matrix) -> Figure:
     """Precision over recall, one curve an emotion."""
-    figure = Figure(figsize=(5.2, 5.2), layout="constrained")
+    figure = Figure(figsize=(5.2, 5.8), layout="constrained")
     axes = figure.subplots()
     for index, emotion in enumerate(EMOTIONS):
         column, answers = truth[:, index], probabilities[:, index]
@@ -35,7 +51,37 @@ def precision_recall_curves(truth: Matrix, probabilities: Matrix) -> Figure:
         average = average_precision_score(column, answers)
         axes.step(recall, precision, where="post", color=_COLOURS[emotion], label=f"{emotion}, mean {average:.3f}")
     axes.set(title="Precision and recall", xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-    axes.legend(loc="lower left", frameon=False)
+    _legend_below(figure)
+    return figure
+
+
+def threshold_plot(curves: dict[str, Any], marks: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
+    """Precision, recall and the share flagged over the threshold, one panel an emotion, and where the profiles are.
+
+    Args:
+        curves: as `training.evaluate.breakdown.curves.threshold_curves` gives them.
+        marks: by profile, its thresholds by emotion: one set, drawn as a line, or each fold's, drawn as a band.
+    """
+    figure = Figure(figsize=(10.6, 6.8), layout="constrained")
+    for axes, emotion in zip(figure.subplots(2, 3, sharex=True, sharey=True).flat, EMOTIONS, strict=True):
+        curve = curves[emotion]
+        precision = [np.nan if value is None else value for value in curve["precision"]]
+        axes.plot(curves["threshold"], precision, color="#1f77b4", label="precision")
+        axes.plot(curves["threshold"], curve["recall"], color="#d62728", label="recall")
+        axes.plot(
+            curves["threshold"], curve["flagged"], color="#7f7f7f", linestyle="--", label="share of texts flagged"
+        )
+        for profile, sets in marks.items():
+            values = [thresholds[emotion] for thresholds in sets]
+            colour, style, width = _PROFILES[profile]
+            # A band as narrow as a hair would not be seen: its edges are drawn too.
+            axes.axvspan(min(values), max(values), color=colour, alpha=0.25, linewidth=0)
+            for value in {min(values), max(values)}:
+                axes.axvline(value, color=colour, linestyle=style, linewidth=width, label=f"threshold of {profile}")
+        axes.set(title=emotion, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="threshold")
+        axes.label_outer()
+        axes.grid(color="#eeeeee")
+    _legend_below(figure)
     return figure
 
 
