@@ -25,7 +25,7 @@ from training.runs.directory import read_cross_validated
 RUN = Path("weights/emotion_rubert_mine_10epochs")
 MORE = {
     "training.data": "",
-    "training.train": "--lr 5e-3 --batch-size 32 --patience 0",
+    "training.train": "--lr 5e-3 --batch-size 16 --patience 0",
     "training.evaluate": "",
     "training.audit": "",
     "training.publish": "--without-oldest-runtime",
