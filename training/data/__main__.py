@@ -13,9 +13,9 @@ import argparse
 from pathlib import Path
 
 from contract.labels import EMOTIONS
-from training.common.command import command_parser, run_command
+from training.common.command import TrainingError, command_parser, run_command
 from training.data.commands import augment_command, clean_command, report_command, written_command
-from training.data.rows.combinations import COMBINATIONS, RARE
+from training.data.rows.combinations import COMBINATIONS, RARE, checked_dataset
 from training.data.splits.folds import FOLDS
 
 
@@ -54,12 +54,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _dataset(name: str) -> str:
+    try:
+        return checked_dataset(name)
+    except TrainingError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _command(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=what, description=what, allow_abbrev=False)
     command.add_argument(
-        "--dataset", default="cedr", metavar="NAME",
+        "--dataset", type=_dataset, default="cedr", metavar="NAME",
         help=f"rows: {', '.join(COMBINATIONS)}, or your own as NAME=DIRECTORY (default: %(default)s)",
     )  # fmt: skip
     command.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
