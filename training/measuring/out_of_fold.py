@@ -81,8 +81,8 @@ def out_of_fold_examples(out_of_fold: OutOfFold, data_dir: Path | None, dataset:
     examples, fold = by_fold(dataset, data_dir)
     if not np.array_equal(out_of_fold.fold, fold) or not np.array_equal(out_of_fold.truth, targets(examples)):
         raise TrainingError(
-            f"the run's out-of-fold predictions are not of this {rows_of([short_name(dataset)])}: its rows or labels"
-            " differ. Name the data it was trained on with --data-dir or --dataset, or train it again with"
+            f"the run's out-of-fold predictions are not of this {rows_of([short_name(dataset)])} split: its rows or"
+            " labels differ. Name the data it was trained on with --data-dir or --dataset, or train it again with"
             " --cross-validate"
         )
     return examples

@@ -24,7 +24,7 @@ from training.audit.suspects import find_suspects, suspects_csv
 from training.common.command import TrainingError
 from training.data.rows.corrections import Correction, read_corrections
 from training.data.rows.examples import Example
-from training.data.splits.folds import cedr_by_fold
+from training.data.splits.folds import by_fold
 from training.data.splits.training_rows import train_and_held_out
 from training.runs.directory import write_metrics
 
@@ -106,7 +106,7 @@ def test_planted_mistakes_are_found_corrected_and_the_change_shown(
 
 
 def test_who_may_judge_which_rows(run: Path, data_dir: Path) -> None:
-    examples, fold = cedr_by_fold(data_dir)
+    examples, fold = by_fold("cedr", data_dir)
     dev = fold == 0
     over_fitted = over_fitted_evidence(run, data_dir)
     assert np.array_equal(np.isnan(over_fitted.quality), dev)
@@ -120,7 +120,7 @@ def test_who_may_judge_which_rows(run: Path, data_dir: Path) -> None:
 def test_validation_errors_of_a_run_that_is_not_cross_validated(run: Path, data_dir: Path, tmp_path: Path) -> None:
     alone = tmp_path / "alone"
     shutil.copytree(run, alone, ignore=shutil.ignore_patterns("metrics.json"))
-    _, fold = cedr_by_fold(data_dir)
+    _, fold = by_fold("cedr", data_dir)
     source = larger_model_evidence(alone, data_dir)
     assert np.array_equal(np.isnan(source.quality), fold != 0)
     with pytest.raises(TrainingError, match=r"has no metrics\.json: train it with --cross-validate"):
@@ -166,7 +166,7 @@ def test_ranking_by_agreement_and_then_by_score() -> None:
 
 
 def test_out_of_fold_comparison_measures_all_rows(run: Path, data_dir: Path, mistakes: dict[str, str]) -> None:
-    examples, _ = cedr_by_fold(data_dir)
+    examples, _ = by_fold("cedr", data_dir)
     by_text = {example.text: example.labels for example in examples}
     texts = list(mistakes)
     corrections = [Correction(t, by_text[t], frozenset({EMOTIONS.index(mistakes[t])})) for t in texts[:-1]]

@@ -9,9 +9,13 @@ import pyarrow.parquet
 import pytest
 
 from contract.labels import EMOTIONS
+from tests.training.support.rows import CEDR_CLASSES, keyword_rows, write_lines
 from training.common.command import TrainingError
+from training.data.rows.combinations import checked_dataset
 from training.data.rows.loading import load_source, source_of, training_splits
 from training.data.rows.own import own_files
+from training.data.splits.folds import by_fold, fold_of_each, held_out_fold
+from training.data.splits.training_rows import train_and_held_out
 
 EXPECTED = [("Ура!", {"joy"}), ("Стол, стул", {"no_emotion"})]
 
@@ -196,3 +200,63 @@ def test_names_and_directories_that_are_none(tmp_path: Path) -> None:
     write(tmp_path, "b.csv", CSV)
     with pytest.raises(TrainingError, match=r"\(there: a\.csv, b\.csv\)"):
         read(tmp_path)
+
+
+def write_own(path: Path, rows: list[dict[str, Any]]) -> str:
+    """Rows with CEDR's ids as a JSON lines file of names; the data set's name."""
+    path.parent.mkdir(exist_ok=True)
+    named = [{"text": row["text"], "labels": [CEDR_CLASSES[label] for label in row["labels"]]} for row in rows]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in named), encoding="utf-8")
+    return f"mine={path.parent}"
+
+
+def test_folds_are_made_as_cedrs_are(tmp_path: Path) -> None:
+    rows = keyword_rows(20)
+    write_lines(tmp_path, "cedr", "train", rows)
+    mine = write_own(tmp_path / "own/reviews.jsonl", rows)
+    examples, folds = by_fold(mine, tmp_path)
+    cedr, cedr_folds = by_fold("cedr", tmp_path)
+    assert [(row.text, row.labels) for row in examples] == [(row.text, row.labels) for row in cedr]
+    assert folds.tolist() == cedr_folds.tolist()
+    assert held_out_fold(2, None, mine) == [row for row, of in zip(examples, folds, strict=True) if of == 2]
+
+
+def test_a_dev_file_is_fold_0_and_train_the_other_four(tmp_path: Path) -> None:
+    rows = keyword_rows(20)
+    write_own(tmp_path / "own/dev.jsonl", rows[96:])
+    mine = write_own(tmp_path / "own/train.jsonl", rows[:96])
+    assert [row.text for row in held_out_fold(0, None, mine)] == [row["text"] for row in rows[96:]]
+    examples, folds = by_fold(mine, None)
+    assert [int((folds == fold).sum()) for fold in range(5)] == [24] * 5
+    train = load_source(mine, "train")
+    in_train = fold_of_each(train, 4)
+    assert examples[24:48] == [row for row, of in zip(train, in_train, strict=True) if of == 0]
+
+
+def test_leaks_into_own_and_into_cedrs_held_out_splits(tmp_path: Path) -> None:
+    rows = keyword_rows(20)
+    write_lines(tmp_path, "cedr", "train", keyword_rows(30)[120:])
+    mine = write_own(tmp_path / "own/train.jsonl", rows)
+    before = train_and_held_out(mine, 0, tmp_path)
+    steps = {step.name: step.what for step in before.steps}
+    assert steps["leaks into CEDR's test split"] == f"not checked: {tmp_path}/cedr/test.jsonl does not exist"
+    own, cedr_test, cedr_dev = (row.text for row in before.train[:3])
+    write_own(tmp_path / "own/test.jsonl", [{"text": own.upper() + "!", "labels": [0]}])
+    write_lines(tmp_path, "cedr", "test", [{"text": cedr_test, "labels": [0]}])
+    dev = held_out_fold(0, tmp_path)[0].text
+    lines = (tmp_path / "cedr/train.jsonl").read_text(encoding="utf-8").replace(dev, cedr_dev)
+    (tmp_path / "cedr/train.jsonl").write_text(lines, encoding="utf-8")
+    after = train_and_held_out(mine, 0, tmp_path)
+    touched = {step.name: [row.example.text for row in step.touched] for step in after.steps if step.touched}
+    assert touched == {
+        "leaks into mine's test split": [own],
+        "leaks into CEDR's test split": [cedr_test],
+        "leaks into CEDR's dev split": [cedr_dev],
+    }
+    assert after.held_out == before.held_out
+    assert [row.text for row in after.train] == [row.text for row in before.train[3:]]
+
+
+def test_a_combinations_name_is_taken(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="combo is taken: give your own another name"):
+        checked_dataset(f"combo={tmp_path}")

@@ -23,6 +23,7 @@ from training.evaluate.breakdown.errors import CUES, error_groups, worst_errors
 from training.evaluate.breakdown.slices import slices
 from training.evaluate.evaluation import Evaluation, evaluate_model
 from training.evaluate.report.plots import precision_recall_curves, roc_curves, threshold_plot
+from training.evaluate.rows import folder_of
 from training.measuring.metrics import Matrix
 from training.measuring.slices import length_of
 
@@ -260,3 +261,7 @@ def test_flags_that_do_not_go_together(flags: list[str], monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "argv", ["evaluate", "a", "--output", "o", *flags])
     with pytest.raises(SystemExit, match="2"):
         command.main()
+
+
+def test_directories_of_several_sets() -> None:
+    assert [folder_of(rows) for rows in ("dev", "brighter", "mine=some/where:dev")] == ["dev", "brighter", "mine-dev"]

@@ -18,7 +18,7 @@ from tests.training.support.small_run import read_json, write_cedr, write_run
 from tests.triton_process import ROOT, free_ports
 from training.common.command import TrainingError
 from training.common.output import write_result
-from training.data.rows.examples import targets
+from training.data.rows.examples import measured_rows, targets
 from training.data.rows.loading import load_source
 from training.data.splits.folds import brighter_by_fold, held_out_fold
 from training.evaluate import __main__ as command
@@ -173,7 +173,8 @@ def test_a_version_is_measured_with_its_cards_thresholds(data_dir: Path, tmp_pat
     card = checked_card(COMMITTED)
     probabilities = predict_version(COMMITTED, card, dev)
     kept = {"cedr": OutOfFold(targets(dev), probabilities, np.arange(len(dev)) % 5)}
-    metrics = card_metrics("model.cpu.onnx", targets(dev), probabilities, kept)
+    rows = {"dev": measured_rows("cedr", "dev", dev), "cedr": measured_rows("cedr", "all folds", dev)}
+    metrics = card_metrics("model.cpu.onnx", targets(dev), probabilities, kept, rows)
     names = ["dev (fold 0 of CEDR train), model.cpu.onnx", "five folds of CEDR train, out of fold, PyTorch"]
     assert list(metrics) == names
     changed = tmp_path / "1"
@@ -181,8 +182,9 @@ def test_a_version_is_measured_with_its_cards_thresholds(data_dir: Path, tmp_pat
     content = read_json(changed / CARD)
     (changed / CARD).write_text(json.dumps({**content, "metrics": metrics}), encoding="utf-8")
     # The command gives the very object that is on the card.
-    figures = evaluate_model(str(changed), "dev", data_dir).figures
-    on_card = metrics[names[0]]
+    evaluation = evaluate_model(str(changed), "dev", data_dir)
+    figures, on_card = evaluation.figures, metrics[names[0]]
+    assert evaluation.measured_on == on_card["measured_on"] == rows["dev"]
     assert figures["mean"] == on_card["mean"]
     assert figures["tuned"] == on_card["tuned"]
     assert figures["profiles"]["balanced"] == on_card["profiles"]["balanced"]

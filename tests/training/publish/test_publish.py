@@ -30,14 +30,13 @@ from contract.version_directory import (
     sha256,
 )  # fmt: skip
 from tests.training.support.commands import fails, succeeds
-from tests.training.support.rows import keyword_rows, write_lines
+from tests.training.support.rows import keyword_rows, write_brighter, write_lines
 from tests.training.support.version_directories import write_version
 from tests.triton_process import ROOT
 from training.behaviour.suite import HALVES
 from training.common.command import TrainingError
 from training.compare.models import Source, compare_models
 from training.data.rows.examples import Example, targets
-from training.data.rows.loading import load_source
 from training.data.splits.folds import by_fold
 from training.encoder.classifier import TokenRows, collate, encode
 from training.encoder.tokenizer import load_tokenizer, train_wordpiece
@@ -73,7 +72,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def checkpoint(data_dir: Path) -> Path:
     """As `training.train --cross-validate` leaves it, but trained in seconds on six emotions' words."""
     output = data_dir / "tuned"
-    rows = load_source("cedr", "train", data_dir)
+    rows, fold = by_fold("cedr", data_dir)
     unknown = [Example(text, frozenset({0}), "unknown") for text in unknown_texts()]
     tokenizer = train_wordpiece([row.text for row in rows], 300)
     torch.manual_seed(0)
@@ -363,7 +362,11 @@ def test_thresholds_of_two_data_sets(checkpoint: Path, data_dir: Path, tmp_path:
     assert cedr is not None
     write_out_of_fold(run, replace(cedr, probabilities=cedr.probabilities * 0.9), "brighter_rus")
     seal(run)
-    directory = publish_here(run, data_dir, tmp_path / "models")
+    # Other texts with the same labels in the same order, so that the folds are the same too.
+    data = tmp_path / "data"
+    shutil.copytree(data_dir / "cedr", data / "cedr")
+    write_brighter(data, "rus", "train", [row | {"text": row["text"][::-1]} for row in keyword_rows(130)])
+    directory = publish_here(run, data, tmp_path / "models")
     card = read_card(directory)
     sets = read_out_of_fold_sets(run)
     balanced = card.profiles["balanced"]

@@ -1,0 +1,119 @@
+"""Own rows go the whole way of docs/training.md, from a CSV to a version, and no other rows take their place."""
+
+import csv
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from contract.version_directory import read_card
+from tests.training.support.fine_tuning_runs import ENVIRONMENT
+from tests.training.support.hub_checkpoints import save_base_model
+from tests.training.support.rows import CEDR_CLASSES, keyword_rows
+from tests.triton_process import ROOT
+from training.data.rows.examples import measured_rows
+from training.data.splits.folds import by_fold
+from training.measuring.out_of_fold import out_of_fold_examples
+from training.runs.directory import read_cross_validated
+
+RUN = Path("weights/emotion_rubert_mine_10epochs")
+MORE = {
+    "training.data": "",
+    "training.train": "--lr 5e-3 --batch-size 16 --patience 0 --data-dir data",
+    "training.evaluate": "--data-dir data",
+    "training.audit": "--data-dir data",
+    "training.publish": "--data-dir data --without-oldest-runtime",
+}
+"""For a tiny encoder, and without the hub."""
+
+
+def documented() -> Iterator[list[str]]:
+    """Module and arguments of each command of the page's section."""
+    section = (ROOT / "docs/training.md").read_text(encoding="utf-8").partition("\n## Your own rows\n")[2]
+    block = re.findall(r"```\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)[0]
+    for line in block.splitlines():
+        if line.startswith(".venv-training/bin/python -m "):
+            module, *arguments = shlex.split(line)[2:]
+            yield [module, *arguments, *MORE[module].split()]
+
+
+def run(directory: Path, *line: str) -> subprocess.CompletedProcess[str]:
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", *line], cwd=directory, env=environment, capture_output=True, text=True, check=False,
+        timeout=300,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory in which all commands of the section have been run."""
+    directory = tmp_path_factory.mktemp("own")
+    rows = keyword_rows(40)
+    (directory / "reviews").mkdir()
+    (directory / "data").mkdir()
+    with (directory / "reviews/reviews.csv").open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file, delimiter=";")
+        writer.writerow(["text", "labels", "source"])
+        for number, row in enumerate(rows):
+            labels = ", ".join(CEDR_CLASSES[label] for label in row["labels"]) or "нейтрально"
+            writer.writerow([row["text"], labels, ("почта", "чат")[number % 2]])
+    base = directory / "build/checkpoints/emotion_rubert"
+    base.mkdir(parents=True)
+    save_base_model(base, "bert", [row["text"] for row in rows])
+    for line in documented():
+        done = run(directory, *line)
+        assert done.returncode == 0, f"{line}: {done.stdout[-500:]} {done.stderr[-2000:]}"
+    return directory
+
+
+def test_every_figure_names_the_own_rows(walked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(walked)
+    examples, fold = by_fold("mine=reviews", None)
+    dev = measured_rows("mine", "dev", examples[: int((fold == 0).sum())])
+    everything = measured_rows("mine", "all folds", examples)
+    metrics, out_of_fold = read_cross_validated(RUN)
+    assert metrics["measured_on"] == {"dev": dev, "out_of_fold": everything}
+    assert metrics["five_folds"]["roc_auc"] > 0.8
+    assert out_of_fold_examples(out_of_fold, None, "mine=reviews") == examples
+    evaluation = json.loads(Path("evaluation/metrics.json").read_bytes())
+    assert (evaluation["rows"], evaluation["measured_on"]) == ("dev (fold 0 of mine)", dev)
+    assert evaluation["published"] == {}
+    assert dev["sha256"] in Path("evaluation/report.html").read_text(encoding="utf-8")
+    assert dev["sha256"] in Path("report.html").read_text(encoding="utf-8")
+    card = read_card(Path("model_repository/emotion_mine/1"))
+    assert card.metrics["dev (fold 0 of mine), model.cpu.onnx"]["measured_on"] == dev
+    assert card.metrics["five folds of mine, out of fold, PyTorch"]["measured_on"] == everything
+    assert card.training["dataset"] == "mine"
+    assert card.profiles["balanced"].tuned_on == "mine, out of fold"
+
+
+def test_other_rows_of_the_same_name_are_refused(walked: Path) -> None:
+    """One text of fold 0 is another: labels and folds are the same."""
+    other = walked / "other"
+    shutil.copytree(walked / "reviews", other, dirs_exist_ok=True)
+    content = (other / "reviews.csv").read_text(encoding="utf-8")
+    first = content.splitlines()[1]
+    (other / "reviews.csv").write_text(content.replace(first, f"ну {first}"), encoding="utf-8")
+    named = ("--dataset", "mine=other", "--data-dir", "data")
+    for line, rows in (
+        (("training.evaluate", f"{RUN}", *named, "--output", "e"), f"the dev rows of {RUN}"),
+        (("training.evaluate", f"{RUN}", *named, "--rows", "out-of-fold", "--output", "e"), "the out-of-fold rows of"),
+        (("training.audit", "suspects", "--out-of-fold", f"{RUN}", *named, "--output", "a"), "the out-of-fold rows of"),
+        (("training.publish", f"{RUN}", *named, "--model", "emotion_other"), "the out-of-fold rows of"),
+        (("training.evaluate", "model_repository/emotion_mine/1", *named, "--output", "e"), "the dev rows of model_"),
+    ):
+        done = run(walked, *line)
+        assert done.returncode == 1, line
+        assert f"these are not {rows}" in done.stderr
+        assert "Traceback" not in done.stderr
+    # Nor is CEDR's dev taken for theirs.
+    done = run(walked, "training.publish", f"{RUN}", "--dataset", "cedr", "--model", "emotion_other")
+    assert "was trained with folds of mine held out, not of cedr" in done.stderr
+    assert not (walked / "model_repository/emotion_other").exists()
