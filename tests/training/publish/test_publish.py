@@ -73,7 +73,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def checkpoint(data_dir: Path) -> Path:
     """As `training.train --cross-validate` leaves it, but trained in seconds on six emotions' words."""
     output = data_dir / "tuned"
-    rows, fold = by_fold("cedr", data_dir)
+    rows, _ = by_fold("cedr", data_dir)
     unknown = [Example(text, frozenset({0}), "unknown") for text in unknown_texts()]
     tokenizer = train_wordpiece([row.text for row in rows], 300)
     torch.manual_seed(0)
