@@ -4,6 +4,7 @@ import tempfile
 
 from training.common.command import TrainingError, main_process
 from training.common.staging import explained
+from training.data.rows.combinations import CEDR
 from training.data.rows.loading import is_there, local_file
 from training.encoder.lookup import look_up
 from training.runs.record import check
@@ -21,9 +22,10 @@ def check_start(settings: FoldSettings, *checkpoints: str) -> None:
         TrainingError: its folder, its data or a checkpoint does not allow it.
     """
     check_folder(settings)
-    if settings.data_dir is not None and not is_there("cedr", "train", settings.data_dir):
+    # Own rows were looked at when the flags were read.
+    if settings.home == CEDR and settings.data_dir is not None and not is_there(CEDR, "train", settings.data_dir):
         raise TrainingError(
-            f"{local_file('cedr', 'train', settings.data_dir)} does not exist: name the right directory with"
+            f"{local_file(CEDR, 'train', settings.data_dir)} does not exist: name the right directory with"
             " --data-dir, or leave it out to load from the Hugging Face hub"
         )
     for checkpoint in checkpoints:
