@@ -10,7 +10,8 @@ Rooms, from the bottom up; each imports only those above it in this list:
 - `runs`: whether a run can begin, its directory, its folds, how it is resumed;
 - `train` (`python -m training.train`), `scratch` (`python -m training.scratch.pretrain` and others),
   and `export`: a checkpoint's two ONNX graphs, through the gate;
-- `evaluate` (`python -m training.evaluate`) and `publish` (`python -m training.publish`): versions of a model;
+- `evaluate` (`python -m training.evaluate`), `compare` (`python -m training.compare`): one model's figures, and two's;
+- `publish` (`python -m training.publish`): versions of a model;
 - `audit` (`python -m training.audit`): the data set's own labelling mistakes.
 
 A labelled row's way, in six files:

@@ -16,6 +16,7 @@ from tests.triton_process import ROOT, free_ports
 from training.behaviour.measure import measure_behaviour
 from training.behaviour.suite import load_suite
 from training.common.command import TrainingError
+from training.compare.models import Source, compare_models
 from training.evaluate.evaluation import evaluate_model
 from training.evaluate.predictions import checked_card, predict_version
 from training.evaluate.sources import answers_of
@@ -44,6 +45,19 @@ def test_served_figures_are_the_version_directorys(serving: Serving, data_dir: P
     }
     named = evaluate_model(serving.url, "dev", data_dir, model="rubert", version=version.name)
     assert named.model == served.model
+
+
+def test_a_served_model_and_its_version_directory_are_compared(serving: Serving, data_dir: Path) -> None:
+    version = ROOT / "model_repository" / "emotion_rubert" / "1"
+    served = Source(serving.url, "rubert", "1")
+    found = compare_models(Source(f"{version}"), served, "dev", data_dir, behaviour=False)
+    assert found.after == f"emotion_rubert version 1, served at {serving.url}"
+    assert found.verdict == "no difference"
+    assert abs(found.differences["mean"]["roc_auc"].rise) < 2e-3
+    # Two models of one gateway.
+    other = compare_models(served, Source(serving.url, "xlm"), "dev", data_dir, behaviour=False)
+    assert other.after.startswith("emotion_xlm version ")
+    assert other.disagreements.rows > 0
 
 
 def test_behaviour_is_asked_over_http(serving: Serving) -> None:

@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.audit.label_evidence import labels_of
+from training.audit.label_evidence import check_home, labels_of, read_out_of_fold_of
 from training.common.command import TrainingError
+from training.data.rows.combinations import CEDR, home_of
 from training.data.rows.corrections import Correction, apply_corrections, text_key
 from training.data.rows.examples import Example, targets
-from training.data.splits.folds import cedr_by_fold
+from training.data.rows.own import short_name
+from training.data.splits.folds import by_fold
 from training.evaluate.predictions import predict_checkpoint
 from training.measuring.bootstrap import paired_intervals
+from training.measuring.figures import dev_of
 from training.measuring.metrics import evaluate
-from training.measuring.out_of_fold import out_of_fold_examples
-from training.runs.directory import is_cross_validated, read_cross_validated
+from training.measuring.out_of_fold import rows_of
+from training.runs.directory import is_cross_validated
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -58,23 +61,28 @@ class Comparison:
     changed: list[ChangedRow]
 
 
-def compare(before: Path, after: Path, corrections: Sequence[Correction], data_dir: Path | None) -> Comparison:
+def compare(
+    before: Path, after: Path, corrections: Sequence[Correction], data_dir: Path | None, dataset: str = CEDR
+) -> Comparison:
     """Compare two runs, out of fold if both are cross-validated, otherwise on dev.
 
     Raises:
-        TrainingError: a run cannot be loaded, a correction is not about CEDR train, or no figure
+        TrainingError: a run cannot be loaded, a correction is about no row of the data set, or no figure
             is defined on the corrected labels.
     """
     if not corrections:
         raise TrainingError("the corrections file corrects nothing: fill in its column `corrected`")
-    examples, fold = cedr_by_fold(data_dir)
+    for run in (before, after):
+        check_home(run, dataset)
+    examples, fold = by_fold(dataset, data_dir)
+    name = short_name(home_of(dataset))
     # Raises where a correction is about no row there.
     apply_corrections(examples, corrections)
     if is_cross_validated(before) and is_cross_validated(after):
-        rows, measured = "CEDR train, out of fold", np.ones(len(examples), dtype=np.bool_)
-        predictions = [_out_of_fold(run, data_dir) for run in (before, after)]
+        rows, measured = f"{rows_of([name])}, out of fold", np.ones(len(examples), dtype=np.bool_)
+        predictions = [read_out_of_fold_of(run, data_dir, dataset)[0].probabilities for run in (before, after)]
     else:
-        rows, measured = "dev (fold 0 of CEDR train)", fold == 0
+        rows, measured = dev_of(name), fold == 0
         predictions = [predict_checkpoint(run, examples) for run in (before, after)]
     by_key = {(text_key(c.text), c.given): c for c in corrections}
     found = [by_key.get((text_key(example.text), example.labels)) for example in examples]
@@ -84,12 +92,6 @@ def compare(before: Path, after: Path, corrections: Sequence[Correction], data_d
         [_corrected_row(c, not measured[row], [p[row] for p in predictions]) for row, c in enumerate(found) if c],
         _changed_rows(examples, measured, found, predictions),
     )
-
-
-def _out_of_fold(run: Path, data_dir: Path | None) -> Probabilities:
-    _, out_of_fold = read_cross_validated(run)
-    out_of_fold_examples(out_of_fold, data_dir)
-    return out_of_fold.probabilities
 
 
 def _changes(

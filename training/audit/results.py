@@ -5,9 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from contract.labels import EMOTIONS
 from training.audit.comparison import Comparison
 from training.audit.label_evidence import LabelEvidence
-from training.audit.suspects import CSV_NAME, find_suspects, suspects_csv
+from training.audit.serving import CORRECTIONS_NAME, PAGE_NAME
+from training.audit.suspects import CSV_NAME, find_suspects, suspects_csv, suspects_for_page
 from training.common.command import TrainingError
 from training.common.output import as_json, write_result
 from training.common.page import write_page
@@ -15,7 +17,6 @@ from training.data.rows.corrections import read_corrections
 from training.data.rows.examples import Example
 from training.evaluate.report.page import TITLES
 
-_SHOWN: Final = 300
 _CHANGED_SHOWN: Final = 50
 _COMPARED: Final = ("roc_auc", "average_precision", "f1_macro", "f1", "precision", "recall")
 
@@ -38,7 +39,7 @@ def write_suspects(
 
     Args:
         output: the directory.
-        examples: CEDR train's rows, in the order of `cedr_by_fold`.
+        examples: the data set's rows, in the order of `by_fold`.
         runs: the run that each piece of evidence comes from, by the evidence's name.
         evidence: one a run.
 
@@ -48,10 +49,11 @@ def write_suspects(
     suspects = find_suspects(examples, evidence)
     counts = {source.name: int(source.issues.sum()) for source in evidence}
     csv = write_result(output, CSV_NAME, suspects_csv(suspects, list(runs)))
-    path = output / "suspects.html"
+    path = output / PAGE_NAME
+    data = {"suspects": suspects_for_page(suspects), "models": list(runs), "emotions": EMOTIONS}
     write_page(
-        path, "training.audit", "suspects.html.j2", suspects=suspects, shown=suspects[:_SHOWN], rows=len(examples),
-        runs=runs, counts=counts, csv_name=CSV_NAME,
+        path, "training.audit", "suspects.html.j2", data=data, suspects=len(suspects), rows=len(examples),
+        runs=runs, counts=counts, csv_name=CSV_NAME, corrections=CORRECTIONS_NAME,
     )  # fmt: skip
     print(f"{len(suspects):,} of {len(examples):,} rows are doubted; {counts}")
     print(f"wrote {csv} and {path}")

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from training.audit.label_evidence import LabelEvidence, labels_of
 from training.common.labels import label_names
 from training.data.rows.examples import Example
 from training.measuring.metrics import Matrix
+from training.measuring.slices import source_of
 
 CSV_NAME: Final = "suspects.csv"
 
@@ -28,11 +29,14 @@ class LabelProbabilities:
 class Suspect:
     """A row whose labels are doubted.
 
+    `source` is where its text was taken from, `number` the row's in its file, from 1, where that is known.
     `doubted_by` names the models that contradict the labels, `quality` is the mean of cleanlab's
     scores by them, `suggested` what the first of them says instead; `probabilities` has those of all
     models that may judge the row.
     """
 
+    source: str
+    number: int | None
     text: str
     given: frozenset[int]
     suggested: frozenset[int]
@@ -50,6 +54,8 @@ def find_suspects(examples: list[Example], evidence: Sequence[LabelEvidence]) ->
         suggested = labels_of(contradicting[0].probabilities[row])
         suspects.append(
             Suspect(
+                source=source_of(example),
+                number=example.number,
                 text=example.text,
                 given=example.labels,
                 suggested=suggested,
@@ -69,18 +75,38 @@ def _label_probabilities(row: Matrix, given: frozenset[int], suggested: frozense
     return LabelProbabilities(min(float(row[label]) for label in given), min(float(row[label]) for label in suggested))
 
 
+def suspects_for_page(suspects: list[Suspect]) -> list[dict[str, Any]]:
+    """What the page holds of each suspect, most doubted first: labels by name, probabilities to four decimals."""
+    return [
+        {
+            "source": suspect.source,
+            "row": suspect.number,
+            "text": suspect.text,
+            "given": label_names(suspect.given),
+            "suggested": label_names(suspect.suggested),
+            "doubted_by": suspect.doubted_by,
+            "quality": round(suspect.quality, 4),
+            "probabilities": {
+                name: [round(pair.given, 4), round(pair.suggested, 4)] for name, pair in suspect.probabilities.items()
+            },
+        }
+        for suspect in suspects
+    ]
+
+
 def suspects_csv(suspects: list[Suspect], names: list[str]) -> bytes:
     """The CSV, with a byte order mark: without one Excel reads UTF-8 as something else.
 
     `names` are the models', a pair of columns each.
     """
-    columns = ["rank", "text", "given", "suggested", "corrected", "doubted_by", "quality"]
+    columns = ["rank", "source", "row", "text", "given", "suggested", "corrected", "doubted_by", "quality"]
     columns += [f"{name}: {which}" for name in names for which in ("given", "suggested")]
     content = io.StringIO(newline="")
     writer = csv.writer(content)
     writer.writerow(columns)
     for rank, suspect in enumerate(suspects, start=1):
-        cells: list[object] = [rank, suspect.text, label_names(suspect.given), label_names(suspect.suggested), ""]
+        cells: list[object] = [rank, suspect.source, suspect.number, suspect.text]
+        cells += [label_names(suspect.given), label_names(suspect.suggested), ""]
         cells += [" ".join(suspect.doubted_by), round(suspect.quality, 4)]
         for name in names:
             pair = suspect.probabilities.get(name)

@@ -27,6 +27,8 @@ def write_page(path: Path, room: str, template: str, **values: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # `tojson` escapes what could end a script; letters stay letters.
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     environment.filters["names"] = label_names
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.4f}"
     environment.filters["percent"] = lambda value: f"{value:.1%}"

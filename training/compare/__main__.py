@@ -17,7 +17,7 @@ from pathlib import Path
 from training.common.command import command_parser, run_command
 from training.compare.models import Source, compare_models
 from training.compare.results import PAGE, RESULT, table, write_comparison
-from training.evaluate.evaluation import ROWS
+from training.evaluate.rows import ROWS, rows_named
 from training.runs.directory import check_output
 
 
@@ -25,7 +25,12 @@ def _arguments() -> argparse.Namespace:
     parser = command_parser("training.compare", __doc__)
     for name, which in (("a", "the model to compare with"), ("b", "the model that the verdict is about")):
         parser.add_argument(name, metavar=name.upper(), help=f"{which}: a run, checkpoint, version or gateway")
-    parser.add_argument("--rows", choices=ROWS, default="dev", help="default: %(default)s")
+    parser.add_argument(
+        "--rows", default="dev", metavar="ROWS", help=f"one of {', '.join(ROWS)} (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--dataset", help="whose rows: cedr, or your own as NAME=DIRECTORY (default: those A was trained on, if a run)"
+    )
     parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
     parser.add_argument("--output", type=Path, help="directory for the page and the JSON (default: print only)")
     parser.add_argument("--without-behaviour", action="store_true", help="ask about the labelled rows alone")
@@ -43,7 +48,7 @@ def main() -> None:
     comparison = compare_models(
         Source(given.a, given.model_a, given.version_a),
         Source(given.b, given.model_b, given.version_b),
-        given.rows,
+        rows_named(given.rows, given.a, given.dataset),
         given.data_dir,
         behaviour=not given.without_behaviour,
     )

@@ -81,7 +81,7 @@ def compare_models(
     Args:
         before: the model that the other is compared with.
         after: the model that the verdict is about.
-        rows: a key of `training.evaluate.evaluation.ROWS`.
+        rows: as `training.evaluate.rows.rows_named` gives them.
         data_dir: directory of `<data set>/<split>.jsonl`; the hub when None.
         behaviour: whether to ask both for the behaviour suite's open half and its changes too.
 

@@ -2,6 +2,7 @@
 
     python -m training.data report --output report.html
     python -m training.data clean --dataset combo --output cleaned
+    python -m training.data report --dataset mine=DIRECTORY --output report.html
     python -m training.data augment --classifier weights/rubert_cedr_10epochs --output paraphrases.jsonl
     python -m training.data written --output written.jsonl
 
@@ -57,7 +58,10 @@ def _command(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=what, description=what, allow_abbrev=False)
-    command.add_argument("--dataset", choices=COMBINATIONS, default="cedr", help="rows (default: %(default)s)")
+    command.add_argument(
+        "--dataset", default="cedr", metavar="NAME",
+        help=f"rows: {', '.join(COMBINATIONS)}, or your own as NAME=DIRECTORY (default: %(default)s)",
+    )  # fmt: skip
     command.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
     command.add_argument("--corrections", type=Path, help="file of corrected labels, as training.audit writes it")
     return command

@@ -71,7 +71,7 @@ def report_command(arguments: argparse.Namespace) -> None:
     # Here: drawing is for this command alone.
     from training.data.report.page import splits_as_text, write_data_report
 
-    parts, missing = load_all(arguments.data_dir)
+    parts, missing = load_all(arguments.data_dir, arguments.dataset)
     split = _split(arguments, 0, load_augmented(arguments.augmented) if arguments.augmented else ())
     write_data_report(arguments.output, parts, missing, arguments.dataset, split)
     print(splits_as_text([figures_of(part) for part in parts]))

@@ -11,9 +11,11 @@
 The model is a run or another checkpoint, a published version's directory, or one that a gateway
 serves (EMOTION_GATEWAY_KEY holds the gateway's key, where it wants one). The rows are the dev split
 (fold 0 of CEDR train), CEDR's test split, or all of CEDR train with the predictions that a
-cross-validated run kept; or fold 0 or the test split of BRIGHTER's Russian rows. --output gets
-metrics.json and report.html; docs/evaluation.md explains the figures. Several sets of rows get a
-directory each, and an overview beside them. --beside shows a second model's figures on the same rows.
+cross-validated run kept; or fold 0 or the test split of BRIGHTER's Russian rows. With --dataset
+mine=DIRECTORY, and for a run that was trained on own rows, dev, test and out-of-fold are theirs.
+--output gets metrics.json and report.html; docs/evaluation.md explains the figures. Several sets of
+rows get a directory each, and an overview beside them. --beside shows a second model's figures on
+the same rows.
 
 --behaviour measures something else: the most probable label of short texts as people send them, by
 group, and whether it stays under changes that mean nothing; also of rows of dev, with --data-dir.
@@ -25,8 +27,8 @@ from pathlib import Path
 
 from training.common.command import command_parser, run_command
 from training.evaluate.behaviour import evaluate_behaviour_and_write
-from training.evaluate.evaluation import ROWS
 from training.evaluate.results import Beside, evaluate_and_write, evaluate_several_and_write
+from training.evaluate.rows import ROWS
 
 
 def _arguments() -> argparse.Namespace:
@@ -34,9 +36,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("source", help="a run or checkpoint, a version directory, or the address of a gateway")
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "--rows", nargs="+", choices=ROWS, default=["dev"], metavar="ROWS",
-        help=f"one or several of {', '.join(ROWS)} (default: dev)",
-    )  # fmt: skip
+        "--rows", nargs="+", default=["dev"], metavar="ROWS", help=f"one or several of {', '.join(ROWS)} (default: dev)"
+    )
     what.add_argument("--behaviour", action="store_true", help="measure behaviour, not labelled rows")
     parser.add_argument(
         "--hidden", action="store_true",
@@ -44,6 +45,9 @@ def _arguments() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, help="directory for the results")
     parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
+    parser.add_argument(
+        "--dataset", help="whose rows: cedr, or your own as NAME=DIRECTORY (default: those the run was trained on)"
+    )
     parser.add_argument("--model", help="which of the gateway's models (default: its default)")
     parser.add_argument("--version", help="which version of it (default: the newest)")
     parser.add_argument("--beside", metavar="SOURCE", help="a second model, shown beside the first")
@@ -72,11 +76,11 @@ def main() -> None:
     beside = Beside(given.beside, given.beside_model, given.beside_version) if given.beside else None
     if len(given.rows) > 1:
         evaluate_several_and_write(
-            given.source, given.rows, given.data_dir, given.output, given.model, given.version, beside
+            given.source, given.rows, given.data_dir, given.output, given.model, given.version, given.dataset, beside
         )
     else:
         evaluate_and_write(
-            given.source, given.rows[0], given.data_dir, given.output, given.model, given.version, beside
+            given.source, given.rows[0], given.data_dir, given.output, given.model, given.version, given.dataset, beside
         )
 
 

@@ -2,19 +2,20 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from training.common.command import TrainingError
+from training.data.rows.combinations import CEDR, home_of
 from training.data.rows.examples import Example, targets
-from training.data.rows.loading import load_source
-from training.data.splits.folds import BRIGHTER, FOLDS, brighter_by_fold, held_out_fold
+from training.data.rows.own import short_name
+from training.data.splits.folds import BRIGHTER, FOLDS
 from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
+from training.evaluate.rows import dataset_of_rows, held_out, measured, name_of, rows_examples, rows_title, split_of
 from training.evaluate.sources import kind_of, served_at
 from training.measuring.figures import (
-    DEV,
     TunedDecisions,
     measure,
     measure_out_of_fold,
@@ -26,25 +27,22 @@ from training.measuring.figures import (
 from training.measuring.metrics import Decisions
 from training.measuring.out_of_fold import OutOfFoldSets, out_of_fold_examples
 from training.measuring.thresholds import Thresholds, tune
-from training.runs.directory import is_cross_validated, read_out_of_fold_sets
-
-ROWS: Final = {
-    "dev": DEV,
-    "test": "test split of CEDR",
-    "out-of-fold": "CEDR train, out of fold",
-    "brighter": f"fold 0 of {BRIGHTER}",
-    "brighter-test": f"test split of {BRIGHTER}",
-}
-HELD_OUT: Final = ("dev", "brighter")
-"""Rows of fold 0: thresholds that were tuned on all folds have seen them."""
+from training.runs.directory import (
+    check_measured_on,
+    check_same_rows,
+    dataset_of,
+    is_cross_validated,
+    read_out_of_fold_sets,
+)
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """One model on one set of rows: `figures` as `training.measuring.figures` describes them.
 
-    `tuned` are the labels by profile, from thresholds tuned on other rows; `thresholds` are these, by profile: one
-    set, or each fold's own. Both are empty where there are none.
+    `measured_on` names the rows by data set, split, number and digest. `tuned` are the labels by profile, from
+    thresholds tuned on other rows; `thresholds` are these, by profile: one set, or each fold's own. Both are empty
+    where there are none.
     """
 
     model: str
@@ -52,6 +50,7 @@ class Evaluation:
     examples: list[Example]
     probabilities: npt.NDArray[np.float32]
     figures: dict[str, Any]
+    measured_on: dict[str, Any]
     tuned: TunedDecisions | None = None
     thresholds: dict[str, list[Thresholds]] = field(default_factory=dict)
 
@@ -75,7 +74,7 @@ def evaluate_model(
 
     Args:
         source: a run or checkpoint, a version directory, or the URL of a gateway.
-        rows: a key of `ROWS`.
+        rows: as `training.evaluate.rows` names them.
         data_dir: directory of `<data set>/<split>.jsonl`; the hub when None.
         model: which one, of a gateway's; its default when None.
         version: which one, of a gateway's; the newest when None.
@@ -92,17 +91,24 @@ def evaluate_model(
 
 
 def _evaluate_run(run: Path, rows: str, data_dir: Path | None) -> Evaluation:
-    if rows == "out-of-fold":
+    home, name = short_name(home_of(dataset_of(run))), name_of(rows)
+    if split_of(rows) == "out-of-fold":
+        if home != name:
+            raise TrainingError(f"{run} has out-of-fold predictions of {home}, not of {name}: name its --dataset")
         sets = read_out_of_fold_sets(run)
-        examples = out_of_fold_examples(sets["cedr"], data_dir)
-        across = tuned_across_folds(sets)
+        kept = sets[name]
+        examples = out_of_fold_examples(kept, data_dir, dataset_of_rows(rows))
+        check_measured_on(run, "out_of_fold", examples)
+        across = tuned_across_folds(sets, name)
         thresholds = {
-            name: [tune(name, {of: each.without(fold) for of, each in sets.items()}) for fold in range(FOLDS)]
-            for name in across.decisions
+            profile: [tune(profile, {of: each.without(fold) for of, each in sets.items()}) for fold in range(FOLDS)]
+            for profile in across.decisions
         }
-        figures = measure_out_of_fold(sets)
-        return Evaluation(f"{run}", ROWS[rows], examples, sets["cedr"].probabilities, figures, across, thresholds)
-    examples = _examples(rows, data_dir)
+        figures, on = measure_out_of_fold(sets, name), measured(rows, examples)
+        return Evaluation(f"{run}", rows_title(rows), examples, kept.probabilities, figures, on, across, thresholds)
+    examples = rows_examples(rows, data_dir)
+    if home == name and split_of(rows) == "dev":
+        check_measured_on(run, "dev", examples)
     probabilities = predict_checkpoint(run, examples)
     tuned = _tuned(rows, read_out_of_fold_sets(run), probabilities) if is_cross_validated(run) else None
     return _measured(f"{run}", rows, examples, probabilities, tuned)
@@ -110,7 +116,8 @@ def _evaluate_run(run: Path, rows: str, data_dir: Path | None) -> Evaluation:
 
 def _evaluate_version(directory: Path, rows: str, data_dir: Path | None) -> Evaluation:
     card = checked_card(directory)
-    examples = _examples(rows, data_dir)
+    examples = rows_examples(rows, data_dir)
+    check_card_of(card.metrics, rows, examples, str(directory))
     probabilities = predict_version(directory, card, examples)
     profiles = {name: profile.model_dump() for name, profile in card.profiles.items()}
     tuned = tuned_by_card(rows, card.metrics, profiles, probabilities)
@@ -118,8 +125,9 @@ def _evaluate_version(directory: Path, rows: str, data_dir: Path | None) -> Eval
 
 
 def _evaluate_served(url: str, rows: str, data_dir: Path | None, model: str | None, version: str | None) -> Evaluation:
-    examples = _examples(rows, data_dir)
+    examples = rows_examples(rows, data_dir)
     with served_at(url, model, version) as served:
+        check_card_of(served.card["metrics"], rows, examples, f"{served.model} version {served.version}")
         probabilities = served.predict([example.text for example in examples])
         tuned = tuned_by_card(rows, served.card["metrics"], served.card["profiles"], probabilities)
         name = f"{served.model} version {served.version}, served at {url}"
@@ -131,35 +139,38 @@ def _measured(
 ) -> Evaluation:
     figures = measure(targets(examples), probabilities, tuned)
     thresholds = {profile: [each] for profile, each in tuned.thresholds.items()} if tuned else {}
-    return Evaluation(name, ROWS[rows], examples, probabilities, figures, tuned, thresholds)
+    on = measured(rows, examples)
+    return Evaluation(name, rows_title(rows), examples, probabilities, figures, on, tuned, thresholds)
 
 
-def _examples(rows: str, data_dir: Path | None) -> list[Example]:
-    if rows == "out-of-fold":
-        raise TrainingError(
-            "only a run trained with --cross-validate has out-of-fold predictions; a finished model has seen"
-            " most of these rows: choose dev or test"
-        )
-    if rows == "brighter":
-        examples, fold = brighter_by_fold(data_dir)
-        return [example for example, of in zip(examples, fold, strict=True) if of == 0]
-    if rows == "dev":
-        return held_out_fold(0, data_dir)
-    return load_source("cedr" if rows == "test" else BRIGHTER, "test", data_dir)
+def check_card_of(metrics: dict[str, Any], rows: str, examples: list[Example], version: str) -> None:
+    """That dev's rows are those that a version's card has figures of, where these have a digest and the same name.
+
+    Raises:
+        TrainingError: they are others.
+    """
+    kept = _dev_of_card(metrics).get("measured_on")
+    if kept and split_of(rows) == "dev" and kept["dataset"] == name_of(rows):
+        check_same_rows(kept, examples, f"the dev rows of {version}")
+
+
+def _dev_of_card(metrics: dict[str, Any]) -> dict[str, Any]:
+    return next((figures for name, figures in metrics.items() if name.startswith("dev (fold 0 of ")), {})
 
 
 def _tuned(rows: str, sets: OutOfFoldSets, probabilities: npt.NDArray[np.float32]) -> TunedDecisions:
-    return tuned_without_dev(sets, probabilities) if rows in HELD_OUT else tuned_on_all(sets, probabilities)
+    seen = held_out(rows) and name_of(rows) in sets
+    return tuned_without_dev(sets, probabilities) if seen else tuned_on_all(sets, probabilities)
 
 
 def tuned_by_card(
     rows: str, metrics: dict[str, Any], profiles: dict[str, Any], probabilities: npt.NDArray[np.float32]
 ) -> TunedDecisions | None:
     """With the card's thresholds: its profiles', or on rows of fold 0 those that were tuned without it."""
-    if rows in HELD_OUT:
+    on_dev = _dev_of_card(metrics)
+    if held_out(rows) and name_of(rows) in (on_dev.get("measured_on", {}).get("dataset", CEDR), BRIGHTER):
         # The profiles' own were tuned on all folds, this one included.
-        on_dev = [figures for name, figures in metrics.items() if name.startswith(DEV)]
-        profiles = next((figures["profiles"] for figures in on_dev if "profiles" in figures), {})
+        profiles = on_dev.get("profiles", {})
     known = {name: profile for name, profile in profiles.items() if "thresholds" in profile}
     if "balanced" not in known:
         return None

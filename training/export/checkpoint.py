@@ -11,9 +11,9 @@ from tokenizers import Tokenizer
 from contract.version_directory import CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER, Sample
 from training.common.command import TrainingError
 from training.common.staging import move, staged, write_file
+from training.data.rows.combinations import CEDR
 from training.data.rows.examples import Example, targets
-from training.data.rows.loading import load_source
-from training.data.splits.folds import held_out_fold
+from training.data.splits.folds import held_out_fold, with_folds
 from training.encoder.classifier import MAX_LENGTH, encode, load_classifier, predict
 from training.encoder.label_columns import Reading
 from training.encoder.tokenizer import load_tokenizer, special_ids
@@ -32,7 +32,7 @@ EXPORTED: Final = (CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER)
 class Exported:
     """What is known of graphs that passed the gate.
 
-    `held_out` are the rows of the dev split (fold 0 of CEDR train), `truth` and `probabilities` `[rows, 6]` their
+    `held_out` are the rows of the dev split (fold 0 of the data set), `truth` and `probabilities` `[rows, 6]` their
     labels and the int8 CPU graph's answers to them, `dev` the figures of these, `gate` what the gate measured,
     `sample` what the CPU graph must answer wherever it is served, `limits` sentences for the card.
     """
@@ -48,7 +48,7 @@ class Exported:
 
 
 def export_checkpoint(
-    checkpoint: Path, output: Path, data_dir: Path | None, *, on_oldest_runtime: bool = True
+    checkpoint: Path, output: Path, data_dir: Path | None, *, on_oldest_runtime: bool = True, dataset: str = CEDR
 ) -> Exported:
     """Export a checkpoint into the directory `output`, all of it or nothing.
 
@@ -59,6 +59,7 @@ def export_checkpoint(
         output: the directory to make.
         data_dir: directory of `<data set>/<split>.jsonl`; the hub when None.
         on_oldest_runtime: whether the gate runs the CPU graph on the oldest ONNX Runtime too.
+        dataset: whose dev split the gate measures on, CEDR's or that of own rows.
 
     Raises:
         TrainingError: the gate refuses, saying by how much; the checkpoint cannot be exported;
@@ -67,7 +68,7 @@ def export_checkpoint(
     if output.exists() and (not output.is_dir() or {path.name for path in output.iterdir()} - set(EXPORTED)):
         raise TrainingError(f"{output} holds something that is no export: name another directory")
     with staged(output.resolve().parent) as directory:
-        exported = write_graphs(checkpoint, directory, data_dir, on_oldest_runtime=on_oldest_runtime)
+        exported = write_graphs(checkpoint, directory, data_dir, on_oldest_runtime=on_oldest_runtime, dataset=dataset)
         if output.exists():
             move(output, directory.parent / "old")
         move(directory, output)
@@ -80,6 +81,7 @@ def write_graphs(
     data_dir: Path | None,
     *,
     on_oldest_runtime: bool = True,
+    dataset: str = CEDR,
     reading: Reading | None = None,
     trained_here: bool = True,
 ) -> Exported:
@@ -97,7 +99,7 @@ def write_graphs(
     Raises:
         TrainingError: as `export_checkpoint`.
     """
-    held_out = held_out_fold(0, data_dir)
+    held_out = held_out_fold(0, data_dir, dataset)
     model, tokenizer = _load(checkpoint, reading)
     pad_id, unk_id = special_ids(tokenizer, model.config)
     if tokenizer.get_vocab_size() > model.config.vocab_size:
@@ -109,7 +111,7 @@ def write_graphs(
     rows = encode([example.text for example in held_out], tokenizer)
     dev = DevSplit(rows, targets(held_out), predict(model, rows, pad_id))
     write_file(directory / TOKENIZER, tokenizer.to_str(pretty=True).encode())
-    _check_tokenizer(directory, tokenizer, data_dir)
+    _check_tokenizer(directory, tokenizer, [example.text for example in with_folds(dataset, data_dir)[0]])
     full, served, measured = write_cpu_graph(directory, weights, dev)
     limits = []
     try:
@@ -140,8 +142,7 @@ def _load(checkpoint: Path, reading: Reading | None) -> tuple[Any, Tokenizer]:
         raise TrainingError(f"{checkpoint} is damaged ({error}): copy it again, or train it again") from error
 
 
-def _check_tokenizer(directory: Path, tokenizer: Tokenizer, data_dir: Path | None) -> None:
-    texts = [example.text for example in load_source("cedr", "train", data_dir)]
+def _check_tokenizer(directory: Path, tokenizer: Tokenizer, texts: list[str]) -> None:
     texts.append("[PAD] [UNK] [CLS] [SEP] [MASK] <s> </s> <pad> <unk> <mask>")
     reloaded = load_tokenizer(str(directory))
     ours, theirs = tokenizer.encode_batch(texts), reloaded.encode_batch(texts)

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from training.data.rows.combinations import CEDR
 from training.data.rows.examples import Example, targets
 from training.data.splits.folds import FOLDS
 from training.data.splits.training_rows import train_and_held_out
@@ -38,11 +39,11 @@ def predict_baseline(baseline: Any, examples: list[Example]) -> npt.NDArray[np.f
     return answers
 
 
-def baseline_out_of_fold(data_dir: Path | None) -> OutOfFold:
-    """Its predictions for every row of CEDR train, each fold's from a fit on the others."""
+def baseline_out_of_fold(data_dir: Path | None, dataset: str = CEDR) -> OutOfFold:
+    """Its predictions for every row of CEDR train, or of own rows, each fold's from a fit on the others."""
     truths, answers = [], []
     for fold in range(FOLDS):
-        train, held_out = train_and_held_out("cedr", fold, data_dir)
+        train, held_out = train_and_held_out(dataset, fold, data_dir)
         truths.append(targets(held_out))
         answers.append(predict_baseline(train_baseline(train), held_out))
     return OutOfFold.joined(truths, answers)

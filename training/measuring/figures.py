@@ -2,6 +2,7 @@
 
 `metrics.json` of an evaluation and `metrics` of a card hold the same object:
 
+- `measured_on`, on a card: data set, split, number and digest of the rows;
 - `rows`, `threshold`, `mean` and one entry per emotion, from `training.measuring.metrics.evaluate`;
 - `intervals_95`: `[low, high]` of each of them, from `training.measuring.bootstrap`;
 - `tuned`: `tuned_on`, and `mean` and one entry per emotion with F1, precision and recall of the
@@ -10,6 +11,7 @@
   was used for all rows, or why the profile cannot be had (`unreachable`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,11 +21,16 @@ from contract.labels import EMOTIONS
 from training.data.splits.folds import FOLDS
 from training.measuring.bootstrap import intervals
 from training.measuring.metrics import Decisions, Matrix, evaluate, evaluate_decisions
-from training.measuring.out_of_fold import OutOfFoldSets
-from training.measuring.profiles import SETS, costs, rows_of
+from training.measuring.out_of_fold import OutOfFoldSets, rows_of
+from training.measuring.profiles import costs
 from training.measuring.thresholds import PROFILES, PromiseError, Thresholds, decide, decide_across_folds, tune
 
 DEV: Final = "dev (fold 0 of CEDR train)"
+
+
+def dev_of(dataset: str) -> str:
+    """What the dev split of a data set is called: CEDR's, or that of own rows, by its name."""
+    return f"dev (fold 0 of {rows_of([dataset])})"
 
 
 @dataclass(frozen=True)
@@ -126,16 +133,26 @@ def measure_out_of_fold(sets: OutOfFoldSets, dataset: str = "cedr") -> dict[str,
     return figures
 
 
-def card_metrics(graph: str, truth: Matrix, probabilities: Matrix, sets: OutOfFoldSets) -> dict[str, dict[str, Any]]:
+def card_metrics(
+    graph: str, truth: Matrix, probabilities: Matrix, sets: OutOfFoldSets, rows: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
     """What a card's `metrics` say about quality.
 
     Args:
         graph: file name of the graph that answered.
         truth: dev's, 0/1, `[rows, 6]`.
         probabilities: the graph's answers to dev's rows, `[rows, 6]`.
-        sets: the run's out-of-fold predictions.
+        sets: the run's out-of-fold predictions; dev is of the first one.
+        rows: what names the rows of each set, and those of `dev`, as `training.data.rows.examples.measured_rows` does.
     """
+    dev = measure(truth, probabilities, tuned_without_dev(sets, probabilities))
     return {
-        f"{DEV}, {graph}": measure(truth, probabilities, tuned_without_dev(sets, probabilities)),
-        **{f"five folds of {SETS[name]}, out of fold, PyTorch": measure_out_of_fold(sets, name) for name in sets},
+        f"{dev_of(next(iter(sets)))}, {graph}": {"measured_on": rows["dev"], **dev},
+        **{
+            f"five folds of {rows_of([name])}, out of fold, PyTorch": {
+                "measured_on": rows[name],
+                **measure_out_of_fold(sets, name),
+            }
+            for name in sets
+        },
     }

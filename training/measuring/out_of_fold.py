@@ -1,6 +1,6 @@
 """Out-of-fold predictions: each row's come from a model that did not train on it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -10,11 +10,14 @@ import numpy.typing as npt
 
 from contract.labels import EMOTIONS
 from training.common.command import TrainingError
+from training.data.rows.combinations import CEDR
 from training.data.rows.examples import Example, targets
-from training.data.splits.folds import BRIGHTER, BY_FOLD
+from training.data.rows.own import short_name
+from training.data.splits.folds import BRIGHTER, by_fold
 
 _NO_EMOTION: Final = np.array([emotion == "no_emotion" for emotion in EMOTIONS])
-_SPLITS: Final = {"cedr": "CEDR train split", BRIGHTER: f"{BRIGHTER} train and dev split"}
+SETS: Final = {CEDR: "CEDR train", BRIGHTER: f"{BRIGHTER} train and dev"}
+"""What the rows of a data set's out-of-fold predictions are; those of own rows are all but their test split."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class OutOfFold:
     """Predictions for rows that took no part in training the model that made them.
 
     `truth` 0/1 and `probabilities`, float32 `[rows, 6]`; `fold` int64 `[rows]`, the fold that
-    held each row out. Rows are CEDR train's, all of fold 0 first, each fold in CEDR's order; or brighter_rus's alike.
+    held each row out. Rows are those of `training.data.splits.folds.by_fold`, all of fold 0 first.
     """
 
     truth: npt.NDArray[np.float32]
@@ -56,24 +59,30 @@ class OutOfFold:
 
 
 OutOfFoldSets = Mapping[str, OutOfFold]
-"""By data set: `cedr`, and `brighter_rus` where its folds were held out too."""
+"""By data set: `cedr` or the name of own rows, and `brighter_rus` where its folds were held out too."""
 
 
-def out_of_fold_examples(out_of_fold: OutOfFold, data_dir: Path | None, dataset: str = "cedr") -> list[Example]:
+def rows_of(sets: Iterable[str]) -> str:
+    """What rows the predictions of these data sets are of, such as "CEDR train"."""
+    return " and ".join(SETS.get(name, name) for name in sets)
+
+
+def out_of_fold_examples(out_of_fold: OutOfFold, data_dir: Path | None, dataset: str = CEDR) -> list[Example]:
     """The rows that out-of-fold predictions are of, in the same order.
 
     Args:
         out_of_fold: the predictions.
         data_dir: a local directory; the hub when None.
-        dataset: a key of `training.data.splits.folds.BY_FOLD`.
+        dataset: whose rows; as `training.data.splits.folds.by_fold` takes it.
 
     Raises:
         TrainingError: the predictions were made on other data, by their folds or their labels.
     """
-    examples, fold = BY_FOLD[dataset](data_dir)
+    examples, fold = by_fold(dataset, data_dir)
     if not np.array_equal(out_of_fold.fold, fold) or not np.array_equal(out_of_fold.truth, targets(examples)):
         raise TrainingError(
-            f"the run's out-of-fold predictions are not of this {_SPLITS[dataset]}: its rows or labels differ."
-            " Name the data it was trained on with --data-dir, or train it again with --cross-validate"
+            f"the run's out-of-fold predictions are not of this {rows_of([short_name(dataset)])}: its rows or labels"
+            " differ. Name the data it was trained on with --data-dir or --dataset, or train it again with"
+            " --cross-validate"
         )
     return examples

@@ -13,22 +13,13 @@ import numpy.typing as npt
 
 from contract.labels import EMOTIONS
 from contract.version_directory import NeutralCost, Profile, ThresholdCost
-from training.data.splits.folds import BRIGHTER
-from training.measuring.out_of_fold import OutOfFoldSets
+from training.measuring.out_of_fold import OutOfFoldSets, rows_of
 from training.measuring.thresholds import PROFILES, RULES, PromiseError, Vector, decide, decide_across_folds, tune
 
 CEILING: Final = 1 / 3
 """The largest share of neutral texts that a profile may flag."""
 
-SETS: Final = {"cedr": "CEDR train", BRIGHTER: f"{BRIGHTER} train and dev"}
-"""What the rows of each data set's out-of-fold predictions are."""
-
 Decisions = npt.NDArray[np.bool_]
-
-
-def rows_of(sets: OutOfFoldSets) -> str:
-    """What rows these are, such as "CEDR train"."""
-    return " and ".join(SETS.get(name, name) for name in sets)
 
 
 def costs(truth: Vector, decisions: Decisions) -> dict[str, ThresholdCost]:
@@ -91,14 +82,14 @@ def _tuned(name: str, sets: OutOfFoldSets) -> Profile:
         measured_on=_measured_on(first),
         elsewhere={_measured_on(each): by_set[each] for each in others},
         neutral={
-            f"{SETS.get(each, each)}, rows without an emotion": neutral_cost(name, rows)
+            f"{rows_of([each])}, rows without an emotion": neutral_cost(name, rows)
             for each, rows in neutral.items() if len(rows)
         },
     )  # fmt: skip
 
 
 def _measured_on(name: str) -> str:
-    return f"out-of-fold predictions over {SETS.get(name, name)}, each fold with thresholds from the others"
+    return f"out-of-fold predictions over {rows_of([name])}, each fold with thresholds from the others"
 
 
 def with_neutral_texts(profiles: Mapping[str, Profile], texts: str, probabilities: Vector) -> dict[str, Profile]:

@@ -49,6 +49,9 @@ def publish_command(arguments: list[str]) -> None:
     parser.add_argument("--model", required=True, help="model name in the repository, such as emotion_rubert")
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), help="default: %(default)s")
     parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
+    parser.add_argument(
+        "--dataset", help="your own rows that it was trained on, as NAME=DIRECTORY (default: as they were named then)"
+    )
     parser.add_argument("--base-model", help="what to call the base model on the card (default: as trained)")
     parser.add_argument("--licence", help="licence of the weights (default: Apache-2.0; elsewhere: its model card's)")
     parser.add_argument(

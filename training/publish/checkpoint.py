@@ -12,17 +12,23 @@ from contract.version_directory import CPU_GRAPH, TOKENIZER, Card, Label, sha256
 from training.behaviour.figures import behaviour_table
 from training.common.command import TrainingError
 from training.common.staging import staged
+from training.data.rows.combinations import CEDR, checked_dataset, home_of
+from training.data.rows.examples import measured_rows
+from training.data.rows.own import is_own, short_name
 from training.encoder.label_columns import Reading
+from training.evaluate.reproduction import check_reproduced
 from training.export.checkpoint import Exported, write_graphs
-from training.measuring.figures import card_metrics
+from training.measuring.figures import card_metrics, dev_of
 from training.measuring.metrics import table
+from training.measuring.out_of_fold import OutOfFold, OutOfFoldSets, out_of_fold_examples
 from training.measuring.profiles import tune_profiles
 from training.publish.elsewhere.checkpoint import find_elsewhere, is_run
 from training.publish.elsewhere.thresholds import Tuned, read_named_rows, tuned_on_rows, untuned
 from training.publish.followed.gate import with_followed
 from training.publish.profiles import no_profile, with_affordable_profiles
 from training.publish.versions import add_version, check_can_add, now, write_card
-from training.runs.directory import read_cross_validated, read_out_of_fold_sets
+from training.runs.directory import check_measured_on, dataset_of, read_cross_validated, read_out_of_fold_sets
+from training.runs.origin import check_origin
 
 TOOLS: Final = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy")
 
@@ -31,7 +37,8 @@ TOOLS: Final = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "n
 class Publication:
     """What is published, where, and what its card says beside the figures.
 
-    `checkpoint` is a run, or a directory or hub name of a checkpoint that was trained elsewhere. Of the latter alone:
+    `checkpoint` is a run, or a directory or hub name of a checkpoint that was trained elsewhere. `dataset` is whose
+    folds a run held out, as it is named; what the run says when None. Of a checkpoint from elsewhere alone:
     `reading` of its columns, `tune_on` (the rows that thresholds are tuned on), `trained_on` (data sets).
     """
 
@@ -44,6 +51,7 @@ class Publication:
     limits: list[str]
     on_oldest_runtime: bool = True
     insisted: bool = False
+    dataset: str | None = None
     reading: Reading | None = None
     tune_on: str | None = None
     trained_on: tuple[str, ...] = ()
@@ -54,6 +62,7 @@ class _Origin:
     """Where a checkpoint comes from: its files, what the card says of that, and how its thresholds are found."""
 
     directory: Path
+    dataset: str
     base_model: str
     recipe: dict[str, Any]
     licence: str
@@ -70,7 +79,10 @@ def _run(publication: Publication) -> _Origin:
             " have names. Leave --tune-on, --trained-on, --labels, --drop-labels and --activation out"
         )
     recipe = read_cross_validated(run)[0]["recipe"]
+    dataset = checked_dataset(publication.dataset or dataset_of(run))
     sets = read_out_of_fold_sets(run)
+    rows = rows_of_predictions(publication, dataset, sets)
+    limits = [] if check_origin(run) else _reproduced(publication, dataset, next(iter(sets.values())))
     base_model = publication.base_model or recipe.get("base_model")
     if not base_model:
         raise TrainingError(f"{run} does not say what it was made from: name it with --base-model")
@@ -78,13 +90,32 @@ def _run(publication: Publication) -> _Origin:
 
     def tuned(directory: Path, exported: Exported) -> Tuned:
         del directory
-        metrics = card_metrics(CPU_GRAPH, exported.truth, exported.probabilities, sets)
+        metrics = card_metrics(CPU_GRAPH, exported.truth, exported.probabilities, sets, rows)
         return Tuned(profiles, unreachable, metrics, [])
 
-    return _Origin(run, base_model, recipe, "Apache-2.0", [], trained_here=True, tuned=tuned)
+    if is_own(dataset):
+        # Not where own rows lie: that says something of a machine, and nothing of the model.
+        recipe = {**recipe, "dataset": short_name(dataset)}
+    return _Origin(run, dataset, base_model, recipe, "Apache-2.0", limits, trained_here=True, tuned=tuned)
+
+
+def _reproduced(publication: Publication, dataset: str, out_of_fold: OutOfFold) -> list[str]:
+    """Of a run from before predictions carried digests, whether they are its checkpoint's; or the card's limits."""
+    try:
+        check_reproduced(Path(publication.checkpoint), out_of_fold, publication.data_dir, dataset)
+    except TrainingError as error:
+        if not publication.insisted:
+            raise TrainingError(f"{error}, or publish it all the same with --insist") from error
+        return [f"Published though {error}."]
+    return []
 
 
 def _elsewhere(publication: Publication) -> _Origin:
+    if publication.dataset:
+        raise TrainingError(
+            f"{publication.checkpoint} is no run of this project: it has no --dataset of its own. Name rows for its"
+            " thresholds with --tune-on"
+        )
     checkpoint = find_elsewhere(publication.checkpoint, publication.reading, publication.trained_on)
     rows = read_named_rows(publication.tune_on, checkpoint, publication.data_dir) if publication.tune_on else None
 
@@ -93,6 +124,7 @@ def _elsewhere(publication: Publication) -> _Origin:
 
     return _Origin(
         checkpoint.directory,
+        CEDR,
         checkpoint.title,
         checkpoint.recipe,
         checkpoint.licence,
@@ -118,6 +150,7 @@ def publish(publication: Publication) -> Path:
             directory,
             publication.data_dir,
             on_oldest_runtime=publication.on_oldest_runtime,
+            dataset=origin.dataset,
             reading=publication.reading,
             trained_here=origin.trained_here,
         )
@@ -126,7 +159,7 @@ def publish(publication: Publication) -> Path:
         limits = [*publication.limits, *origin.limits, *exported.limits, *tuned.limits, *missing]
         for sentence in limits[len(publication.limits) :]:
             print(sentence, flush=True)
-        print("int8 on the dev split (fold 0 of CEDR):\n" + table(exported.dev))
+        print(f"int8 on {dev_of(short_name(home_of(origin.dataset)))}:\n" + table(exported.dev))
         print("gate: " + json.dumps(exported.gate))
         shape = exported.shape
         card = Card(
@@ -148,10 +181,30 @@ def publish(publication: Publication) -> Path:
             sample=exported.sample,
         )
         card = with_affordable_profiles(card, directory)
-        card = with_followed(card, directory, exported, publication.repository, publication.insisted)
+        card = with_followed(card, directory, exported, origin.dataset, publication.repository, publication.insisted)
         print("behaviour:\n" + behaviour_table(card.metrics["behaviour"]))
         write_card(directory, card)
         return add_version(publication.repository, publication.model, directory)
+
+
+def rows_of_predictions(publication: Publication, dataset: str, sets: OutOfFoldSets) -> dict[str, dict[str, Any]]:
+    """What names the rows of a run's figures, by data set, and those of its dev split as `dev`.
+
+    Raises:
+        TrainingError: the run's predictions are of other rows.
+    """
+    run, home = Path(publication.checkpoint), next(iter(sets))
+    if home != (asked := short_name(home_of(dataset))):
+        raise TrainingError(f"{run} was trained with folds of {home} held out, not of {asked}: leave --dataset out")
+    named: dict[str, dict[str, Any]] = {}
+    for name, predictions in sets.items():
+        of = dataset if name == home else name
+        examples = out_of_fold_examples(predictions, publication.data_dir, of)
+        check_measured_on(run, "out_of_fold" if name == home else f"out_of_fold_{name}", examples)
+        named[name] = measured_rows(name, "all folds", examples)
+        if name == home:
+            named["dev"] = measured_rows(name, "dev", examples[: int((predictions.fold == 0).sum())])
+    return named
 
 
 def tool_versions() -> dict[str, Any]:

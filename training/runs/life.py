@@ -1,4 +1,6 @@
-"""The life of a run: begun, trained with one fold of CEDR held out after another, resumed, finished.
+"""The life of a run: begun, trained with one fold after another held out, resumed, finished.
+
+The folds are CEDR's, or those of the user's own rows that the run is trained on.
 
 Either way of training is a `Trainer`: `training.train` and the commands of `training.scratch`.
 """
@@ -12,8 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from training.common.command import main_process
-from training.data.rows.examples import Example, targets
-from training.data.splits.folds import BRIGHTER, FOLDS, held_out_fold
+from training.data.rows.examples import Example, measured_rows, targets
+from training.data.rows.own import short_name
+from training.data.splits.folds import BRIGHTER, FOLDS, by_fold, held_out_fold
 from training.measuring.metrics import evaluate, table
 from training.measuring.out_of_fold import OutOfFold
 from training.runs.directory import (
@@ -25,13 +28,14 @@ from training.runs.directory import (
     write_metrics,
     write_out_of_fold,
 )
+from training.runs.origin import check_folds, record_fold, seal
 from training.runs.record import Record, begun, check, full_disk_explained
 from training.runs.settings import FoldSettings
 
 
 @dataclass(frozen=True)
 class Fold:
-    """A fold of CEDR to hold out. `held_out` are its rows, as they were published; 0 is the dev split.
+    """A fold to hold out. `held_out` are its rows, as they were published; 0 is the dev split.
 
     `elsewhere` are the rows of BRIGHTER's Russian part that are held out with it, if the run holds any out.
     """
@@ -43,7 +47,7 @@ class Fold:
 
     @property
     def texts(self) -> list[str]:
-        """The texts that must not be trained on, and that are predicted: CEDR's, then those from elsewhere."""
+        """The texts that must not be trained on, and that are predicted: the home's, then those from elsewhere."""
         return [example.text for example in [*self.held_out, *self.elsewhere]]
 
     @property
@@ -100,7 +104,7 @@ def _train_folds(settings: FoldSettings, trainer: Trainer) -> None:
             if main_process():
                 print(f"fold {number} is done already", flush=True)
             continue
-        fold = Fold(number, held_out_fold(number, settings.data_dir), run, settings.elsewhere(number))
+        fold = Fold(number, held_out_fold(number, settings.data_dir, settings.home), run, settings.elsewhere(number))
         probabilities = trainer.train_fold(fold)
         if main_process():
             if fold.elsewhere:
@@ -108,6 +112,7 @@ def _train_folds(settings: FoldSettings, trainer: Trainer) -> None:
                 write_fold(run, number, targets(fold.elsewhere), probabilities[own:], BRIGHTER)
                 probabilities = probabilities[:own]
             write_fold(run, number, targets(fold.held_out), probabilities)
+            record_fold(run, number, fold.checkpoint)
             if fold.unfinished.exists():
                 shutil.rmtree(fold.unfinished)
 
@@ -119,10 +124,15 @@ def _finish(settings: FoldSettings, recipe: dict[str, Any]) -> None:
     if missing and list(settings.folds) != [0]:
         print(f"folds {', '.join(map(str, missing))} are not done yet; the last one writes the figures", flush=True)
         return
-    predictions = [read_fold(run, fold) for fold in (range(1) if missing else range(FOLDS))]
+    done = [0] if missing else list(range(FOLDS))
+    known = check_folds(run, done)
+    predictions = [read_fold(run, fold) for fold in done]
     figures = [evaluate(truth, probabilities) for truth, probabilities in predictions]
-    print("dev split (fold 0 of CEDR):\n" + table(figures[0]), flush=True)
-    written: dict[str, Any] = {"recipe": recipe, "dev": figures[0]}
+    home = short_name(settings.home)
+    examples, fold = by_fold(settings.home, settings.data_dir)
+    dev = measured_rows(home, "dev", examples[: int((fold == 0).sum())])
+    print(f"dev split (fold 0 of {home}, {dev['rows']} rows):\n" + table(figures[0]), flush=True)
+    written: dict[str, Any] = {"recipe": recipe, "dev": figures[0], "measured_on": {"dev": dev}}
     if not missing:
         written["five_folds"] = {
             name: round(float(np.mean([fold["mean"][name] for fold in figures])), 4) for name in figures[0]["mean"]
@@ -130,11 +140,15 @@ def _finish(settings: FoldSettings, recipe: dict[str, Any]) -> None:
         print(f"five folds, mean: {written['five_folds']}")
         truths, probabilities = zip(*predictions, strict=True)
         write_out_of_fold(run, OutOfFold.joined(truths, probabilities))
+        written["measured_on"]["out_of_fold"] = measured_rows(home, "all folds", examples)
         if fold_file(run, 0, BRIGHTER).exists():
             truths, probabilities = zip(*(read_fold(run, fold, BRIGHTER) for fold in range(FOLDS)), strict=True)
             elsewhere = OutOfFold.joined(truths, probabilities)
             write_out_of_fold(run, elsewhere, BRIGHTER)
+            rows, _ = by_fold(BRIGHTER, settings.data_dir)
+            written["measured_on"][f"out_of_fold_{BRIGHTER}"] = measured_rows(BRIGHTER, "all folds", rows)
             written["five_folds_brighter"] = evaluate(elsewhere.truth, elsewhere.probabilities)["mean"]
             print(f"BRIGHTER, all folds together: {written['five_folds_brighter']}")
     write_metrics(run, written)
+    seal(run, known)
     print(f"the run is in {run}", flush=True)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import CliSettingsSource, SettingsError
 
 from training.common.command import TrainingError, command_parser
+from training.data.rows.combinations import CEDR
 from training.data.rows.examples import Example
 from training.data.splits.folds import FOLDS
 
@@ -60,7 +61,7 @@ class RunSettings(BaseModel):
 
 
 class FoldSettings(RunSettings):
-    """Settings of a run that holds out folds of CEDR."""
+    """Settings of a run that holds out folds, of CEDR or of own rows."""
 
     cross_validate: bool = Field(
         False, exclude=True, description=f"hold out each of the {FOLDS} folds once; publishing needs it"
@@ -71,8 +72,13 @@ class FoldSettings(RunSettings):
         """The folds to hold out; 0 is the dev split."""
         return range(FOLDS) if self.cross_validate else [0]
 
+    @property
+    def home(self) -> str:
+        """The data set whose folds are held out."""
+        return CEDR
+
     def elsewhere(self, fold: int) -> list[Example]:  # noqa: ARG002 - another kind of run has a use for it
-        """Rows of BRIGHTER that are held out with a fold of CEDR: none, since BRIGHTER is not trained on."""
+        """Rows of BRIGHTER that are held out with a fold: none, since BRIGHTER is not trained on."""
         return []
 
 

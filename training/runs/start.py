@@ -21,7 +21,8 @@ def check_start(settings: FoldSettings, *checkpoints: str) -> None:
         TrainingError: its folder, its data or a checkpoint does not allow it.
     """
     check_folder(settings)
-    if settings.data_dir is not None and not is_there("cedr", "train", settings.data_dir):
+    # Own rows were looked for when the flag was read.
+    if settings.home == "cedr" and settings.data_dir is not None and not is_there("cedr", "train", settings.data_dir):
         raise TrainingError(
             f"{local_file('cedr', 'train', settings.data_dir)} does not exist: name the right directory with"
             " --data-dir, or leave it out to load from the Hugging Face hub"

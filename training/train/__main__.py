@@ -1,9 +1,10 @@
-"""Fine-tune an encoder on emotions, and evaluate it on CEDR.
+"""Fine-tune an encoder on emotions, and evaluate it on CEDR or on your own rows.
 
     python -m training.train --train-model --base-model rubert --dataset combo --epochs 35
 
-leaves the run in weights/rubert_combo_35epochs. With --cross-validate every fold of CEDR is held
-out once, and the predictions for the held-out rows, from which thresholds are tuned, are kept too.
+leaves the run in weights/rubert_combo_35epochs. With --cross-validate every fold is held out once, and
+the predictions for the held-out rows, from which thresholds are tuned, are kept too. --dataset
+mine=DIRECTORY trains on your own rows, and holds out their folds; docs/data.md says how they are written.
 Several GPUs: torchrun --nproc-per-node 4 -m training.train … with the same flags.
 """
 

@@ -1,4 +1,4 @@
-"""Fine-tunes an encoder on all folds of CEDR but one, with transformers' Trainer."""
+"""Fine-tunes an encoder on all folds but one of CEDR or of own rows, with transformers' Trainer."""
 
 import copy
 from dataclasses import asdict, replace
@@ -37,7 +37,7 @@ UNKNOWN_SHARE: Final = 100
 
 
 def read_rows(settings: Settings, fold: int) -> Split:
-    """The rows to train on when `fold` of CEDR is held out, corrected and cleaned, and the held-out rows.
+    """The rows to train on when `fold` is held out, corrected and cleaned, and the held-out rows.
 
     Raises:
         TrainingError: a file or a data set cannot be read, or leaves too few rows.

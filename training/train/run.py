@@ -48,6 +48,10 @@ def _evaluate_and_export(settings: Settings) -> None:
     if settings.create_onnx:
         graphs = settings.folder.with_name(f"{settings.folder.name}_onnx")
         export_checkpoint(
-            settings.folder, graphs, settings.data_dir, on_oldest_runtime=not settings.without_oldest_runtime
+            settings.folder,
+            graphs,
+            settings.data_dir,
+            on_oldest_runtime=not settings.without_oldest_runtime,
+            dataset=settings.home,
         )
         print(f"the graphs are in {graphs}")

@@ -6,7 +6,9 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from training.data.splits.training_rows import DATASETS
+from training.common.command import TrainingError
+from training.data.rows.combinations import COMBINATIONS, checked_dataset, home_of
+from training.data.rows.own import short_name
 from training.encoder.lookup import BASE_MODELS
 from training.runs.settings import FoldSettings, SaveMinutes, flag
 
@@ -17,16 +19,18 @@ class Settings(FoldSettings):
     ELSEWHERE: ClassVar[str] = "--weights-dir or --extra-info"
 
     base_model: str = Field("rubert", min_length=1, description="rubert, xlm, a local checkpoint or a hub name")
-    dataset: str = Field("cedr", description=f"rows to train on: {', '.join(DATASETS)}")
+    dataset: str = Field(
+        "cedr", description=f"rows to train on: {', '.join(COMBINATIONS)}, or your own as NAME=DIRECTORY"
+    )
     epochs: int = Field(10, ge=1, description="passes over the rows, at most")
     batch_size: int = Field(32, ge=1, description="rows of one step, over all processes")
     lr: float = Field(1e-4, gt=0, le=1, description="peak learning rate; 1e-5 to 3e-5 suit xlm")
     scheduler: Literal["constant", "cosine"] = Field("cosine", description="learning rate after warm-up")
     train_model: bool = Field(False, exclude=True, description="train, and leave the run in the folder")
     evaluate_devset: bool = Field(
-        False, exclude=True, description="evaluate the run on the dev split, fold 0 of CEDR train"
+        False, exclude=True, description="evaluate the run on the dev split, fold 0 of CEDR train or of your own rows"
     )
-    evaluate_testset: bool = Field(False, exclude=True, description="evaluate the run on CEDR's test split")
+    evaluate_testset: bool = Field(False, exclude=True, description="evaluate the run on CEDR's or your own test split")
     create_onnx: bool = Field(
         False, exclude=True, description="export both graphs through the gate, into the folder's _onnx twin"
     )
@@ -62,9 +66,10 @@ class Settings(FoldSettings):
     @field_validator("dataset")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        if name not in DATASETS:
-            raise ValueError(f"is no data set to train on; there are: {', '.join(DATASETS)}")
-        return name
+        try:
+            return checked_dataset(name)
+        except TrainingError as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("extra_info")
     @classmethod
@@ -106,13 +111,19 @@ class Settings(FoldSettings):
         return BASE_MODELS.get(self.base_model, self.base_model)
 
     @property
+    def home(self) -> str:
+        """The data set whose folds are held out."""
+        return home_of(self.dataset)
+
+    @property
     def folder(self) -> Path:
         """Where the run is: `<weights dir>/rubert_combo_35epochs`, and `_` and the extra info if there is some.
 
         Several seeds' runs are inside `<weights dir>/rubert_combo_35epochs_3seeds`.
         """
         base = Path(self.base_model).name
-        name = f"{base}_{self.dataset}_{self.epochs}epochs" + (f"_{self.seeds}seeds" if self.seeds > 1 else "")
+        name = f"{base}_{short_name(self.dataset)}_{self.epochs}epochs"
+        name += f"_{self.seeds}seeds" if self.seeds > 1 else ""
         return self.weights_dir / (f"{name}_{self.extra_info}" if self.extra_info else name)
 
     @property

@@ -3,6 +3,7 @@
 import csv
 import io
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def test_planted_mistakes_are_found_corrected_and_the_change_shown(
     first = {row["text"]: row["suggested"] for row in rows[: len(mistakes)]}
     assert sum(first.get(text) == emotion for text, emotion in mistakes.items()) >= 6, "mistakes come first"
     page = (tmp_path / "suspects.html").read_text(encoding="utf-8")
-    assert all(text in page for text in first)
+    assert all(row["text"] in page for row in rows), "the page has all"
 
     # The person agrees where the models are right.
     for row in rows:
@@ -141,6 +142,7 @@ def test_labels_of_probabilities(answers: tuple[float, ...], labels: set[int]) -
 
 def test_ranking_by_agreement_and_then_by_score() -> None:
     examples = [Example(f"{number}", frozenset({JOY}), "cedr") for number in range(4)]
+    examples[0] = replace(examples[0], domain="lj", number=7)
     nothing = np.full(6, np.nan)
     sad, angry = np.array([0.1, 0.3, 0.6, 0, 0, 0]), np.array([0.1, 0.2, 0.1, 0, 0, 0.8])
     first = LabelEvidence("out-of-fold", np.array([sad, sad, sad, sad], np.float32), np.array([0.4, 0.1, 0.2, 0.9]),
@@ -157,7 +159,9 @@ def test_ranking_by_agreement_and_then_by_score() -> None:
     assert set(suspects[2].probabilities) == {"out-of-fold"}
     lines = list(csv.reader(io.StringIO(suspects_csv(suspects, ["out-of-fold", "over-fitted"]).decode("utf-8-sig"))))
     assert lines[0][-2:] == ["over-fitted: given", "over-fitted: suggested"]
-    assert lines[1][:7] == ["1", "0", "joy", "sadness", "", "out-of-fold over-fitted", "0.3"]
+    assert lines[0][:4] == ["rank", "source", "row", "text"]
+    assert lines[1][:9] == ["1", "cedr/lj", "7", "0", "joy", "sadness", "", "out-of-fold over-fitted", "0.3"]
+    assert lines[2][1:3] == ["cedr", ""], "what is not known is empty"
     assert lines[3][-2:] == ["", ""]
 
 

@@ -38,7 +38,7 @@ from training.common.command import TrainingError
 from training.compare.models import Source, compare_models
 from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source
-from training.data.splits.folds import cedr_by_fold
+from training.data.splits.folds import by_fold
 from training.encoder.classifier import TokenRows, collate, encode
 from training.encoder.tokenizer import load_tokenizer, train_wordpiece
 from training.encoder.unknown_signs import unknown_texts
@@ -59,6 +59,7 @@ from training.publish.followed.gate import followed_version
 from training.publish.profiles import neutral_texts
 from training.publish.versions import versions_of
 from training.runs.directory import read_out_of_fold, read_out_of_fold_sets, write_metrics, write_out_of_fold
+from training.runs.origin import ORIGIN, seal
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +100,10 @@ def checkpoint(data_dir: Path) -> Path:
 
 def keep_predictions(run: Path, data_dir: Path) -> None:
     """What a cross-validated run leaves beside its checkpoint; here one checkpoint has answered for all folds."""
-    rows, fold = cedr_by_fold(data_dir)
+    rows, fold = by_fold("cedr", data_dir)
     write_out_of_fold(run, OutOfFold(targets(rows), predict_checkpoint(run, rows), fold))
     write_metrics(run, {"recipe": {"base_model": "tests"}, "five_folds": {"roc_auc": 1.0}})
+    seal(run)
 
 
 def arguments(checkpoint: Path, data_dir: Path, repository: Path, **changes: Any) -> list[Any]:
@@ -319,6 +321,7 @@ def test_a_run_that_does_not_say_what_it_was_made_from(checkpoint: Path, data_di
     shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*"))
     figures = json.loads((damaged / "metrics.json").read_text())
     (damaged / "metrics.json").write_text(json.dumps({**figures, "recipe": {"seeds": 5}}))
+    seal(damaged)
     with pytest.raises(TrainingError, match="does not say what it was made from: name it with --base-model"):
         publish_here(damaged, data_dir, tmp_path / "models")
 
@@ -332,6 +335,7 @@ def test_a_model_too_weak_for_a_promise_has_no_such_profile(
     assert kept is not None
     chance = np.random.default_rng(0).random(kept.truth.shape, dtype=np.float32)
     write_out_of_fold(weak, replace(kept, probabilities=chance))
+    seal(weak)
     card = read_card(publish_here(weak, data_dir, tmp_path / "models"))
     assert list(card.profiles) == ["balanced"]
     marketing, moderation = card.limits
@@ -358,6 +362,7 @@ def test_thresholds_of_two_data_sets(checkpoint: Path, data_dir: Path, tmp_path:
     cedr = read_out_of_fold(run)
     assert cedr is not None
     write_out_of_fold(run, replace(cedr, probabilities=cedr.probabilities * 0.9), "brighter_rus")
+    seal(run)
     directory = publish_here(run, data_dir, tmp_path / "models")
     card = read_card(directory)
     sets = read_out_of_fold_sets(run)
@@ -389,6 +394,42 @@ def test_predictions_of_an_earlier_run_are_not_used(checkpoint: Path, data_dir: 
     (damaged / "metrics.json").write_text(json.dumps(figures))
     with pytest.raises(TrainingError, match="was trained again without --cross-validate: train it with it"):
         publish_here(damaged, data_dir, tmp_path / "models")
+
+
+def test_predictions_of_another_run_are_not_used(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(checkpoint, other)
+    weights = load_file(other / "model.safetensors")
+    weights["classifier.weight"] = weights["classifier.weight"].flip(0)
+    save_file(weights, other / "model.safetensors", {"format": "pt"})
+    # All files of a good run but its weights.
+    with pytest.raises(TrainingError, match=r"out_of_fold\.npz did not come from the weights in model\.safe"):
+        publish_here(other, data_dir, tmp_path / "models")
+    keep_predictions(other, data_dir)
+    # Of a run that was finished, one file each.
+    for name in ("out_of_fold.npz", "metrics.json"):
+        mixed = tmp_path / name
+        shutil.copytree(other, mixed)
+        shutil.copyfile(checkpoint / name, mixed / name)
+        if name == "metrics.json":
+            (mixed / name).write_text('{"recipe": {"base_model": "better"}, "five_folds": {"roc_auc": 1.0}}')
+        with pytest.raises(TrainingError, match=f"{name} did not come from the weights .* a file was copied here"):
+            publish_here(mixed, data_dir, tmp_path / "models")
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_run_without_digests_is_asked_again(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(checkpoint, old, ignore=shutil.ignore_patterns(ORIGIN))
+    assert read_card(publish_here(old, data_dir, tmp_path / "models")).limits == []
+    kept = read_out_of_fold(old)
+    assert kept is not None
+    write_out_of_fold(old, replace(kept, probabilities=kept.probabilities[:, ::-1]))
+    with pytest.raises(TrainingError, match=r"these answer 0\.\d+ away in the mean\. .* with --insist$"):
+        publish_here(old, data_dir, tmp_path / "models")
+    publication = Publication(str(old), "emotion_other", tmp_path / "models", data_dir, None, None, [], insisted=True)
+    card = read_card(publish(publication))
+    assert "its out-of-fold predictions did not come from its weights" in card.limits[0]
 
 
 @pytest.mark.parametrize("name", ["Emotion", "a/b", "../up", "", "1st"])

@@ -20,6 +20,7 @@ from training.common.command import TrainingError
 from training.common.progress import Progress
 from training.runs import life
 from training.runs.directory import read_cross_validated
+from training.runs.origin import check_origin
 from training.scratch.fast_training.trainer import _State
 from training.scratch.state import save_state
 
@@ -83,7 +84,7 @@ def test_interrupted_between_folds_it_goes_on_to_the_same_end(
         with pytest.raises(KeyboardInterrupt):
             train(way, data_dir, tmp_path / "broken", "--cross-validate")
     assert f"{run} keeps what is done: go on with --resume" in capsys.readouterr().err
-    assert sorted(path.name for path in (run / "folds").iterdir()) == ["0.npz", "1.npz"]
+    assert sorted(path.name for path in (run / "folds").iterdir()) == ["0.json", "0.npz", "1.json", "1.npz"]
     assert not (run / "metrics.json").exists()
 
     with pytest.raises(TrainingError, match=r"broken.* holds a run already: go on with it by --resume, or name"):
@@ -94,6 +95,7 @@ def test_interrupted_between_folds_it_goes_on_to_the_same_end(
     printed = train(way, data_dir, tmp_path / "broken", "--cross-validate", "--resume")
     assert "fold 1 is done already" in printed
     assert "fold 2 is done already" not in printed
+    assert check_origin(run)
     metrics, predictions = read_cross_validated(run)
     expected_metrics, expected = read_cross_validated(tmp_path / "whole" / way.folder)
     assert metrics == expected_metrics

@@ -58,7 +58,7 @@ def test_recipe_holds_what_shapes_the_model_and_nothing_else() -> None:
         ("--weights-dir README.md", "--weights-dir 'README.md': is a file: name a directory"),
         ("--data-dir nowhere", "--data-dir 'nowhere': is not a directory"),
         ("--epochs 0 --lr 2", "--epochs '0': .*; --lr '2': "),
-        ("--dataset both", "--dataset 'both': is no data set to train on; there are: cedr, combo"),
+        ("--dataset both", "--dataset 'both': no data set named 'both'; there are: cedr, combo"),
         ("--scheduler linear", "--scheduler 'linear': input should be 'constant' or 'cosine'"),
         ("--keep last", "--keep last goes with --patience 0"),
         ("--batch-size 30 --gradient-accumulation 4", "--batch-size 30 cannot be worked through in"),

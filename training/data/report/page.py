@@ -19,7 +19,10 @@ from training.data.report.statistics import (
     figures_of,
     overlaps,
 )
-from training.data.rows.examples import targets
+from training.data.rows.combinations import CEDR, home_of
+from training.data.rows.examples import measured_rows, targets
+from training.data.rows.loading import source_of
+from training.data.rows.own import is_own, short_name
 from training.data.rows.sources import SOURCES
 from training.data.splits.training_rows import Split
 
@@ -47,28 +50,33 @@ def write_data_report(
         by_source.setdefault(part.source, []).append(part)
     counts = {name: _class_counts(some) for name, some in by_source.items()}
     drawn: list[Figure] = [
-        plots.emotions(f"{dataset}: rows to train on", _trained(split)),
+        plots.emotions(f"{short_name(dataset)}: rows to train on", _trained(split)),
         plots.lengths(
-            {name: [len(row.text) for part in some for row in part.rows] for name, some in by_source.items()}
+            {
+                short_name(name): [len(row.text) for part in some for row in part.rows]
+                for name, some in by_source.items()
+            }
         ),
     ]
     if domains := emotions_by_domain(parts):
         drawn.append(plots.shares("Emotions by where a text was taken from", domains))
     drawn += [plots.classes(name, own) for name, own in counts.items()]
     for name, some in by_source.items():
-        drawn.append(plots.matrix(f"{name}: rows with both emotions", EMOTIONS, co_occurrence(some)))
+        drawn.append(plots.matrix(f"{short_name(name)}: rows with both emotions", EMOTIONS, co_occurrence(some)))
     drawn.append(plots.matrix("Texts that two splits share", [part.name for part in parts], overlaps(parts)))
     with writing(path):
         write_page(
             path,
             "training.data.report",
             "data.html.j2",
-            sources=SOURCES,
-            counts=counts,
+            sources={**{short_name(name): source_of(name) for name in by_source if is_own(name)}, **SOURCES},
+            counts={short_name(name): own for name, own in counts.items()},
             splits=[figures_of(part) for part in parts],
             missing=missing,
             plots=[inline(figure) for figure in drawn],
-            dataset=dataset,
+            dataset=short_name(dataset),
+            home="CEDR train" if home_of(dataset) == CEDR else short_name(dataset),
+            held_out=measured_rows(short_name(home_of(dataset)), "dev", split.held_out),
             split=split,
             shown=SHOWN,
         )
@@ -76,7 +84,7 @@ def write_data_report(
 
 def _class_counts(parts: Sequence[SplitRows]) -> dict[str, int]:
     given = Counter(name for part in parts for row in part.rows for name in row.classes)
-    return {name: given[name] for name in SOURCES[parts[0].source].classes}
+    return {name: given[name] for name in source_of(parts[0].source).classes}
 
 
 def _trained(split: Split) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from contract.labels import EMOTIONS
-from training.data.rows.sources import SOURCES
+from training.data.rows.loading import source_of
+from training.data.rows.own import short_name
 
 _COLOURS: Final = dict(zip(EMOTIONS, ("#7f7f7f", "#e6a700", "#1f77b4", "#9467bd", "#2ca02c", "#d62728"), strict=True))
 _DROPPED: Final = "#dddddd"
@@ -18,13 +19,13 @@ def classes(source: str, counts: Mapping[str, int]) -> Figure:
     """Rows of each of a data set's own classes, in the colour of the emotion it becomes; grey if none."""
     figure = Figure(figsize=(5.2, 1.2 + 0.22 * len(counts)), layout="constrained")
     axes = figure.subplots()
-    meanings = SOURCES[source].classes
+    meanings = source_of(source).classes
     colours = [_COLOURS.get(meanings[name].emotion or "", _DROPPED) for name in counts]
     bars = axes.barh(list(counts), list(counts.values()), color=colours)
     axes.bar_label(bars, fontsize=8, padding=2)
     axes.invert_yaxis()
     axes.margins(x=0.15)
-    axes.set(title=f"{source}: rows by its own classes", xlabel="rows")
+    axes.set(title=f"{short_name(source)}: rows by its own classes", xlabel="rows")
     return figure
 
 

@@ -12,13 +12,14 @@ import numpy.typing as npt
 from contract.labels import EMOTIONS
 from training.common.command import TrainingError
 from training.data.cleaning.texts import comparison_key
-from training.data.rows.loading import Row, is_there, labels_of, load_rows, local_file
+from training.data.rows.loading import Row, is_there, labels_of, load_rows, local_file, source_of
+from training.data.rows.own import is_own, short_name
 from training.data.rows.sources import SOURCES
 
 
 @dataclass(frozen=True)
 class SplitRows:
-    """One split of one source, as loaded."""
+    """One split of one source, as loaded; own rows' source is `mine=DIR`."""
 
     source: str
     split: str
@@ -27,7 +28,7 @@ class SplitRows:
     @property
     def name(self) -> str:
         """Source and split in one."""
-        return f"{self.source} {self.split}"
+        return f"{short_name(self.source)} {self.split}"
 
 
 @dataclass(frozen=True)
@@ -53,20 +54,23 @@ class SplitFigures:
     domains: dict[str, int]
 
 
-def load_all(data_dir: Path | None) -> tuple[list[SplitRows], list[str]]:
+def load_all(data_dir: Path | None, dataset: str = "cedr") -> tuple[list[SplitRows], list[str]]:
     """Every split of every source, and the files that a local directory does not have.
+
+    Own rows come first, and without a directory they come alone: they need no hub.
 
     Raises:
         TrainingError: a row is not as it should be, the hub cannot be reached, or no file is there.
     """
     loaded, missing = [], []
-    for name, source in SOURCES.items():
-        for split in source.splits:
+    own = [dataset] if is_own(dataset) else []
+    for name in [*own, *(SOURCES if data_dir is not None or not own else ())]:
+        for split in source_of(name).splits:
             if data_dir is not None and not is_there(name, split, data_dir):
-                missing.append(str(local_file(name, split, data_dir)))
+                missing += [] if own else [str(local_file(name, split, data_dir))]
             else:
                 loaded.append(SplitRows(name, split, load_rows(name, split, data_dir)))
-    if all(SOURCES[part.source].made for part in loaded):
+    if all(source_of(part.source).made for part in loaded):
         raise TrainingError(f"{data_dir} holds none of the data sets: {missing[0]} would be one")
     return loaded, missing
 
@@ -81,7 +85,7 @@ def figures_of(part: SplitRows) -> SplitFigures:
     return SplitFigures(
         name=part.name,
         rows=len(part.rows),
-        classes={name: own[name] for name in SOURCES[part.source].classes},
+        classes={name: own[name] for name in source_of(part.source).classes},
         emotions={emotion: emotions[emotion] for emotion in EMOTIONS},
         none=sum(not row for row in labels),
         several=sum(len(row) > 1 for row in labels),

@@ -42,11 +42,22 @@ def read_corrections(path: Path) -> list[Correction]:
         TrainingError: the file, a column, a label or a row is not as it should be; says which.
     """
     try:
-        content = path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
     except FileNotFoundError as error:
         raise TrainingError(f"there is no corrections file {path}: `python -m training.audit` makes one") from error
     except OSError as error:
         raise TrainingError(f"{path} cannot be read: {error.strerror}") from error
+    return parse_corrections(content, path)
+
+
+def parse_corrections(encoded: bytes, path: Path) -> list[Correction]:
+    """What a corrections file holds; `path` is what errors call it.
+
+    Raises:
+        TrainingError: as `read_corrections`.
+    """
+    try:
+        content = encoded.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TrainingError(f"{path} is not UTF-8: save it as “CSV UTF-8”") from error
     header = content.partition("\n")[0]

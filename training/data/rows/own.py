@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contract.labels import EMOTIONS, LABELS
 from training.common.command import TrainingError
-from training.common.labels import NONE
+from training.common.emotion_names import emotion_by_name
 from training.data.rows.sources import SOURCES, zero_or_one
 from training.data.rows.tables import SUFFIXES, read_table
 
@@ -169,7 +169,7 @@ def find_columns(names: Iterable[str], options: Options) -> Columns:
     source = by_name.get("source")
     if labels is not None:
         return Columns(text, labels, {}, source)
-    flags = {name: label for name in by_name.values() if (label := label_by_name(name)) is not None}
+    flags = {name: label for name in by_name.values() if (label := emotion_by_name(name)) is not None}
     needed = set(range(len(EMOTIONS))) - {_NO_EMOTION}
     missing = [EMOTIONS[label] for label in sorted(needed - set(flags.values()))]
     if options.labels or missing:
@@ -180,12 +180,6 @@ def find_columns(names: Iterable[str], options: Options) -> Columns:
     if len(set(flags.values())) < len(flags):
         raise ValueError(f"two columns are for one label: {', '.join(flags)}")
     return Columns(text, None, flags, source)
-
-
-def label_by_name(name: str) -> int | None:
-    """The label of an English or Russian name; None where it is none of them."""
-    wanted = name.strip().casefold()
-    return next((label for label, pair in enumerate(LABELS.items()) if wanted in pair), None)
 
 
 def _column(by_name: Mapping[str, str], wanted: Iterable[str]) -> str | None:
@@ -209,7 +203,7 @@ def _named(field: Any, column: str) -> list[int]:
     names = [name for item in items if (name := item.strip().strip("'\"").strip())]
     if not names and not (isinstance(field, list) or field.strip() == "[]"):
         raise ValueError(f"`{column}` is empty: write {EMOTIONS[_NO_EMOTION]} where a text shows none of the others")
-    known = [_NO_EMOTION if name.casefold() == NONE else label_by_name(name) for name in names]
+    known = [emotion_by_name(name) for name in names]
     if unknown := [name for name, label in zip(names, known, strict=True) if label is None]:
         raise ValueError(f"{', '.join(unknown)}: no such label; there are {_known()}")
     return sorted({label for label in known if label is not None}) or [_NO_EMOTION]

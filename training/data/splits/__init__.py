@@ -1,4 +1,4 @@
-"""The folds of CEDR, and what is trained on when one of them is held out.
+"""The folds of CEDR and of own rows, and what is trained on when one of them is held out.
 
 Imports `data.rows`, `data.cleaning` and `common`.
 """

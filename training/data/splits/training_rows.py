@@ -1,21 +1,19 @@
-"""What is trained on when a fold of CEDR is held out: rows corrected, cleaned, and enlarged by paraphrases."""
+"""What is trained on when a fold is held out: rows corrected, cleaned, and enlarged by paraphrases."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from training.common.command import TrainingError
 from training.data.cleaning.steps import Cleaned, Step, Touched, clean, readable_labels, steps_as_text
 from training.data.cleaning.texts import normalised
-from training.data.rows.combinations import COMBINATIONS
+from training.data.rows.combinations import CEDR, COMBINATIONS, checked_dataset, home_of
 from training.data.rows.corrections import Correction, apply_corrections
 from training.data.rows.examples import Example
-from training.data.rows.loading import load_source, local_file
-from training.data.splits.folds import fold_of_each
-
-DATASETS: Final = tuple(COMBINATIONS)
+from training.data.rows.loading import is_there, load_source, local_file
+from training.data.rows.own import is_own, short_name
+from training.data.splits.folds import held_out_fold, with_folds
 
 
 @dataclass(frozen=True)
@@ -44,10 +42,10 @@ def train_and_held_out(
     corrections: Sequence[Correction] = (),
     augmented: Sequence[Example] = (),
 ) -> Split:
-    """The rows to train on when `fold` of CEDR is held out, and the held-out rows.
+    """The rows to train on when a fold of CEDR, or of own rows, is held out, and the held-out rows.
 
     Args:
-        dataset: a name in `training.data.rows.combinations`.
+        dataset: a name in `training.data.rows.combinations`, or `mine=DIR`.
         fold: 0 to 4; 0 is the dev split.
         data_dir: a local directory; the hub when None.
         corrections: applied to the rows to train on, before they are cleaned; the held-out rows
@@ -59,25 +57,19 @@ def train_and_held_out(
         TrainingError: no such data set, or one that cannot be loaded or split, or of which cleaning
             leaves nothing.
     """
-    if dataset not in COMBINATIONS:
-        raise TrainingError(f"no data set named {dataset!r}; there are: {', '.join(DATASETS)}")
-    cedr = load_source("cedr", "train", data_dir)
-    folds = fold_of_each(cedr)
-    held_out = [example for example, of in zip(cedr, folds, strict=True) if of == fold]
-    train = [example for example, of in zip(cedr, folds, strict=True) if of != fold]
-    for addition in COMBINATIONS[dataset]:
+    rows, folds = with_folds(checked_dataset(dataset), data_dir)
+    held_out = [example for example, of in zip(rows, folds, strict=True) if of == fold]
+    train = [example for example, of in zip(rows, folds, strict=True) if of != fold]
+    for addition in COMBINATIONS.get(dataset, ()):
         train += addition.rows(data_dir)
     steps = []
     if corrections:
         corrected = apply_corrections(train, corrections, held_out)
         steps.append(_corrected(train, corrected))
         train = corrected
-    protected = {"the held-out fold": held_out}
-    if data_dir is None or local_file("cedr", "test", data_dir).exists():
-        protected["CEDR's test split"] = load_source("cedr", "test", data_dir)
-    else:
-        missing = f"not checked: {local_file('cedr', 'test', data_dir)} does not exist"
-        steps.append(Step("leaks into CEDR's test split", missing, "removed", ()))
+    elsewhere, unchecked = _held_out_elsewhere(home_of(dataset), data_dir)
+    protected = {"the held-out fold": held_out, **elsewhere}
+    steps += unchecked
     cleaned = clean(train, protected)
     steps += cleaned.steps
     if not cleaned.examples:
@@ -87,6 +79,34 @@ def train_and_held_out(
         return split
     synthetic = usable_paraphrases(augmented, split)
     return replace(split, train=split.train + synthetic.examples, steps=steps + synthetic.steps)
+
+
+def _held_out_elsewhere(home: str, data_dir: Path | None) -> tuple[dict[str, list[Example]], list[Step]]:
+    """The rows beside the held-out fold that are never trained on, and a step for each split that is not at hand."""
+    protected: dict[str, list[Example]] = {}
+    unchecked = []
+    if is_own(home) and is_there(home, "test", data_dir):
+        protected[f"{short_name(home)}'s test split"] = load_source(home, "test", data_dir)
+    # Own rows: what is trained on them may be compared with the shipped models, which are measured on CEDR's.
+    for split in ("dev", "test") if is_own(home) else ("test",):
+        name = f"CEDR's {split} split"
+        try:
+            protected[name] = _held_out_of_cedr(split, data_dir)
+        except FileNotFoundError as error:
+            unchecked.append(Step(f"leaks into {name}", f"not checked: {error}", "removed", ()))
+        except TrainingError as error:
+            if data_dir is not None or not is_own(home):
+                raise
+            # Own rows need no hub.
+            unchecked.append(Step(f"leaks into {name}", f"not checked: {error}", "removed", ()))
+    return protected, unchecked
+
+
+def _held_out_of_cedr(split: str, data_dir: Path | None) -> list[Example]:
+    file = "train" if split == "dev" else split
+    if not is_there(CEDR, file, data_dir):
+        raise FileNotFoundError(f"{local_file(CEDR, file, data_dir or Path())} does not exist")
+    return held_out_fold(0, data_dir) if split == "dev" else load_source(CEDR, file, data_dir)
 
 
 def _corrected(before: Sequence[Example], after: Sequence[Example]) -> Step:

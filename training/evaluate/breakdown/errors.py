@@ -13,8 +13,8 @@ import numpy as np
 from contract.labels import EMOTIONS
 from training.common.labels import label_names
 from training.data.rows.examples import Example, targets
-from training.evaluate.breakdown.slices import length_of, source_of
 from training.measuring.metrics import Decisions, Matrix
+from training.measuring.slices import length_of, source_of
 from training.measuring.thresholds import lower_bound
 
 _WORST: Final = 50

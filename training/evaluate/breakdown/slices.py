@@ -10,22 +10,10 @@ from sklearn.metrics import f1_score, roc_auc_score
 from contract.labels import EMOTIONS
 from training.data.rows.examples import Example, targets
 from training.measuring.metrics import Decisions, Matrix
+from training.measuring.slices import slices_of
 
 ALL: Final = "all rows"
-_LENGTHS: Final = ((5, "up to 5 words"), (10, "6 to 10 words"), (20, "11 to 20 words"), (40, "21 to 40 words"))
-_LONGER: Final = "over 40 words"
 _EMOTIONAL: Final = np.array([emotion != "no_emotion" for emotion in EMOTIONS])
-
-
-def source_of(example: Example) -> str:
-    """Where a text was taken from: its data set, and the data set's own name for the place if it has one."""
-    return f"{example.source}/{example.domain}" if example.domain else example.source
-
-
-def length_of(example: Example) -> str:
-    """The bin of a text's number of words."""
-    words = len(example.text.split())
-    return next((name for most, name in _LENGTHS if words <= most), _LONGER)
 
 
 def slices(examples: Sequence[Example], probabilities: Matrix, decisions: Decisions) -> list[dict[str, Any]]:
@@ -42,19 +30,8 @@ def slices(examples: Sequence[Example], probabilities: Matrix, decisions: Decisi
         classes; and `flagged`, the share of rows that get an emotion.
     """
     truth = targets(examples)
-    names = {
-        "source": [source_of(example) for example in examples],
-        "length": [length_of(example) for example in examples],
-    }
-    orders = {"source": sorted(set(names["source"])), "length": [*(name for _, name in _LENGTHS), _LONGER]}
     found = [_slice("rows", ALL, np.ones(len(examples), dtype=np.bool_), truth, probabilities, decisions)]
-    for by, order in orders.items():
-        if by == "source" and len(order) == 1:
-            continue
-        for name in order:
-            here = np.array([each == name for each in names[by]])
-            if here.any():
-                found.append(_slice(by, name, here, truth, probabilities, decisions))
+    found += [_slice(part.by, part.name, part.rows, truth, probabilities, decisions) for part in slices_of(examples)]
     return found
 
 

@@ -12,9 +12,10 @@ from contract.version_directory import Card
 from training.data.rows.examples import rows_digest
 from training.evaluate.evaluation import tuned_by_card
 from training.evaluate.predictions import Probabilities, predict_version
+from training.evaluate.rows import rows_named, rows_title
 from training.export.checkpoint import Exported
 from training.measuring.differences import LEADING, Answered, Differences, differences, overall
-from training.measuring.figures import DEV, TunedDecisions
+from training.measuring.figures import TunedDecisions
 
 _TUNED: Final = "each version's own thresholds, tuned without these rows"
 _HALF: Final = "0.5, since one of the two has no thresholds that were tuned without these rows"
@@ -22,15 +23,16 @@ _HALF: Final = "0.5, since one of the two has no thresholds that were tuned with
 
 @dataclass(frozen=True)
 class Beside:
-    """Two versions on the same rows: how many and which, what gave their labels, and their figures' differences."""
+    """Two versions on the same rows: which and how many, what gave their labels, and their figures' differences."""
 
+    name: str
     rows: int
     digest: str
     labels_at: str
     differences: Differences
 
 
-def beside(followed: Path, before: Card, card: Card, exported: Exported) -> Beside:
+def beside(followed: Path, before: Card, card: Card, exported: Exported, dataset: str) -> Beside:
     """The version that is followed and the new one on the dev split.
 
     Args:
@@ -38,15 +40,18 @@ def beside(followed: Path, before: Card, card: Card, exported: Exported) -> Besi
         before: its card.
         card: the new version's.
         exported: the dev split's rows, and the new version's answers to them.
+        dataset: whose dev split, as it is named.
     """
+    rows = rows_named("dev", "", dataset)
     old = predict_version(followed, before, exported.held_out)
     new = exported.probabilities
-    given, given_before = _decided(card, new), _decided(before, old)
+    given, given_before = _decided(rows, card, new), _decided(rows, before, old)
     if given is None or given_before is None:
         answered = (Answered(old, old >= 0.5), Answered(new, new >= 0.5))
     else:
         answered = (Answered(old, given_before.decisions["balanced"]), Answered(new, given.decisions["balanced"]))
     return Beside(
+        rows_title(rows),
         len(exported.held_out),
         rows_digest(exported.held_out),
         _HALF if given is None or given_before is None else _TUNED,
@@ -54,15 +59,15 @@ def beside(followed: Path, before: Card, card: Card, exported: Exported) -> Besi
     )
 
 
-def _decided(card: Card, probabilities: Probabilities) -> TunedDecisions | None:
+def _decided(rows: str, card: Card, probabilities: Probabilities) -> TunedDecisions | None:
     profiles = {name: profile.model_dump() for name, profile in card.profiles.items()}
-    return tuned_by_card("dev", card.metrics, profiles, probabilities)
+    return tuned_by_card(rows, card.metrics, profiles, probabilities)
 
 
 def figures_for_card(dev: Beside) -> dict[str, Any]:
     """What the card says: the leading figures of the means and of each class."""
     return {
-        "measured_on": {"name": DEV, "rows": dev.rows, "sha256": dev.digest},
+        "measured_on": {"name": dev.name, "rows": dev.rows, "sha256": dev.digest},
         "labels_at": dev.labels_at,
         "verdict": overall(dev.differences),
         "differences": {
@@ -79,4 +84,4 @@ def worse_figures(dev: Beside, follows: str) -> list[str]:
     worse = [f"{title} {mean[name].sentence}" for name, title in LEADING.items() if mean[name].verdict == "worse"]
     if not worse:
         return []
-    return [f"it is worse than {follows} on {DEV}, {dev.rows:,} rows, beyond chance: {'; '.join(worse)}"]
+    return [f"it is worse than {follows} on {dev.name}, {dev.rows:,} rows, beyond chance: {'; '.join(worse)}"]

@@ -29,13 +29,16 @@ def followed_version(repository: Path, model: str) -> Path | None:
     return next((path for path in reversed(versions_of(repository / model)) if not damage(path)), None)
 
 
-def with_followed(card: Card, directory: Path, exported: Exported, repository: Path, insisted: bool) -> Card:
+def with_followed(
+    card: Card, directory: Path, exported: Exported, dataset: str, repository: Path, insisted: bool
+) -> Card:
     """The card of the version staged in `directory`, with how it behaves and how it stands beside the one it follows.
 
     Args:
         card: of the staged version; its graph and tokenizer are written already.
         directory: where they are.
         exported: what is known of its graph: the dev split's rows, and the graph's answers to them.
+        dataset: whose dev split that is, as it is named.
         repository: the model repository; its newest whole version of the model is the one that is followed.
         insisted: publish though it is worse; the card's limits then say so.
 
@@ -48,7 +51,7 @@ def with_followed(card: Card, directory: Path, exported: Exported, repository: P
     if followed is not None:
         before, name = checked_card(followed), f"version {followed.name}"
         found.objections += _lost_profiles(before, card, name)
-        dev = beside(followed, before, card, exported)
+        dev = beside(followed, before, card, exported, dataset)
         found.metrics["follows"] = {"version": followed.name, **figures_for_card(dev)}
         found.objections += worse_figures(dev, name)
         behaviour_before = behaviour_of_version(followed, before)
