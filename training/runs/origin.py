@@ -77,6 +77,8 @@ def check_origin(run: Path) -> bool:
     for name in [_METRICS, *there]:
         if written["files"].get(name) != _digest(run / name):
             raise _foreign(run, name)
+    if not (run / _WEIGHTS).is_file():
+        raise TrainingError(f"{run} has no {_WEIGHTS}: copy the whole run again")
     if written["weights"] != _digest(run / _WEIGHTS):
         raise _foreign(run, " and ".join(there) or _METRICS)
     return True
@@ -84,8 +86,8 @@ def check_origin(run: Path) -> bool:
 
 def _foreign(run: Path, name: str) -> TrainingError:
     return TrainingError(
-        f"{run}: {name} did not come from the weights in {_WEIGHTS}: by their SHA-256, a file was copied here from"
-        " another run, or changed since. Copy the whole run again, or train it again with --cross-validate"
+        f"{run}: {name} did not come from the weights in {_WEIGHTS}: by their SHA-256, a file is damaged, or was copied"
+        " here from another run, or changed since. Copy the whole run again, or train it again with --cross-validate"
     )
 
 

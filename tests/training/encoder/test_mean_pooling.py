@@ -7,7 +7,7 @@ import torch
 from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
 
 from training.common.command import TrainingError
-from training.encoder.classifier import load_classifier
+from training.encoder.classifier import load_base_classifier, load_classifier
 from training.encoder.mean_pooling import MeanPooledClassifier
 
 
@@ -24,7 +24,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_the_mean_of_the_tokens_that_are_no_padding(encoder: Path) -> None:
-    model = load_classifier(str(encoder), pooling="mean").eval()
+    model = load_base_classifier(str(encoder), pooling="mean").eval()
     assert isinstance(model, MeanPooledClassifier)
     short, long = torch.tensor([[2, 7, 3]]), torch.tensor([[2, 7, 3, 0, 0]])
     with torch.no_grad():
@@ -37,9 +37,10 @@ def test_it_is_the_mean_of_the_tokens_that_are_no_padding(encoder: Path) -> None
 
 
 def test_a_saved_one_is_loaded_as_what_it_is(encoder: Path, tmp_path: Path) -> None:
-    model = load_classifier(str(encoder), outputs=9, pooling="mean").eval()
+    model = load_base_classifier(str(encoder), pooling="mean").eval()
     model.save_pretrained(tmp_path)
-    again = load_classifier(str(tmp_path), outputs=9).eval()
+    again = load_classifier(str(tmp_path)).eval()
+    assert isinstance(again, MeanPooledClassifier)
     ids = torch.tensor([[2, 7, 9, 3]])
     with torch.no_grad():
         torch.testing.assert_close(again(ids, torch.ones_like(ids)).logits, model(ids, torch.ones_like(ids)).logits)
@@ -52,4 +53,4 @@ def test_only_berts_encoders_have_it(tmp_path: Path) -> None:
     )  # fmt: skip
     XLMRobertaModel(config).save_pretrained(tmp_path)
     with pytest.raises(TrainingError, match="mean pooling is made for BERT's encoders, and this is a xlm-roberta"):
-        load_classifier(str(tmp_path), pooling="mean")
+        load_base_classifier(str(tmp_path), pooling="mean")

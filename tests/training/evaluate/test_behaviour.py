@@ -81,7 +81,7 @@ def test_rows_of_dev_are_changed_too_where_there_is_data(tmp_path: Path) -> None
 def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="is no directory, and no http:// address of a gateway"):
         evaluate_behaviour(f"{tmp_path}/none", None)
-    with pytest.raises(TrainingError, match="is no checkpoint"):
+    with pytest.raises(TrainingError, match="could not load the checkpoint"):
         evaluate_behaviour(f"{tmp_path}", None)
     with pytest.raises(TrainingError, match="--model and --version choose among what a gateway serves"):
         evaluate_behaviour(f"{COMMITTED}", None, model="rubert")

@@ -296,8 +296,7 @@ def test_the_gate_stops_a_publish_and_nothing_is_left(
 def test_a_checkpoint_without_one_of_its_files(checkpoint: Path, data_dir: Path, tmp_path: Path, name: str) -> None:
     damaged = tmp_path / "tuned"
     shutil.copytree(checkpoint, damaged, ignore=shutil.ignore_patterns("fold*", name))
-    reason = "could not load the checkpoint|no file named" if name.startswith("model") else f"has no {name}"
-    with pytest.raises(TrainingError, match=reason):
+    with pytest.raises(TrainingError, match=f"has no {name}"):
         publish_here(damaged, data_dir, tmp_path / "models")
     assert [path.name for path in tmp_path.iterdir()] == ["tuned"]
 
@@ -419,7 +418,7 @@ def test_predictions_of_another_run_are_not_used(checkpoint: Path, data_dir: Pat
         shutil.copyfile(checkpoint / name, mixed / name)
         if name == "metrics.json":
             (mixed / name).write_text('{"recipe": {"base_model": "better"}, "five_folds": {"roc_auc": 1.0}}')
-        with pytest.raises(TrainingError, match=f"{name} did not come from the weights .* a file was copied here"):
+        with pytest.raises(TrainingError, match=f"{name} did not come from the weights .* or was copied here"):
             publish_here(mixed, data_dir, tmp_path / "models")
     assert not (tmp_path / "models").exists()
 
@@ -500,10 +499,12 @@ def test_weights_that_are_not_the_configurations(checkpoint: Path, data_dir: Pat
     weights = load_file(damaged / "model.safetensors")
     classifier = {name: weights.pop(name) for name in ("classifier.weight", "classifier.bias")}
     save_file(weights, damaged / "model.safetensors", {"format": "pt"})
+    seal(damaged)
     with pytest.raises(TrainingError, match=r"lacks classifier\.bias, classifier\.weight \(2 in all\): fine-tune it"):
         publish_here(damaged, data_dir, tmp_path / "models")
     weights |= {**classifier, "bert.relative": weights["bert.pooler.dense.bias"].clone()}
     save_file(weights, damaged / "model.safetensors", {"format": "pt"})
+    seal(damaged)
     with pytest.raises(TrainingError, match=r"has no place for, bert\.relative \(1 in all\)"):
         publish_here(damaged, data_dir, tmp_path / "models")
 
