@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tritonclient.utils import InferenceServerException
 from contract.labels import EMOTIONS
 from tests.integration.serving import Serving
 from tests.triton_process import ROOT
+from tests.waiting import wait_until
 
 MODEL = "emotion_rubert"
 VERSION = ROOT / "model_repository" / MODEL / "1"
@@ -56,6 +58,19 @@ def executions(client: triton_grpc.InferenceServerClient) -> tuple[int, int]:
     return int(statistics["inference_count"]), int(statistics["execution_count"])
 
 
+def settled_executions(client: triton_grpc.InferenceServerClient) -> tuple[int, int]:
+    """The counts once they stand still: Triton counts a little later than it answers."""
+    counts = [executions(client)]
+
+    def stand_still() -> bool:
+        time.sleep(0.2)
+        counts.append(executions(client))
+        return len(counts) > 3 and len(set(counts[-4:])) == 1
+
+    wait_until(stand_still, lambda: counts[-4:])
+    return counts[-1]
+
+
 @pytest.mark.parametrize(("text", "emotion"), SENTENCES.items())
 def test_answers_are_right(http: httpx.Client, text: str, emotion: str) -> None:
     answer = http.post("/v1/emotions", json={"text": text}).json()
@@ -76,7 +91,7 @@ def test_500_concurrent_requests_of_many_lengths_share_executions(serving: Servi
     assert len({row.shape[1] for row in rows}) >= 20
     with triton_grpc.InferenceServerClient(serving.grpc_url) as client:
         alone = [ask(client, row) for row in rows]
-        before = executions(client)
+        before = settled_executions(client)
         done, together = threading.Semaphore(0), [None] * len(rows)
 
         def keep(index: int, result: object, error: object) -> None:
@@ -92,12 +107,7 @@ def test_500_concurrent_requests_of_many_lengths_share_executions(serving: Servi
         for result, expected in zip(together, alone, strict=True):
             assert not isinstance(result, InferenceServerException), result
             np.testing.assert_allclose(result.as_numpy("probabilities"), expected, atol=5e-3)  # type: ignore[attr-defined]
-        deadline = threading.Event()
-        for _ in range(50):  # Triton counts a little later than it answers.
-            after = executions(client)
-            if after[0] - before[0] == len(rows):
-                break
-            deadline.wait(0.1)
+        after = settled_executions(client)
     inferences, runs = (now - then for now, then in zip(after, before, strict=True))
     assert inferences == len(rows)
     assert inferences / runs >= 4

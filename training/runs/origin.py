@@ -77,7 +77,7 @@ def check_origin(run: Path) -> bool:
     for name in [_METRICS, *there]:
         if written["files"].get(name) != _digest(run / name):
             raise _foreign(run, name)
-    if not (run / _WEIGHTS).is_file():
+    if written["weights"] is not None and not (run / _WEIGHTS).is_file():
         raise TrainingError(f"{run} has no {_WEIGHTS}: copy the whole run again")
     if written["weights"] != _digest(run / _WEIGHTS):
         raise _foreign(run, " and ".join(there) or _METRICS)
