@@ -4,7 +4,6 @@ import contextlib
 import importlib
 import io
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from training.data.rows.sources import SOURCES
 from training.data.splits.folds import brighter_by_fold, held_out_fold
 from training.encoder.classifier import load_base_classifier
 from training.encoder.normalization.characters import kept_emoji
-from training.encoder.tokenizer import load_tokenizer, train_wordpiece
+from training.encoder.tokenizer import SPECIAL_TOKENS, load_tokenizer, train_wordpiece
 from training.encoder.unknown_signs import unknown_texts
 from training.runs.directory import read_cross_validated
 from training.runs.life import Fold
@@ -323,25 +322,20 @@ def test_what_is_missing_is_named(data_dir: Path, base: Path, tmp_path: Path) ->
 
 def test_variants_keep_their_row_and_change_its_words(base: Path) -> None:
     texts = [row["text"] for row in keyword_rows(2)]
-    made = make_variants(base, texts, each=12, share=0.5, device=CPU, seed=0)
+    made = make_variants(base, texts, each=3, share=0.5, device=CPU, seed=0)
     assert {variant.origin for variant in made} == set(range(len(texts)))
-    # Decoding joins punctuation, which random weights draw often, to the word before it.
-    made = [variant for variant in made if re.fullmatch(r"[а-я ]+", variant.text)]
-    assert len(made) > 5
     kept = 0
     for variant in made:
         words, own = variant.text.split(), texts[variant.origin].split()
         assert words != own
         assert len(words) == len(own), "words keep their bounds"
         kept += sum(word == other for word, other in zip(words, own, strict=True))
-        assert "[" not in variant.text
-        assert "#" not in variant.text
+        # Brackets and signs alone are pieces that random weights draw; a special token or a joint would be more.
+        assert not any(special in variant.text for special in SPECIAL_TOKENS)
+        assert "##" not in variant.text
     share = kept / sum(len(variant.text.split()) for variant in made)
-    # Half of the words were hidden; variants with fewer new words are more often without a sign.
-    assert 0.4 < share < 0.8
-    assert made == [
-        variant for variant in make_variants(base, texts, each=12, share=0.5, device=CPU, seed=0) if variant in made
-    ]
+    assert 0.35 < share < 0.65
+    assert made == make_variants(base, texts, each=3, share=0.5, device=CPU, seed=0)
 
 
 def test_sentences_are_different_and_neither_short_nor_long(data_dir: Path) -> None:
