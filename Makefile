@@ -11,7 +11,7 @@ SERVING := .venv/.ready
 DEVELOPMENT := .venv-dev/.ready
 TRAINING := .venv-training/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
-SOURCES := benchmarks contract gateway server training deploy tests
+SOURCES := benchmarks clients contract gateway server training deploy tests
 
 # Before anything is made: what else is missing, `python -m server check` says, with the names of packages too.
 NO_PYTHON := error: no $(PYTHON) here. On Debian 12 and 13 and Ubuntu 24.04, as root: apt install python3-venv \

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from server.environment.triton_environment import read_environment
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 
 ENVIRONMENTS = ROOT / "build/pythons"
 TESTS = ("tests/server/test_backend_serving.py",)

@@ -16,7 +16,7 @@ from benchmarks.parts.rounds import run_rounds
 from benchmarks.setup import repositories
 from benchmarks.setup.texts import newest_version, workload
 from contract.version_directory import CPU_GRAPH, GPU_GRAPH
-from tests.triton_process import ROOT, triton_environment
+from tests.support.triton_process import ROOT, triton_environment
 from training.export.graphs.portable import portable
 from training.export.graphs.runtime import run, session
 from training.export.graphs.weights import Shape

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.report.results import Results
-from tests.triton_process import ROOT, triton_environment
+from tests.support.triton_process import ROOT, triton_environment
 
 
 def bench(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

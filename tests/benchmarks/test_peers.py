@@ -19,7 +19,7 @@ from benchmarks.setup.serving import HOST, Server, answers, free_ports, running
 from benchmarks.setup.texts import load_tokenizer, newest_version
 from contract.labels import EMOTIONS
 from contract.version_directory import CPU_GRAPH, TOKENIZER, read_card
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 from training.export.graphs.runtime import run, session
 
 VERSION = newest_version(ROOT / "model_repository", "emotion_rubert")

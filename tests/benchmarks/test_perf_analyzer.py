@@ -12,7 +12,7 @@ import pytest
 from benchmarks.command import BenchmarkError
 from benchmarks.load.perf_analyzer import read_report, window_spread
 from benchmarks.load.statistics import Counts, read_counts
-from tests.triton_process import ROOT, free_ports, triton_environment
+from tests.support.triton_process import ROOT, free_ports, triton_environment
 
 # As perf_analyzer 2.48.0 wrote them.
 CSV = """\

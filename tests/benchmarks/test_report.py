@@ -14,7 +14,7 @@ from benchmarks.report.machine import Machine, this_machine
 from benchmarks.report.results import Results
 from benchmarks.report.writing import write_report
 from server.environment.triton_environment import read_environment
-from tests.triton_process import ROOT, triton_environment
+from tests.support.triton_process import ROOT, triton_environment
 
 QUIET = Machine(
     processor="A Processor", cores=2, memory_gb=8.0, gpus=[], system="Linux", load=0.1, python="3.11.9",

@@ -11,7 +11,7 @@ from benchmarks.load.perf_input import write_input
 from benchmarks.parts.ceilings import batches, equal_lengths
 from benchmarks.parts.triton import rows_of_length
 from benchmarks.setup.texts import load_tokenizer, newest_version, read_texts, workload
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 
 REPOSITORY = ROOT / "model_repository"
 VERSION = newest_version(REPOSITORY, "emotion_rubert")

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 
 VERSION = ROOT / "model_repository/emotion_rubert/1"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from contract.version_directory import CARD, CPU_GRAPH, TOKENIZER
-from tests.triton_process import ROOT, TritonProcess, running_triton
+from tests.support.triton_process import ROOT, TritonProcess, running_triton
 
 MODEL = "emotion_rubert"
 

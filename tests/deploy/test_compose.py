@@ -27,8 +27,8 @@ from gateway.settings import Settings
 from server.arguments import command_line_parser, server_options
 from server.environment.triton_environment import TritonEnvironment, read_environment
 from server.launching.tritonserver import CLOSED_PROTOCOLS, ServerOptions, command_line, variables
-from tests.plain_triton import plain_triton
-from tests.triton_process import is_listening, triton_environment
+from tests.support.plain_triton import plain_triton
+from tests.support.triton_process import is_listening, triton_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = Path(__file__).with_name("compose-spec.json")

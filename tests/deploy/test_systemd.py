@@ -11,7 +11,7 @@ import pytest
 
 from gateway.command_line import read_settings
 from server.arguments import command_line_parser, server_options
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 
 UNITS = sorted((ROOT / "deploy/systemd").glob("*.service"))
 HOME = "/opt/ru-emotions-triton"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/**/*.md")])
 FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)

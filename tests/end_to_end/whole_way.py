@@ -17,8 +17,8 @@ import httpx
 
 from contract.version_directory import read_card
 from tests.integration.serving import Serving, make_serve
+from tests.support.triton_process import ROOT, free_ports
 from tests.training.support.hub_checkpoints import save_base_model
-from tests.triton_process import ROOT, free_ports
 from training.data.rows.loading import load_source
 from training.export.integrity import damage
 from training.publish.versions import versions_of

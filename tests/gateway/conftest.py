@@ -7,7 +7,7 @@ import pytest
 
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.small_model import publish
-from tests.triton_process import TritonProcess, running_triton
+from tests.support.triton_process import TritonProcess, running_triton
 
 
 @pytest.fixture

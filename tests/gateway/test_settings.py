@@ -12,7 +12,7 @@ import pytest
 from gateway.command_line import SettingsError, flag, read_settings, variable
 from gateway.settings import VARIABLE_ONLY, Settings
 from tests.gateway.support.gateway_process import ROOT, environment
-from tests.waiting import SECONDS
+from tests.support.waiting import SECONDS
 
 
 def run(*flags: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -10,8 +10,8 @@ import pytest
 
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.metrics import figure
-from tests.triton_process import TritonProcess
-from tests.waiting import SECONDS, wait_until
+from tests.support.triton_process import TritonProcess
+from tests.support.waiting import SECONDS, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.integration.serving import Serving, make_serve
-from tests.triton_process import free_ports
+from tests.support.triton_process import free_ports
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ import psutil
 
 from tests.gateway.support.gateway_process import assert_tells_nothing, environment
 from tests.gateway.support.small_model import publish
-from tests.triton_process import ROOT, hear_ctrl_c, is_listening
-from tests.waiting import SECONDS, wait_until
+from tests.support.triton_process import ROOT, hear_ctrl_c, is_listening
+from tests.support.waiting import SECONDS, wait_until
 
 
 @dataclass

@@ -13,8 +13,8 @@ from tests.gateway.support.gateway_process import GatewayProcess, running_gatewa
 from tests.gateway.support.metrics import figure
 from tests.gateway.support.small_model import expected, publish
 from tests.gateway.support.versions import wait_for_version
-from tests.triton_process import TritonProcess, running_triton
-from tests.waiting import wait_until
+from tests.support.triton_process import TritonProcess, running_triton
+from tests.support.waiting import wait_until
 from training.publish.commands import canary_command, promote_command, rollback_command
 
 MODEL = "emotion_rubert"

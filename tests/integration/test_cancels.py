@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.serving import make_serve
-from tests.triton_process import ROOT, free_ports
+from tests.support.triton_process import ROOT, free_ports
 
 SECONDS = 240
 ROUND = 20

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.serving import Serving
-from tests.triton_process import is_listening
+from tests.support.triton_process import is_listening
 
 NESTED = b'{"inputs":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
 REQUESTS = {

@@ -9,8 +9,8 @@ import httpx
 from tests.gateway.support.gateway_process import SECRET
 from tests.gateway.support.small_model import publish
 from tests.integration.serving import assert_nothing_left, make_serve, repository_copy, small_models
-from tests.triton_process import free_ports
-from tests.waiting import SECONDS, wait_until
+from tests.support.triton_process import free_ports
+from tests.support.waiting import SECONDS, wait_until
 
 
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from transformers import AutoModelForSequenceClassification, BertConfig, BertFor
 
 from contract.version_directory import read_card
 from tests.gateway.support.gateway_process import running_gateway
+from tests.support.triton_process import running_triton
 from tests.training.support.commands import succeeds
 from tests.training.support.hub_checkpoints import wordpiece_as_on_the_hub
 from tests.training.support.rows import keyword_rows, write_lines
-from tests.triton_process import running_triton
 from training.data.rows.examples import Example, targets
 from training.data.rows.loading import load_source
 from training.encoder.classifier import TokenRows, collate, encode

@@ -10,9 +10,9 @@ import pytest
 
 from contract.version_directory import CARD, CPU_GRAPH, read_card, sha256
 from tests.gateway.support.small_model import publish
-from tests.plain_triton import PlainTriton, plain_triton
-from tests.triton_process import ROOT
-from tests.waiting import SECONDS
+from tests.support.plain_triton import PlainTriton, plain_triton
+from tests.support.triton_process import ROOT
+from tests.support.waiting import SECONDS
 from training.publish.triton_index import NotServedError, wait_until_served
 from training.publish.triton_rules import chosen_versions, obstacles
 

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from tests.integration.serving import assert_nothing_left, make_serve, small_models
-from tests.triton_process import ROOT, free_ports
-from tests.waiting import SECONDS
+from tests.support.triton_process import ROOT, free_ports
+from tests.support.waiting import SECONDS
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])

@@ -18,8 +18,8 @@ from tritonclient.utils import InferenceServerException
 
 from contract.labels import EMOTIONS
 from tests.integration.serving import Serving
-from tests.triton_process import ROOT
-from tests.waiting import wait_until
+from tests.support.triton_process import ROOT
+from tests.support.waiting import wait_until
 
 MODEL = "emotion_rubert"
 VERSION = ROOT / "model_repository" / MODEL / "1"

@@ -11,8 +11,8 @@ import pytest
 
 from tests.gateway.support.gateway_process import running_gateway
 from tests.integration.serving import Serving
+from tests.support.triton_process import ROOT, free_ports
 from tests.training.support.small_run import write_cedr
-from tests.triton_process import ROOT, free_ports
 from training.behaviour.measure import measure_behaviour
 from training.behaviour.suite import load_suite
 from training.common.command import TrainingError

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.triton_process import free_ports
+from tests.support.triton_process import free_ports
 
 HOW_TO_GET_IT = (
     "run `apt-get install chromium chromium-driver` (Debian; Ubuntu has them as snaps), then `make test-page`"

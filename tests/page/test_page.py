@@ -12,7 +12,7 @@ import pytest
 from contract.labels import EMOTIONS, LABELS
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.page.browser import DOWN, ENTER, TAB, Browser, running_browser
-from tests.triton_process import ROOT, running_triton
+from tests.support.triton_process import ROOT, running_triton
 
 pytestmark = pytest.mark.page
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 
 MAKE = shutil.which("make") or pytest.fail("no make here")
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.server import graphs
 from tests.server.graphs import X3, Y3, config, tensor, write_model
-from tests.triton_process import start_triton
+from tests.support.triton_process import start_triton
 
 WIDE = tensor("y", "TYPE_FP32", "[ 4 ]")
 WHOLE = tensor("x", "TYPE_INT64", "[ 3 ]")

@@ -21,7 +21,7 @@ from tritonclient.utils import InferenceServerException
 
 from tests.server import graphs
 from tests.server.graphs import X3, Y3, config, tensor, write_model
-from tests.triton_process import TritonProcess, running_triton
+from tests.support.triton_process import TritonProcess, running_triton
 
 ITEM_SHAPE = '{ kind: BATCH_ITEM_SHAPE target_name: "item_shape" data_type: TYPE_INT32 source_input: "ids" }'
 # Long enough that requests sent together meet in one batch, even on a busy machine.

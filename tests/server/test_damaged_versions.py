@@ -16,8 +16,8 @@ from tritonclient.utils import InferenceServerException
 from server.repository.view import RepositoryView
 from tests.server import graphs
 from tests.server.graphs import X3, Y3, config, write_model
-from tests.triton_process import TritonProcess, running_triton, start_triton
-from tests.waiting import SECONDS, wait_until
+from tests.support.triton_process import TritonProcess, running_triton, start_triton
+from tests.support.waiting import SECONDS, wait_until
 
 LATEST_TWO = config([X3], [Y3], more="version_policy { latest { num_versions: 2 } }")
 PYTHON = f'backend: "python"\ninput [ {X3} ]\noutput [ {Y3} ]\n'

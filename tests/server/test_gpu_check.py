@@ -10,7 +10,7 @@ import pytest
 from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER, sha256
 from server import gpu_check
 from server.gpu_check import GpuCheckError, check
-from tests.triton_process import ROOT, triton_environment
+from tests.support.triton_process import ROOT, triton_environment
 from training.export.gpu_graph_files import make_gpu_graph
 from training.export.graphs.portable import portable
 

@@ -25,7 +25,7 @@ from server.errors import (
 from server.launching.ports import check_ports, port_holder
 from tests.pythons import SERVES, find_interpreter
 from tests.server.bare_systems import version_without_libpython
-from tests.triton_process import ROOT, free_ports, triton_environment
+from tests.support.triton_process import ROOT, free_ports, triton_environment
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from server.launching.stubs import DeadStubWatch
 from tests.server import graphs
 from tests.server.bare_systems import version_without_libpython
 from tests.server.graphs import X3, Y3, config, tensor, write_model
-from tests.triton_process import (
+from tests.support.triton_process import (
     ROOT,
     TritonProcess,
     assert_nothing_left,
@@ -36,7 +36,7 @@ from tests.triton_process import (
     start_triton,
     triton_environment,
 )
-from tests.waiting import SECONDS, wait_until
+from tests.support.waiting import SECONDS, wait_until
 
 
 @pytest.fixture

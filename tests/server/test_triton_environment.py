@@ -13,8 +13,8 @@ from server.environment import host, installation
 from server.environment.installation import STAMP, install, requirements_file
 from server.environment.triton_environment import TritonEnvironment, check_environment, read_environment
 from server.errors import IncompletePythonError, TritonEnvironmentError, WrongPythonError
-from tests.triton_process import ROOT, hear_ctrl_c, triton_environment
-from tests.waiting import SECONDS, wait_until
+from tests.support.triton_process import ROOT, hear_ctrl_c, triton_environment
+from tests.support.waiting import SECONDS, wait_until
 
 
 @pytest.fixture(scope="module")

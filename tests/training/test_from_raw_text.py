@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from transformers import BertConfig, BertModel
 
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 
 # One word a class: enough for a tiny encoder to learn, which real text would not be.
 WORDS = {(): "стол", (0,): "радость", (1,): "грусть", (2,): "вдруг", (3,): "страх", (4,): "злость"}

@@ -11,7 +11,7 @@ import pytest
 
 from tests.gateway.support.gateway_process import SECRET, GatewayProcess, running_gateway
 from tests.gateway.support.raw_socket import connected, post, problem
-from tests.triton_process import TritonProcess
+from tests.support.triton_process import TritonProcess
 
 BODY = '{"text": "рад"}'
 CHUNKED = b"POST /v1/emotions HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"

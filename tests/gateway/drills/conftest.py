@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.triton_process import ROOT, TritonProcess, running_triton
+from tests.support.triton_process import ROOT, TritonProcess, running_triton
 
 
 @pytest.fixture(scope="session")

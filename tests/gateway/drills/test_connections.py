@@ -13,7 +13,7 @@ import pytest
 from tests.gateway.support.gateway_process import SECRET, GatewayProcess, running_gateway
 from tests.gateway.support.limited import Drips, dripping, limit_descriptors
 from tests.gateway.support.raw_socket import connected
-from tests.triton_process import TritonProcess
+from tests.support.triton_process import TritonProcess
 
 MEGABYTE = 1024 * 1024
 ENDLESS = b"POST /v1/emotions HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n"

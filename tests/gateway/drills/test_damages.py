@@ -15,8 +15,8 @@ from tests.gateway.support.load import running_load
 from tests.gateway.support.metrics import unusable_versions
 from tests.gateway.support.small_model import publish
 from tests.gateway.support.versions import left_out, wait_until_left_out, wait_until_used
-from tests.triton_process import running_triton
-from tests.waiting import wait_until
+from tests.support.triton_process import running_triton
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.drill

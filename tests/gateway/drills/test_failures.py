@@ -19,8 +19,8 @@ from tests.gateway.support.load import TEXTS, running_load
 from tests.gateway.support.raw_http import Connection
 from tests.gateway.support.small_model import expected, publish
 from tests.gateway.support.versions import wait_for_version
-from tests.triton_process import free_ports, running_triton
-from tests.waiting import SECONDS
+from tests.support.triton_process import free_ports, running_triton
+from tests.support.waiting import SECONDS
 
 
 def stop_under_load(repository: Path, triton: str, clients: int, *flags: str) -> Counter[str]:

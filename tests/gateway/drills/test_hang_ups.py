@@ -21,7 +21,7 @@ import pytest
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.metrics import wait_for_in_flight
 from tests.gateway.support.raw_http import Connection
-from tests.triton_process import ROOT, TritonProcess
+from tests.support.triton_process import ROOT, TritonProcess
 
 DRILL_SECONDS = float(os.environ.get("EMOTION_DRILL_SECONDS", "600"))
 """How long the drill of hang-ups takes; that of deadlines takes a fifth of it."""

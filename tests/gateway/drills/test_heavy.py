@@ -11,7 +11,7 @@ import pytest
 
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.raw_http import Connection
-from tests.triton_process import ROOT, TritonProcess
+from tests.support.triton_process import ROOT, TritonProcess
 
 HEAVY_CLIENTS = 8
 HEAVY = json.dumps({"texts": ["Ничего себе, вот это новость! " * 130] * 256}, ensure_ascii=False).encode()

@@ -15,7 +15,7 @@ import pytest
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.raw_http import Connection
 from tests.gateway.support.small_model import WORDS, expected
-from tests.triton_process import TritonProcess
+from tests.support.triton_process import TritonProcess
 
 MEGABYTE = 1024 * 1024
 ODD = ["\0", "\u202e", "\u200f", "😀", "👩‍👩‍👧", "ы\u0301", "\ufeff", "\u2028", "[SEP]", "<s>", "﷽", "\x7f", "\\", '"']

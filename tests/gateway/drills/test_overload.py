@@ -16,7 +16,7 @@ import pytest
 
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.raw_http import Connection
-from tests.triton_process import ROOT, TritonProcess
+from tests.support.triton_process import ROOT, TritonProcess
 
 PLACES = 8
 BODY = json.dumps({"texts": ["Ничего себе, вот это новость! Мне страшно и грустно. " * 20] * 4}).encode()

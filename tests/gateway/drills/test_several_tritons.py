@@ -13,7 +13,7 @@ from tests.gateway.support.gateway_process import running_gateway
 from tests.gateway.support.host_name import NAME, HostName
 from tests.gateway.support.load import ready_all_the_time, running_load
 from tests.gateway.support.metrics import requests_served
-from tests.triton_process import running_triton
+from tests.support.triton_process import running_triton
 
 SECONDS = 10
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")

@@ -17,7 +17,7 @@ from gateway.http.admission import Admission, cost
 from gateway.telemetry.metrics import Metrics
 from tests.gateway.support.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.support.gateway_process import SECRET, GatewayProcess, running_gateway
-from tests.waiting import SECONDS
+from tests.support.waiting import SECONDS
 
 OTHER = "another-key-for-another-client"
 

@@ -14,7 +14,7 @@ from gateway.http.connections import ConnectionLimit
 from tests.gateway.support.gateway_process import SECRET, GatewayProcess, running_gateway
 from tests.gateway.support.limited import dripping, limit_descriptors
 from tests.gateway.support.raw_socket import connected, post, problem
-from tests.triton_process import TritonProcess
+from tests.support.triton_process import TritonProcess
 
 
 def test_a_connection_is_kept_as_long_as_is_set(shared_repository: Path, shared_triton: TritonProcess) -> None:

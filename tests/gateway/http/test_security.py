@@ -15,7 +15,7 @@ from gateway.http.middleware import RequestMiddleware
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
 from tests.gateway.support.gateway_process import SECRET, GatewayProcess, running_gateway
-from tests.triton_process import TritonProcess
+from tests.support.triton_process import TritonProcess
 
 OTHER = "another-key-for-another-client"
 ORIGIN = "https://example.org"

@@ -24,7 +24,7 @@ from gateway.triton.replica import ModelVersion
 from tests.gateway.support.fake_triton import FakeTriton, answer, answer_of, running_fake_triton
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.metrics import wait_for_in_flight
-from tests.waiting import SECONDS
+from tests.support.waiting import SECONDS
 
 MOST_ROWS = 8
 """The fake's max_batch_size."""

@@ -26,7 +26,7 @@ from tests.gateway.support.gateway_process import GatewayProcess, running_gatewa
 from tests.gateway.support.metrics import figure
 from tests.gateway.support.small_model import publish
 from tests.gateway.support.versions import wait_for_version, wait_until_left_out
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 MODEL = "emotion_rubert"
 PROBABILITY = {"1": 0.5, "2": 0.375}

@@ -21,7 +21,7 @@ from tests.gateway.support.gateway_process import GatewayProcess, running_gatewa
 from tests.gateway.support.metrics import unusable_versions
 from tests.gateway.support.small_model import publish
 from tests.gateway.support.versions import left_out, wait_until_left_out, wait_until_used
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 def model_of(damage: str) -> str:

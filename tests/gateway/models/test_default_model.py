@@ -9,7 +9,7 @@ import pytest
 from tests.gateway.support.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.support.gateway_process import running_gateway
 from tests.gateway.support.small_model import publish
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from tests.gateway.support.load import ready_all_the_time, running_load
 from tests.gateway.support.metrics import unusable_versions
 from tests.gateway.support.small_model import publish, withdraw
 from tests.gateway.support.versions import wait_for_version, wait_until_left_out
-from tests.plain_triton import plain_triton
-from tests.triton_process import running_triton
-from tests.waiting import wait_until
+from tests.support.plain_triton import plain_triton
+from tests.support.triton_process import running_triton
+from tests.support.waiting import wait_until
 
 
 def test_versions_come_and_go_under_load(repository: Path) -> None:

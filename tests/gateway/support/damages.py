@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.version_directory import CARD, CPU_GRAPH, TOKENIZER, sha256
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 
-from tests.triton_process import ROOT
-from tests.waiting import SECONDS, wait_until
+from tests.support.triton_process import ROOT
+from tests.support.waiting import SECONDS, wait_until
 
 _LISTENING = re.compile(r"listening on (http://[^\s\"]+)")
 _TEXT_OF_A_CLIENT = re.compile("[А-Яа-яЁё]|\\\\u04")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from tests.gateway.support.gateway_process import GatewayProcess
 from tests.gateway.support.small_model import expected
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 TEXTS = ("рад", "мне страшно", "ого, вот это да", "грустно мне, дом мой пуст", "злюсь")
 

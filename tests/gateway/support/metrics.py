@@ -3,7 +3,7 @@
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 def figure(client: httpx.Client, name: str, **labels: str) -> float:

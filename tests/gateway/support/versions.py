@@ -3,7 +3,7 @@
 import httpx
 
 from tests.gateway.support.gateway_process import GatewayProcess
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 def wait_for_version(gateway: GatewayProcess, version: str) -> None:

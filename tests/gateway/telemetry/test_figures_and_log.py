@@ -10,7 +10,7 @@ import pytest
 
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.metrics import figure
-from tests.triton_process import TritonProcess
+from tests.support.triton_process import TritonProcess
 
 RUBERT = {"model": "emotion_rubert", "version": "2"}
 

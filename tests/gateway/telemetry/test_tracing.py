@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 from tests.gateway.support.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.support.gateway_process import ROOT, environment, running_gateway
 from tests.gateway.support.metrics import wait_for_in_flight
-from tests.waiting import SECONDS
+from tests.support.waiting import SECONDS
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"

@@ -16,7 +16,7 @@ from tests.gateway.support.gateway_process import GatewayProcess, running_gatewa
 from tests.gateway.support.metrics import in_flight, wait_for_in_flight
 from tests.gateway.support.raw_socket import connected
 from tests.gateway.support.small_model import publish
-from tests.waiting import SECONDS, wait_until
+from tests.support.waiting import SECONDS, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.small_model import VOCABULARY, publish
-from tests.triton_process import TritonProcess, running_triton
+from tests.support.triton_process import TritonProcess, running_triton
 
 TIMEOUT = 1.0
 BUG = "Triton could not compute this request; the gateway's log says more."

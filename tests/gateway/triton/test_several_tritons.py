@@ -18,8 +18,8 @@ from tests.gateway.support.host_name import NAME, HostName
 from tests.gateway.support.load import ready_all_the_time, running_load
 from tests.gateway.support.metrics import requests_served
 from tests.gateway.support.small_model import publish
-from tests.triton_process import TritonProcess, running_triton
-from tests.waiting import SECONDS, wait_until
+from tests.support.triton_process import TritonProcess, running_triton
+from tests.support.waiting import SECONDS, wait_until
 
 
 def ask(client: httpx.Client) -> int:

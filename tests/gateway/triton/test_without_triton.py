@@ -10,8 +10,8 @@ import pytest
 
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.load import running_load
-from tests.triton_process import free_ports, running_triton
-from tests.waiting import SECONDS
+from tests.support.triton_process import free_ports, running_triton
+from tests.support.waiting import SECONDS
 
 
 def test_triton_comes_after_the_gateway_is_killed_and_comes_again(repository: Path) -> None:

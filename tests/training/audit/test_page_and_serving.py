@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from contract.labels import EMOTIONS
+from tests.support.triton_process import ROOT
 from tests.training.support.commands import fails
 from tests.training.support.small_run import write_cedr
-from tests.triton_process import ROOT
 from training.audit.label_evidence import LabelEvidence
 from training.audit.results import write_suspects
 from training.audit.serving import AuditServer

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from contract.labels import EMOTIONS
+from tests.support.triton_process import ROOT
 from tests.training.support.rows import keyword_rows, write_lines
-from tests.triton_process import ROOT
 from training.common.command import TrainingError
 from training.data import __main__ as command
 from training.data.report.statistics import co_occurrence, emotions_by_domain, figures_of, load_all, overlaps

@@ -11,8 +11,8 @@ import datasets
 import pytest
 
 from contract.labels import EMOTIONS
+from tests.support.triton_process import ROOT
 from tests.training.support.rows import write_lines
-from tests.triton_process import ROOT
 from training.common.command import TrainingError
 from training.data.rows.combinations import COMBINATIONS
 from training.data.rows.examples import Example, targets

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from contract.labels import EMOTIONS
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 from training.behaviour.suite import HALVES, load_suite
 from training.data import __main__ as command
 from training.data.cleaning.decontamination import HeldOutTexts

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from markupsafe import escape
 
+from tests.support.triton_process import ROOT
 from tests.training.support.small_run import read_json, write_cedr, write_run
-from tests.triton_process import ROOT
 from training.behaviour.suite import GROUPS, load_suite
 from training.common.command import TrainingError
 from training.data.rows.examples import Example

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from contract.labels import EMOTIONS
+from tests.support.triton_process import ROOT
 from tests.training.support.small_run import read_json, write_cedr, write_run
-from tests.triton_process import ROOT
 from training.behaviour.suite import load_suite
 from training.common.command import TrainingError
 from training.compare import __main__ as command

@@ -13,9 +13,9 @@ from sklearn import metrics as sk
 
 from contract.labels import EMOTIONS
 from contract.version_directory import CARD
+from tests.support.triton_process import ROOT, free_ports
 from tests.training.support.rows import keyword_rows, write_brighter, write_lines
 from tests.training.support.small_run import read_json, write_cedr, write_run
-from tests.triton_process import ROOT, free_ports
 from training.common.command import TrainingError
 from training.common.output import write_result
 from training.data.rows.examples import measured_rows, targets

@@ -12,9 +12,9 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 
 from contract.labels import EMOTIONS
 from contract.version_directory import CPU_GRAPH, TOKENIZER, read_card
+from tests.support.triton_process import ROOT
 from tests.training.support.commands import succeeds
 from tests.training.support.rows import keyword_rows, write_lines
-from tests.triton_process import ROOT
 from training.common.command import TrainingError
 from training.encoder.base_model import load_base_model
 from training.encoder.classifier import load_classifier, predict

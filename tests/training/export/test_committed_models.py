@@ -10,7 +10,7 @@ from tritonclient.grpc import model_config_pb2
 
 from contract.labels import EMOTIONS
 from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, TOKENIZER, read_card, read_gpu_record, sha256
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 from training.encoder.tokenizer import load_tokenizer
 from training.export.gate import checks as gate
 from training.export.gpu_graph_files import make_gpu_graph

@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 
 from contract.version_directory import CPU_GRAPH, read_card
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 from training.common.command import TrainingError
 from training.export.gate import runtimes
 from training.export.gate.runtimes import check_on, environment

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER
+from tests.support.triton_process import ROOT, free_ports
 from tests.training.support.version_directories import MODEL, make_repository, write_version
-from tests.triton_process import ROOT, free_ports
 from training.common.command import TrainingError
 from training.export.integrity import damage
 from training.publish.listing import print_model

@@ -30,10 +30,10 @@ from contract.version_directory import (
     read_gpu_record,
     sha256,
 )  # fmt: skip
+from tests.support.triton_process import ROOT
 from tests.training.support.commands import fails, succeeds
 from tests.training.support.rows import keyword_rows, write_brighter, write_lines
 from tests.training.support.version_directories import write_version
-from tests.triton_process import ROOT
 from training.behaviour.suite import HALVES
 from training.common.command import TrainingError
 from training.compare.models import Source, compare_models

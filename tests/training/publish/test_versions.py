@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, TOKENIZER, read_card
+from tests.support.triton_process import ROOT
 from tests.training.support.version_directories import MODEL, make_repository, write_version
-from tests.triton_process import ROOT
 from training.common.command import TrainingError
 from training.common.staging import remove_leftovers, staged
 from training.export.integrity import damage

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 from training.runs.settings import RunSettings, read_settings
 from training.scratch.pretraining.settings import PretrainingSettings
 from training.scratch.settings import MultitaskSettings, StudentSettings

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from contract.version_directory import read_card
+from tests.support.triton_process import ROOT
 from tests.training.support.hub_checkpoints import save_base_model
 from tests.training.support.rows import CEDR_CLASSES, keyword_rows
-from tests.triton_process import ROOT
 from training.common.command import TrainingError
 from training.data.rows.examples import measured_rows
 from training.data.splits.folds import by_fold

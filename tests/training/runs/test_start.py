@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.triton_process import ROOT
 from tests.training.support.fine_tuning_runs import write_bert, write_rows
-from tests.triton_process import ROOT
 from training.common.command import TrainingError
 from training.runs.record import begun
 from training.runs.start import check_folder, check_start

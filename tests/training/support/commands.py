@@ -4,7 +4,7 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 
 
 def command(module: str, *arguments: Any) -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from contract.version_directory import CARD, CPU_GRAPH, TOKENIZER, sha256
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 from training.export.triton_config import write_model_directory
 
 EXAMPLE = ROOT / "model_repository/emotion_rubert/1" / CARD

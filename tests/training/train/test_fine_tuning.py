@@ -18,6 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers import BertConfig, BertModel
 
 from contract.labels import EMOTIONS
+from tests.support.triton_process import ROOT
 from tests.training.support.fine_tuning_runs import (
     ENVIRONMENT,
     train_command,
@@ -25,7 +26,6 @@ from tests.training.support.fine_tuning_runs import (
     write_rows,
     write_xlm_roberta,
 )
-from tests.triton_process import ROOT
 from training.common.command import TrainingError
 from training.common.labels import label_names
 from training.data.rows.examples import Example, targets

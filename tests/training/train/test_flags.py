@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tests.triton_process import ROOT
+from tests.support.triton_process import ROOT
 from training.common.command import TrainingError
 from training.runs.settings import flag, read_settings
 from training.train.settings import Settings

@@ -18,8 +18,8 @@ from server.arguments import command_line_parser, server_options
 from server.environment.triton_environment import read_environment
 from server.launching.backend_directory import backend_directory, shared_memory_prefix
 from server.launching.tritonserver import variables
-from tests.triton_process import free_ports, triton_environment
-from tests.waiting import SECONDS, wait_until
+from tests.support.triton_process import free_ports, triton_environment
+from tests.support.waiting import SECONDS, wait_until
 
 STARTS = 4
 
