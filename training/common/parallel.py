@@ -6,11 +6,12 @@ from typing import Final, TypeVar
 import joblib
 
 _CHUNK: Final = 4_000
+Text = TypeVar("Text")
 Found = TypeVar("Found")
 
 
-def map_chunks(function: Callable[[Sequence[str]], Found], texts: Sequence[str]) -> list[Found]:
-    """What a function says of each chunk of the texts, in their order; on all cores where there are several."""
+def map_chunks(function: Callable[[Sequence[Text]], Found], texts: Sequence[Text]) -> list[Found]:
+    """What a function says of each chunk of the texts, or of what is known of each, in their order; on all cores."""
     if len(texts) <= _CHUNK:
         return [function(texts)]
     chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]

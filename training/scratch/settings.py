@@ -145,6 +145,12 @@ class StudentSettings(TrainingSettings):
     changed_share: Share = Field(
         0.5, description="share of the texts that are read with changes that mean nothing, and keep their targets"
     )
+    smiles_from: Share = Field(
+        0.0, description="least answer of the teachers, for any class, from which a smiley behind a text means nothing"
+    )
+    final_epochs: float = Field(
+        0.0, ge=0, description="passes at the end over CEDR's rows and their variants alone, as they are written"
+    )
     changed_copies: int = Field(3, ge=1, description="different changes of a text, of which a pass takes one")
 
     @field_validator("taught")

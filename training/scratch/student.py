@@ -10,7 +10,7 @@ import torch
 
 from contract.labels import EMOTIONS
 from training.common.parallel import map_chunks
-from training.data.written.surroundings import surrounded
+from training.data.written.surroundings import MOODS, surrounded
 from training.runs.directory import Probabilities
 from training.runs.life import Fold
 from training.scratch.fast_training.token_table import partial_passes
@@ -30,13 +30,24 @@ def mixed_targets(soft: SoftTargets, shares: dict[str, float]) -> npt.NDArray[np
     return mixed
 
 
-def changed_texts(texts: Sequence[str], copy: int, seed: int) -> list[str]:
-    """Each text with changes that mean nothing; the same for the same text, copy and seed. On all cores."""
-    return [text for chunk in map_chunks(partial(_changed, copy=copy, seed=seed), texts) for text in chunk]
+def changed_texts(texts: Sequence[str], unsure: Sequence[bool], copy: int, seed: int) -> list[str]:
+    """Each text with changes that mean nothing; the same for the same text, copy and seed. On all cores.
+
+    Args:
+        texts: any.
+        unsure: whether a text says too little of a mood by itself for a smiley to mean nothing.
+        copy: number of the change of the same text.
+        seed: of all of them.
+    """
+    rows = list(zip(texts, unsure, strict=True))
+    return [text for chunk in map_chunks(partial(_changed, copy=copy, seed=seed), rows) for text in chunk]
 
 
-def _changed(texts: Sequence[str], copy: int, seed: int) -> list[str]:
-    return [surrounded(text, np.random.default_rng([seed, copy, zlib.crc32(text.encode())])) for text in texts]
+def _changed(rows: Sequence[tuple[str, bool]], copy: int, seed: int) -> list[str]:
+    return [
+        surrounded(text, np.random.default_rng([seed, copy, zlib.crc32(text.encode())]), MOODS if unsure else ())
+        for text, unsure in rows
+    ]
 
 
 def passes_with_changes(passes: Sequence[Rows], texts: int, share: float, copies: int, seed: int) -> list[Rows]:
@@ -47,6 +58,24 @@ def passes_with_changes(passes: Sequence[Rows], texts: int, share: float, copies
         copy = np.where(random.random(len(rows)) < share, 1 + random.integers(copies, size=len(rows)), 0)
         chosen.append(rows + texts * copy)
     return chosen
+
+
+def student_passes(soft: SoftTargets, settings: StudentSettings) -> list[Rows]:
+    """The rows of each pass over a table of the texts, behind which are `changed_copies` times all texts changed."""
+    repeats = {
+        "cedr": settings.cedr_repeats,
+        "brighter_rus": settings.brighter_repeats,
+        "written": settings.written_repeats,
+    }
+    labelled = [np.tile(soft.of_kind(kind), times) for kind, times in repeats.items()]
+    rows = np.concatenate([*labelled, np.flatnonzero(np.isnan(soft.truth[:, 0]))])
+    passes = partial_passes(rows, settings.epochs)
+    if settings.changed_share:
+        passes = passes_with_changes(
+            passes, len(soft.texts), settings.changed_share, settings.changed_copies, settings.seed
+        )
+    end = np.concatenate([labelled[0], soft.of_kind("variant")])
+    return [*passes, *partial_passes(end, settings.final_epochs)]
 
 
 class Student:
@@ -74,21 +103,10 @@ class Student:
 
         trainer.adapt(soft.texts, settings, fold)
         copies = settings.changed_copies if settings.changed_share else 0
+        unsure = (soft.probabilities.max(axis=1) < settings.smiles_from).tolist()
         texts = list(soft.texts)
         for copy in range(copies):
-            texts += changed_texts(soft.texts, copy, settings.seed)
-        passes = partial_passes(self._rows_of_a_pass(soft), settings.epochs)
-        if copies:
-            passes = passes_with_changes(passes, len(soft.texts), settings.changed_share, copies, settings.seed)
+            texts += changed_texts(soft.texts, unsure, copy, settings.seed)
+        passes = student_passes(soft, settings)
         trainer.train(texts, loss, settings, passes, fold)
         return trainer.keep(trainer.model, fold)
-
-    def _rows_of_a_pass(self, soft: SoftTargets) -> Rows:
-        settings = self._settings
-        repeats = {
-            "cedr": settings.cedr_repeats,
-            "brighter_rus": settings.brighter_repeats,
-            "written": settings.written_repeats,
-        }
-        labelled = [np.tile(soft.of_kind(kind), times) for kind, times in repeats.items()]
-        return np.concatenate([*labelled, np.flatnonzero(np.isnan(soft.truth[:, 0]))])

@@ -3,19 +3,29 @@
 import numpy as np
 
 from training.scratch.fast_training.token_table import partial_passes
-from training.scratch.student import changed_texts, mixed_targets, passes_with_changes
+from training.scratch.settings import StudentSettings
+from training.scratch.student import changed_texts, mixed_targets, passes_with_changes, student_passes
 from training.scratch.teachers.soft_targets import KINDS, SoftTargets
 
 TEXTS = [f"Сегодня мы поехали на дачу номер {number}" for number in range(200)]
 
 
 def test_changes_are_the_same_every_time_and_differ_between_copies() -> None:
-    first, second = changed_texts(TEXTS, 0, seed=0), changed_texts(TEXTS, 1, seed=0)
-    assert first == changed_texts(TEXTS, 0, seed=0)
+    sure = [False] * len(TEXTS)
+    first, second = changed_texts(TEXTS, sure, 0, seed=0), changed_texts(TEXTS, sure, 1, seed=0)
+    assert first == changed_texts(TEXTS, sure, 0, seed=0)
     assert sum(one != text for one, text in zip(first, TEXTS, strict=True)) > 190
     assert sum(one != other for one, other in zip(first, second, strict=True)) > 150
     # A text's change is its own: it does not hang on the texts beside it.
-    assert changed_texts(TEXTS[7:9], 0, seed=0) == first[7:9]
+    assert changed_texts(TEXTS[7:9], sure[7:9], 0, seed=0) == first[7:9]
+
+
+def test_an_unsure_text_gets_no_smiley() -> None:
+    sure, unsure = (changed_texts(TEXTS * 5, [unsure] * 1000, 0, seed=0) for unsure in (False, True))
+    smiling = [sum(")" in text or "(" in text for text in texts) for texts in (sure, unsure)]
+    assert smiling[0] > 150
+    # A greeting or thanks may end with one.
+    assert smiling[1] < smiling[0] / 2
 
 
 def test_a_pass_takes_each_text_once_and_a_share_of_them_changed() -> None:
@@ -41,3 +51,20 @@ def test_each_kind_has_its_share_of_labels_in_the_targets() -> None:
     soft = SoftTargets(["а", "б", "в", "г"], kind, truth, np.full((4, 6), 0.5, dtype=np.float32))
     mixed = mixed_targets(soft, {"cedr": 0.0, "brighter_rus": 0.5, "written": 0.8})
     np.testing.assert_allclose(mixed[:, 0], [0.5, 0.75, 0.1, 0.5], atol=1e-6)
+
+
+def test_the_last_passes_are_of_cedr_as_it_is_written() -> None:
+    kind = np.repeat(np.arange(len(KINDS), dtype=np.int8), 50)
+    texts = [f"текст {number}" for number in range(len(kind))]
+    truth = np.where(kind[:, None] < 3, 1, np.nan).astype(np.float32).repeat(6, axis=1)
+    soft = SoftTargets(texts, kind, truth, np.full((len(texts), 6), 0.5, dtype=np.float32))
+    settings = StudentSettings.model_construct(
+        epochs=2, cedr_repeats=3, changed_share=0.5, changed_copies=2, seed=0, final_epochs=1.5
+    )
+    first, second, third, last = student_passes(soft, settings)
+    assert len(first) == len(second) == 50 * (3 + 2 + 2 + 4)
+    assert first.max() > 2 * len(texts) - 1, "changed texts are behind the others"
+    of_end = {KINDS.index("cedr"), KINDS.index("variant")}
+    assert len(third) == 50 * 4
+    assert len(last) == 50 * 2
+    assert set(kind[third]) == set(kind[last]) == of_end

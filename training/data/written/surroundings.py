@@ -8,7 +8,7 @@ A question mark and a frown may honestly move a label now and then, and are draw
 
 import re
 from bisect import bisect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -47,7 +47,7 @@ from training.data.written.spelling import (
 
 LEAST_WORDS: Final = 3
 """Of a text that something may be put around."""
-TWO_CHANGES: Final = 0.35
+TWO_CHANGES: Final = 0.45
 """Share of texts that get two changes."""
 _DRAWS: Final = 8  # Until one is found that does something to the text.
 _STATEMENT: Final = re.compile(r"(.*\w)([.!…]*)", re.DOTALL)
@@ -68,12 +68,13 @@ class Change:
     around: bool = True
 
 
-def surrounded(text: str, random: Generator) -> str:
+def surrounded(text: str, random: Generator, without: Collection[str] = ()) -> str:
     """The text after one or two changes that mean nothing; itself where none can be made.
 
     Args:
         text: any text that a label belongs to.
         random: what draws; the same state gives the same text.
+        without: changes of `CHANGES` that are not made, because to this text they would mean something.
     """
     wanted = 1 + (random.random() < TWO_CHANGES)
     may_add = len(text.split()) >= LEAST_WORDS
@@ -81,7 +82,7 @@ def surrounded(text: str, random: Generator) -> str:
     for _ in range(_DRAWS):
         name = _NAMES[bisect(_CUMULATED, random.random() * _CUMULATED[-1])]
         change = CHANGES[name]
-        if name in made or (change.around and not may_add):
+        if name in made or name in without or (change.around and not may_add):
             continue
         changed = change.edit(text, random)
         if changed != text:
@@ -150,19 +151,22 @@ def _decorated(text: str, random: Generator) -> str:
     return f"{sign} {text}" if random.random() < 0.5 else f"{text}{_one_of(('', ' '), random)}{sign}"
 
 
+MOODS: Final = ("smile", "frown")
+"""Changes that say something where the words alone don't: "пошёл работать)" is glad, "ненавижу)" still is not."""
+
 CHANGES: Final[Mapping[str, Change]] = {
     "greeting": Change(partial(_before, phrases=GREETINGS, marks=GREETING_MARKS), 14),
     "filler": Change(partial(_before, phrases=FILLERS, marks=("",)), 3),
     "thanks_before": Change(partial(_before, phrases=THANKS, marks=THANKS_MARKS), 8),
     "thanks_after": Change(partial(_after, phrases=THANKS, marks=THANKS_MARKS), 10),
     "signature": Change(partial(_after, phrases=SIGNATURES, marks=("", ".", "!")), 6),
-    "final_mark": Change(partial(_marked, marks=FULL_STOPS), 12),
+    "final_mark": Change(partial(_marked, marks=FULL_STOPS), 22),
     "question_mark": Change(partial(_marked, marks=QUESTION_MARKS), 2),
     "no_question_mark": Change(_unquestioned, 3, around=False),
-    "smile": Change(partial(_smiling, smileys=SMILES), 13),
+    "smile": Change(partial(_smiling, smileys=SMILES), 17),
     "frown": Change(partial(_smiling, smileys=FROWNS), 3),
     "decoration": Change(_decorated, 3),
-    "name": Change(_addressed, 12),
+    "name": Change(_addressed, 15),
     "lower_case": Change(lower_case, 4, around=False),
     "upper_case": Change(upper_case, 2, around=False),
     "no_yo": Change(no_yo, 2, around=False),
