@@ -37,8 +37,8 @@ from training.publish.commands import (
     trial,
 )
 from training.publish.quarantine import quarantine_blocking
-from training.publish.serving import report_serving
 from training.publish.trials import check_can_begin
+from training.publish.triton.serving import report_serving
 
 COMMANDS = {
     "list": list_versions,

@@ -6,8 +6,8 @@ from pathlib import Path
 from contract.version_directory import GPU_GRAPH, CardError, read_card
 from training.export.integrity import damage
 from training.publish.trials import trial_under_way
-from training.publish.triton_index import Index, State
-from training.publish.triton_rules import chosen_versions, obstacles
+from training.publish.triton.index import Index, State
+from training.publish.triton.rules import chosen_versions, obstacles
 from training.publish.versions import versions_of
 
 _INDENT = " " * 28
