@@ -87,4 +87,6 @@ def _described(directory: Path) -> str:
     parts.append(f"{size / 1e6:.0f} MB {'with' if (directory / GPU_GRAPH).exists() else 'without'} GPU graph")
     if card.repeats:
         parts.append(f"repeats version {card.repeats}")
+    if card.pulled_from:
+        parts.append(f"pulled from {card.pulled_from}")
     return "; ".join([*parts, card.base_model])
