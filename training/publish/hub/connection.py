@@ -17,6 +17,7 @@ from huggingface_hub import HfApi, constants, get_token, set_client_factory
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
+    LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RemoteEntryNotFoundError,
     RepositoryNotFoundError,
@@ -120,12 +121,10 @@ def explained(hub: Hub, revision: str | None = None) -> Iterator[None]:
 
 
 def _origin(error: BaseException) -> BaseException:
-    """What an exception that only says "check your connection" was raised from."""
-    kinds = (HfHubHTTPError, httpx2.HTTPError, OfflineModeIsEnabled)
-    found: BaseException | None = error
-    while found is not None and not isinstance(found, kinds):
-        found = found.__cause__
-    return found or error
+    """What an exception that only says that a file could not be had, or sent, was raised from."""
+    while isinstance(error, LocalEntryNotFoundError | RuntimeError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _sentence(hub: Hub, revision: str | None, error: BaseException) -> str:

@@ -24,7 +24,7 @@ from contract.version_directory import (
 from training.common.command import TrainingError
 from training.common.staging import explained as disk_explained
 from training.common.staging import staged
-from training.data.rows.examples import targets
+from training.data.rows.examples import Example, targets
 from training.data.splits.folds import held_out_fold
 from training.evaluate.predictions import predict_version
 from training.export.checkpoint import Exported
@@ -68,6 +68,9 @@ def pull(hub: Hub, asked: Pull) -> Path:
     """
     check_can_add(asked.repository, asked.model)
     check_can_begin(asked.repository, asked.model, asked.trial)
+    follows = followed_version(asked.repository, asked.model) is not None
+    # Before anything is fetched: where there are none, that is told at once.
+    held_out = held_out_fold(0, asked.data_dir, asked.dataset) if follows else []
     # Beside the repository, not in it: Triton watches the repository itself.
     with staged(asked.repository.resolve().parent) as directory:
         with explained(hub, asked.revision):
@@ -82,8 +85,8 @@ def pull(hub: Hub, asked: Pull) -> Path:
         limits = [*card.limits] if asked.on_oldest_runtime else [*card.limits, _unchecked(hub)]
         here = {"model": asked.model, "repeats": None, "published": now(), "limits": limits}
         card = card.model_copy(update=here | {"pulled_from": f"{hub.repo}@{info.sha}"})
-        if followed_version(asked.repository, asked.model) is not None:
-            card = _beside_the_followed(card, directory, asked)
+        if follows:
+            card = _beside_the_followed(card, directory, asked, held_out)
         write_card(directory, card)
         return add_version(asked.repository, asked.model, directory, asked.trial)
 
@@ -141,9 +144,8 @@ def _named(text: object, directory: Path) -> str:
     return str(text).replace(f"{directory}/", "")
 
 
-def _beside_the_followed(card: Card, directory: Path, asked: Pull) -> Card:
+def _beside_the_followed(card: Card, directory: Path, asked: Pull, held_out: list[Example]) -> Card:
     """The card with what the gate finds, beside the newest whole version here, on the dev split's rows."""
-    held_out = held_out_fold(0, asked.data_dir, asked.dataset)
     truth, probabilities = targets(held_out), predict_version(directory, card, held_out)
     architecture: dict[str, Any] = dict(card.architecture)
     assert card.sample is not None  # noqa: S101 - `_whole` has seen to it.
