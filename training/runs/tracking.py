@@ -175,6 +175,10 @@ def tracked(settings: RunSettings, record: Mapping[str, Any]) -> Iterator[Tracke
         client = _client(uri)
         run_id = _begun_before(client, _note(settings)) or _begin(client, settings, record)
     tracker = Tracker(client, run_id, uri)
+    at = urlsplit(uri).netloc.rpartition("@")
+    print(
+        f"run {run_id} of MLflow in {uri.replace(at[0] + at[1], '')}" if at[1] else f"run {run_id} of MLflow in {uri}"
+    )
     try:
         yield tracker
     except KeyboardInterrupt:
