@@ -75,9 +75,12 @@ def _client(uri: str) -> Any:
 
 def _reason(uri: str, error: Exception) -> str:
     """What an error says, on one line, without a password that the address may have."""
-    said = (" ".join(str(error).split()) or type(error).__name__)[:300]
+    return _without_user(uri, " ".join(str(error).split()) or type(error).__name__)[:300]
+
+
+def _without_user(uri: str, text: str) -> str:
     user, at, _ = urlsplit(uri).netloc.rpartition("@")
-    return said.replace(user, "***") if at else said
+    return text.replace(user, "***") if at else text
 
 
 @contextlib.contextmanager
@@ -175,10 +178,7 @@ def tracked(settings: RunSettings, record: Mapping[str, Any]) -> Iterator[Tracke
         client = _client(uri)
         run_id = _begun_before(client, _note(settings)) or _begin(client, settings, record)
     tracker = Tracker(client, run_id, uri)
-    at = urlsplit(uri).netloc.rpartition("@")
-    print(
-        f"run {run_id} of MLflow in {uri.replace(at[0] + at[1], '')}" if at[1] else f"run {run_id} of MLflow in {uri}"
-    )
+    print(f"MLflow has this as run {run_id} in {_without_user(uri, uri)}", flush=True)
     try:
         yield tracker
     except KeyboardInterrupt:

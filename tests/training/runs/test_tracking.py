@@ -119,11 +119,16 @@ def test_a_run_is_in_a_file_beside_it_and_goes_on_there(tmp_path: Path) -> None:
     record = {"recipe": settings.recipe}
     check_tracking(settings)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(KeyboardInterrupt), begun(settings, record), tracked(settings, record) as tracker:
-        assert tracker is not None
-        tracker.log({"fold0.loss": 0.5, "epoch": "none", "gone": float("nan")}, 10)
-        (settings.folder / "model.safetensors").write_bytes(b"kept")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with begun(settings, record), tracked(settings, record) as tracker:
+            assert tracker is not None
+            tracker.log({"fold0.loss": 0.5, "epoch": "none", "gone": float("nan")}, 10)
+            (settings.folder / "model.safetensors").write_bytes(b"kept")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     client = MlflowClient(f"sqlite:///{tmp_path}/weights/mlflow.db")
     run_id = json.loads((settings.folder / "mlflow.json").read_bytes())["run_id"]
     assert client.get_run(run_id).info.status == "KILLED"
@@ -181,7 +186,7 @@ def test_what_cannot_be_tracked_is_told_before_the_run(
     settings = asked_for(tmp_path)
     check_tracking(settings)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@127.0.0.1:{server.port}/elsewhere")
-    with pytest.raises(TrainingError, match="MLflow can't be used .*: check MLFLOW_TRACKING_URI") as error:
+    with pytest.raises(TrainingError, match=r"MLflow can't be used .*: check MLFLOW_TRACKING_URI") as error:
         check_tracking(settings)
     assert "secret" not in str(error.value)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
