@@ -141,5 +141,5 @@ $(DEVELOPMENT): pyproject.toml constraints.txt
 	@$(PYTHON) -m server check --host-only
 	@echo "Preparing .venv-dev (once)"
 	@$(PYTHON) -m venv .venv-dev
-	@.venv-dev/bin/python -m pip install $(PIP_FLAGS) --editable '.[tracing,training,dev]'
+	@.venv-dev/bin/python -m pip install $(PIP_FLAGS) --editable '.[tracing,tracking,training,dev]'
 	@touch $@

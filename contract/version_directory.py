@@ -106,7 +106,8 @@ class Card(_Strict):
     split to the figures measured on it; `files` maps each file that a version must have
     beside its card to its SHA-256. The graph for GPUs is not among them: it may be made later,
     from the CPU graph, and has a record of its own. `repeats` is the version whose files these
-    are, where a rollback published them again. `sample` is what the CPU graph must answer, asked by
+    are, where a rollback published them again; `pulled_from` is the hub repository and commit that
+    they were pulled from. `sample` is what the CPU graph must answer, asked by
     `deploy.check_served`; cards from before there was one have none.
     """
 
@@ -114,6 +115,7 @@ class Card(_Strict):
     base_model: str
     published: datetime | None = None
     repeats: str | None = None
+    pulled_from: str | None = None
     architecture: dict[str, int | float]
     labels: list[Label]
     max_length: int = Field(ge=8, le=256)

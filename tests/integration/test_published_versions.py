@@ -13,8 +13,8 @@ from tests.gateway.support.small_model import publish
 from tests.support.plain_triton import PlainTriton, plain_triton
 from tests.support.triton_process import ROOT
 from tests.support.waiting import SECONDS
-from training.publish.triton_index import NotServedError, wait_until_served
-from training.publish.triton_rules import chosen_versions, obstacles
+from training.publish.triton.index import NotServedError, wait_until_served
+from training.publish.triton.rules import chosen_versions, obstacles
 
 # A Triton that polls tries a damaged version again at every look, and the one from PyPI may die of that.
 ONCE = 0

@@ -48,7 +48,7 @@ def make_gpu_graph(version_directory: Path) -> Path:
     architecture: dict[str, Any] = dict(read_card(version_directory).architecture)
     shape = Shape(**architecture)
     model = graph_from_cpu_graph(cpu_graph, shape)
-    graph, rows = session(portable(model)), _random_rows(shape, range(3, 67))
+    graph, rows = session(portable(model)), random_rows(shape)
     difference = np.abs(run(graph, rows) - run(session(cpu_graph), rows))
     if not difference.mean() <= MEAN_DIFFERENCE:
         raise TrainingError(
@@ -65,14 +65,15 @@ def make_gpu_graph(version_directory: Path) -> Path:
     return gpu_graph
 
 
-def _random_rows(shape: Shape, lengths: Iterable[int]) -> list[list[int]]:
+def random_rows(shape: Shape, lengths: Iterable[int] = range(3, 67)) -> list[list[int]]:
+    """Rows of ordinary token ids, always the same ones."""
     random = np.random.default_rng(0)
     return [[int(token) for token in random.integers(5, shape.vocabulary, length)] for length in lengths]
 
 
 def record_gpu_sample(graph: onnxruntime.InferenceSession, shape: Shape) -> Sample:
     """What a GPU is asked, and the answers of the graph's portable form."""
-    rows = _random_rows(shape, SAMPLE_LENGTHS)
+    rows = random_rows(shape, SAMPLE_LENGTHS)
     answers = [[round(float(probability), 5) for probability in row] for row in run(graph, rows)]
     return Sample(rows=rows, probabilities=answers)
 

@@ -1,4 +1,4 @@
-"""Versions of a model in a repository: published, listed, checked, tried, rolled back, pruned.
+"""Versions of a model in a repository: published, listed, checked, tried, rolled back, pruned, shared.
 
-May import the rest of `training/`; only `checkpoint`, `elsewhere` and `followed` need torch.
+May import the rest of `training/`; only `checkpoint`, `elsewhere`, `followed` and `hub.pull` need torch.
 """

@@ -19,6 +19,11 @@ Versions that are there already are managed with
     python -m training.publish quarantine --model emotion_rubert
     python -m training.publish canary --model emotion_rubert 5%
     python -m training.publish promote --model emotion_rubert
+
+and shared by way of a Hugging Face hub with
+
+    python -m training.publish push model_repository/emotion_rubert/2 --repo OWNER/NAME
+    python -m training.publish pull OWNER/NAME --model emotion_rubert
 """
 
 import sys
@@ -36,9 +41,10 @@ from training.publish.commands import (
     rollback_command,
     trial,
 )
+from training.publish.hub.commands import pull_command, push_command
 from training.publish.quarantine import quarantine_blocking
-from training.publish.serving import report_serving
 from training.publish.trials import check_can_begin
+from training.publish.triton.serving import report_serving
 
 COMMANDS = {
     "list": list_versions,
@@ -47,6 +53,8 @@ COMMANDS = {
     "quarantine": quarantine_command,
     "canary": canary_command,
     "promote": promote_command,
+    "push": push_command,
+    "pull": pull_command,
 }
 
 

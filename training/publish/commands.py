@@ -9,15 +9,15 @@ from training.common.command import TrainingError, command_parser
 from training.export.triton_config import VERSIONS_SERVED
 from training.publish.listing import print_model
 from training.publish.quarantine import quarantine_blocking, quarantine_damaged, quarantine_version
-from training.publish.serving import report_serving
 from training.publish.trials import hold_challenger, promote, set_trial, trial_under_way
-from training.publish.triton_index import (
+from training.publish.triton.index import (
     DEFAULT_URL,
     Index,
     NoAnswerError,
     ask_index,
 )
-from training.publish.triton_rules import entries
+from training.publish.triton.rules import entries
+from training.publish.triton.serving import report_serving
 from training.publish.versions import check_can_add, find_repeatable, find_version, prune, roll_back, versions_of
 
 

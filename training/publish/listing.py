@@ -6,8 +6,8 @@ from pathlib import Path
 from contract.version_directory import GPU_GRAPH, CardError, read_card
 from training.export.integrity import damage
 from training.publish.trials import trial_under_way
-from training.publish.triton_index import Index, State
-from training.publish.triton_rules import chosen_versions, obstacles
+from training.publish.triton.index import Index, State
+from training.publish.triton.rules import chosen_versions, obstacles
 from training.publish.versions import versions_of
 
 _INDENT = " " * 28
@@ -87,4 +87,6 @@ def _described(directory: Path) -> str:
     parts.append(f"{size / 1e6:.0f} MB {'with' if (directory / GPU_GRAPH).exists() else 'without'} GPU graph")
     if card.repeats:
         parts.append(f"repeats version {card.repeats}")
+    if card.pulled_from:
+        parts.append(f"pulled from {card.pulled_from}")
     return "; ".join([*parts, card.base_model])

@@ -6,7 +6,7 @@ from typing import Final
 
 from training.common.command import TrainingError
 from training.common.staging import explained, move
-from training.publish.triton_rules import Obstacle, counted_versions, obstacles, version_obstacles
+from training.publish.triton.rules import Obstacle, counted_versions, obstacles, version_obstacles
 from training.publish.versions import check_writable, find_version, versions_of
 
 _SUFFIX: Final = ".quarantine"

@@ -8,7 +8,7 @@ from contract.canary import OFF, CanaryError, Trial, canary_file, read_trials
 from training.common.command import TrainingError
 from training.common.staging import move, staged, write_file
 from training.export.integrity import damage
-from training.publish.triton_rules import counted_versions
+from training.publish.triton.rules import counted_versions
 
 
 @dataclass(frozen=True)

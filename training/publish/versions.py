@@ -19,7 +19,7 @@ from training.common.staging import explained, move, staged, write_file
 from training.export.integrity import damage
 from training.export.triton_config import CONFIGURATIONS, LABELS_FILE, VERSIONS_SERVED, write_model_directory
 from training.publish.trials import write_trial
-from training.publish.triton_rules import entries, next_number, obstacles
+from training.publish.triton.rules import entries, next_number, obstacles
 
 MODEL_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _NUMBER: Final = re.compile(r"[1-9][0-9]*")

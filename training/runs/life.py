@@ -31,19 +31,22 @@ from training.runs.directory import (
 from training.runs.origin import check_folds, record_fold, seal
 from training.runs.record import Record, begun, check, full_disk_explained
 from training.runs.settings import FoldSettings
+from training.runs.tracking import Tracker, tracked
 
 
 @dataclass(frozen=True)
 class Fold:
     """A fold to hold out. `held_out` are its rows, as they were published; 0 is the dev split.
 
-    `elsewhere` are the rows of BRIGHTER's Russian part that are held out with it, if the run holds any out.
+    `elsewhere` are the rows of BRIGHTER's Russian part that are held out with it, if the run holds any out. `tracker`
+    takes figures, where they are wanted.
     """
 
     number: int
     held_out: list[Example]
     run: Path
     elsewhere: list[Example] = field(default_factory=list)
+    tracker: Tracker | None = None
 
     @property
     def texts(self) -> list[str]:
@@ -88,23 +91,24 @@ def train_run(settings: FoldSettings, make_trainer: Callable[[], Trainer]) -> No
     if not main_process():
         trainer = make_trainer()
         with full_disk_explained(settings.folder):
-            _train_folds(settings, trainer)
+            _train_folds(settings, trainer, None)
         return
     check(settings, {"recipe": settings.recipe})
     trainer = make_trainer()
-    with begun(settings, trainer.record):
-        _train_folds(settings, trainer)
+    with begun(settings, trainer.record), tracked(settings, trainer.record) as tracker:
+        _train_folds(settings, trainer, tracker)
         _finish(settings, trainer.recipe)
 
 
-def _train_folds(settings: FoldSettings, trainer: Trainer) -> None:
+def _train_folds(settings: FoldSettings, trainer: Trainer, tracker: Tracker | None) -> None:
     run = settings.folder
     for number in settings.folds:
         if fold_file(run, number).exists():
             if main_process():
                 print(f"fold {number} is done already", flush=True)
             continue
-        fold = Fold(number, held_out_fold(number, settings.data_dir, settings.home), run, settings.elsewhere(number))
+        held_out = held_out_fold(number, settings.data_dir, settings.home)
+        fold = Fold(number, held_out, run, settings.elsewhere(number), tracker)
         probabilities = trainer.train_fold(fold)
         if main_process():
             if fold.elsewhere:
@@ -113,6 +117,9 @@ def _train_folds(settings: FoldSettings, trainer: Trainer) -> None:
                 probabilities = probabilities[:own]
             write_fold(run, number, targets(fold.held_out), probabilities)
             record_fold(run, number, fold.checkpoint)
+            if tracker is not None:
+                of_fold = evaluate(targets(fold.held_out), probabilities)["mean"]
+                tracker.log({f"fold{number}.{name}": value for name, value in of_fold.items()}, 0)
             if fold.unfinished.exists():
                 shutil.rmtree(fold.unfinished)
 

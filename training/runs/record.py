@@ -100,7 +100,9 @@ def _nothing_left_of_nothing(settings: RunSettings) -> Iterator[None]:
 
 
 def _holds_more_than_its_record(run: Path) -> bool:
-    return any(path.is_file() and path.name != RECORD for path in run.rglob("*"))
+    # What names the run in MLflow is nothing to keep either.
+    beside = {RECORD, *(path.name for path in run.glob("mlflow*.json"))}
+    return any(path.is_file() and path.name not in beside for path in run.rglob("*"))
 
 
 @contextlib.contextmanager

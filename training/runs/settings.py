@@ -5,7 +5,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import CliSettingsSource, SettingsError
@@ -36,6 +36,12 @@ class RunSettings(BaseModel):
         None, exclude=True, description="directory of <data set>/<split>.jsonl instead of the hub"
     )
     resume: bool = Field(False, exclude=True, description="go on with what is in the folder, if anything is")
+
+    track: Literal["mlflow"] | None = Field(
+        None,
+        exclude=True,
+        description="send figures to MLflow too, to MLFLOW_TRACKING_URI or a file beside the folder",
+    )
 
     @field_validator("data_dir")
     @classmethod

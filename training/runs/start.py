@@ -9,6 +9,7 @@ from training.data.rows.loading import is_there, local_file
 from training.encoder.lookup import look_up
 from training.runs.record import check
 from training.runs.settings import FoldSettings, RunSettings
+from training.runs.tracking import check_tracking
 
 
 def check_start(settings: FoldSettings, *checkpoints: str) -> None:
@@ -40,6 +41,7 @@ def check_folder(settings: RunSettings) -> None:
     """
     if not main_process():
         return
+    check_tracking(settings)
     check(settings, {"recipe": settings.recipe})
     place = settings.folder
     while not place.is_dir():

@@ -28,7 +28,7 @@ from training.runs.life import Fold
 from training.runs.record import Record, fingerprint
 from training.train.checkpoints import check_disk, kept_checkpoint, last_checkpoint, remove_unfinished, step_of
 from training.train.hardware import choose_hardware
-from training.train.progress import EpochProgress, SaveByTheClock
+from training.train.progress import EpochProgress, SaveByTheClock, Tracking
 from training.train.settings import Settings
 from training.train.trainer import make_trainer, positive_weights
 
@@ -115,6 +115,8 @@ class FineTuning:
         )  # fmt: skip
         trainer.add_callback(SaveByTheClock(settings.save_minutes, hardware.processes))
         trainer.add_callback(EpochProgress(f"fold {fold.number}"))
+        if fold.tracker is not None:
+            trainer.add_callback(Tracking(fold.tracker, f"fold{fold.number}"))
         try:
             _train(trainer, fold, hardware.processes)
             kept = kept_checkpoint(fold.unfinished, hardware.processes)

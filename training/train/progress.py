@@ -9,6 +9,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from training.common.command import TrainingError
 from training.common.progress import Clock, Progress
+from training.runs.tracking import Tracker
 
 
 class EpochProgress(TrainerCallback):
@@ -78,6 +79,23 @@ class EpochProgress(TrainerCallback):
         self._bar.close()
         if state.is_world_process_zero and state.global_step < state.max_steps:
             print(f"stopped early: ROC AUC {self._best:.4f} was not bettered any more", flush=True)
+
+
+class Tracking(TrainerCallback):
+    """Hands what Trainer logs to a tracker: loss, learning rate, gradient norm, dev figures.
+
+    Args:
+        tracker: of the run.
+        fold: before every figure's name.
+    """
+
+    def __init__(self, tracker: Tracker, fold: str) -> None:
+        self._tracker, self._fold = tracker, fold
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Hand them on."""
+        figures = {f"{self._fold}.{name}": value for name, value in kwargs["logs"].items() if name != "epoch"}
+        self._tracker.log(figures, state.global_step)
 
 
 class SaveByTheClock(TrainerCallback):

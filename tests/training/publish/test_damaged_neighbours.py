@@ -18,8 +18,8 @@ from training.common.command import TrainingError
 from training.export.integrity import damage
 from training.publish.listing import print_model
 from training.publish.quarantine import quarantine_damaged, quarantine_version
-from training.publish.serving import report_serving
-from training.publish.triton_rules import chosen_versions, counted_versions, next_number, obstacles
+from training.publish.triton.rules import chosen_versions, counted_versions, next_number, obstacles
+from training.publish.triton.serving import report_serving
 from training.publish.versions import roll_back, versions_of
 
 SECONDS = 60

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mlflow.tracking import MlflowClient
 from safetensors.numpy import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import BertConfig, BertModel
@@ -116,6 +117,15 @@ def test_evaluates_and_exports_what_it_trained(data_dir: Path, tmp_path: Path, m
     assert {path.name for path in graphs.iterdir()} == {
         "model.cpu.onnx", "model.gpu.onnx", "model.gpu.json", "tokenizer.json",
     }  # fmt: skip
+
+
+def test_what_trainer_logs_goes_to_mlflow_too(data_dir: Path, tmp_path: Path) -> None:
+    folder = trained(data_dir, tmp_path, epochs=1, track="mlflow")
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    run = client.get_run(json.loads((folder / "mlflow.json").read_bytes())["run_id"])
+    assert run.data.params["recipe.epochs"] == "1"
+    assert {"fold0.loss", "fold0.learning_rate", "fold0.eval_roc_auc"} <= run.data.metrics.keys()
+    assert run.data.metrics["dev.mean.roc_auc"] == dev_auc(folder)
 
 
 def test_interrupted_and_resumed_it_is_the_same_model(data_dir: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from transformers import BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRober
 from training.common.files import copy_whole
 from training.common.progress import Progress
 from training.encoder.tokenizer import train_unigram, train_wordpiece
+from training.runs.tracking import Tracker
 from training.scratch.pretraining.masking import MASKED_SHARE, MaskedLoss, WordPieces, mask_whole_words
 from training.scratch.pretraining.settings import BLOCK, PretrainingSettings
 from training.scratch.state import load_state, save_state
@@ -81,13 +82,16 @@ class _Order:
         return self._order[place * self._batch : (place + 1) * self._batch]
 
 
-def pretrain(settings: PretrainingSettings, tokenizer: Tokenizer, blocks: torch.Tensor) -> Any:
+def pretrain(
+    settings: PretrainingSettings, tokenizer: Tokenizer, blocks: torch.Tensor, tracker: Tracker | None = None
+) -> Any:
     """Train, or go on training where `STATE` in the run's folder says; returns the model.
 
     Args:
         settings: what is trained, and how.
         tokenizer: whose ids the blocks hold.
         blocks: int32 `[blocks, BLOCK]`.
+        tracker: takes the loss, where that is wanted.
     """
     output = settings.output
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -123,6 +127,8 @@ def pretrain(settings: PretrainingSettings, tokenizer: Tokenizer, blocks: torch.
         optimizer.zero_grad(set_to_none=True)
         if (step + 1) % 500 == 0 or step + 1 == steps:
             figures = {"loss": f"{loss.item():.3f}"}
+            if tracker is not None:
+                tracker.log({"loss": loss.item(), "learning_rate": schedule.get_last_lr()[0]}, step + 1)
         if (step + 1) % settings.save_every == 0 and step + 1 < steps:
             saved = {
                 "model": model.state_dict(), "optimizer": optimizer.state_dict(),

@@ -4,13 +4,13 @@ import sys
 from pathlib import Path
 
 from training.common.command import TrainingError
-from training.publish.triton_index import (
+from training.publish.triton.index import (
     DEFAULT_URL,
     NoAnswerError,
     NotNoticedError,
     wait_until_served,
 )
-from training.publish.triton_rules import obstacles
+from training.publish.triton.rules import obstacles
 
 
 def report_serving(model: str, published: Path, url: str | None, seconds: float) -> None:

@@ -1,0 +1,101 @@
+"""The head of a model card on a hub: what the hub reads of a version, as YAML."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from contract.version_directory import Card
+from training.data.rows.combinations import CEDR, COMBINATIONS
+from training.data.rows.sources import SOURCES
+
+_LICENCES: Final = (
+    "apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0",
+    "cc-by-sa-4.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0",
+    "cc-by-nd-4.0", "gpl", "gpl-2.0", "gpl-3.0", "agpl-3.0", "lgpl", "lgpl-3.0", "mpl-2.0", "openrail", "afl-3.0",
+    "artistic-2.0", "bigscience-openrail-m", "cdla-permissive-2.0", "ecl-2.0", "eupl-1.1", "isc", "unlicense", "wtfpl",
+    "zlib", "unknown", "other",
+)  # fmt: skip
+"""Those that the hub has an identifier for, as far as weights are concerned."""
+_METRICS: Final = {
+    "roc_auc": ("roc_auc", "ROC AUC, mean of six labels"),
+    "average_precision": ("average_precision", "average precision, mean of six labels"),
+}
+_METRICS_OF_LABELS: Final = {
+    "f1": ("f1", "F1, mean of six labels"),
+    "f1_macro": ("f1", "F1 of label and rest, mean of six labels"),
+}
+"""A figure of ours: the hub's name of the metric, and what it is, in words. The latter two depend on thresholds."""
+
+
+def metadata(card: Card, repo: str) -> ModelCardData:
+    """Language, licence, task, data sets, and the figures as a `model-index`, by data set and split."""
+    licence, licence_name = _licence(card.licence)
+    return ModelCardData(
+        language="ru",
+        license=licence,
+        license_name=licence_name,
+        library_name="onnx",
+        pipeline_tag="text-classification",
+        tags=["onnx", "triton", "emotion", "emotion-recognition", "multi-label-classification", "russian"],
+        datasets=_datasets(card.training) or None,
+        model_name=repo.rpartition("/")[2],
+        eval_results=list(_results(card.metrics)) or None,
+    )
+
+
+def _licence(licence: str) -> tuple[str, str | None]:
+    """The hub's identifier; or its word for others, and the licence's own name."""
+    identifier = "-".join(licence.lower().split())
+    if identifier == "not-stated":
+        return "unknown", None
+    return (identifier, None) if identifier in _LICENCES else ("other", identifier)
+
+
+def _datasets(training: Mapping[str, Any]) -> list[str]:
+    """Hub names of the data sets that it is known to be trained on."""
+    named = training.get("datasets", [])
+    names = [str(name) for name in named] if isinstance(named, list) else []
+    if training.get("trained") != "elsewhere" and (trained := training.get("dataset", CEDR)) in COMBINATIONS:
+        names += [CEDR, *(addition.source for addition in COMBINATIONS[trained])]
+    known = [source.hub_name if (source := SOURCES.get(name)) else name for name in names]
+    return sorted({name for name in known if name and name.count("/") == 1})
+
+
+def measurements(metrics: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What was measured on rows with labels; not what the gate measured, nor the behaviour."""
+    for name, figures in metrics.items():
+        if "roc_auc" in figures.get("mean", {}):
+            yield name, figures
+
+
+def labels_and_means(figures: Mapping[str, Any]) -> tuple[str, Mapping[str, float]]:
+    """What labels were given with, and the means of the figures that depend on it."""
+    if (tuned := figures.get("tuned")) is not None:
+        return f"thresholds from {tuned['tuned_on']}", tuned["mean"]
+    return f"threshold {figures['threshold']}", figures["mean"]
+
+
+def _results(metrics: Mapping[str, Mapping[str, Any]]) -> Iterator[EvalResult]:
+    for name, figures in measurements(metrics):
+        rows = figures.get("measured_on", {})
+        dataset = rows.get("dataset") or (CEDR if "CEDR" in name else name.split(",")[0].split()[0])
+        source = SOURCES.get(dataset)
+        labels_by, with_labels = labels_and_means(figures)
+        for of, table, note in (
+            (figures["mean"], _METRICS, ""),
+            (with_labels, _METRICS_OF_LABELS, f", {labels_by}"),
+        ):
+            for ours, (metric, words) in table.items():
+                if ours in of:
+                    yield EvalResult(
+                        task_type="text-classification",
+                        task_name="Emotions in Russian text",
+                        dataset_type=(source.hub_name if source else None) or dataset,
+                        dataset_name=dataset,
+                        dataset_config=source.hub_config if source else None,
+                        dataset_split=rows.get("split") or name.split(",")[0],
+                        metric_type=metric,
+                        metric_name=words + note,
+                        metric_value=of[ours],
+                    )
