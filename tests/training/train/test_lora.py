@@ -160,7 +160,7 @@ def test_own_rows_and_several_seeds(data_dir: Path, tmp_path: Path) -> None:
 
 def test_without_peft_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.train.settings.find_spec", lambda _: None)
-    with pytest.raises(TrainingError, match="--lora '8': needs the library peft.*make training"):
+    with pytest.raises(TrainingError, match=r"--lora '8': needs the library peft.*make training"):
         read_settings(Settings, "training.train", None, ["--train-model", "--lora", "8"])
     assert read_settings(Settings, "training.train", None, ["--train-model"]).lora is None
 
@@ -174,9 +174,9 @@ def test_an_architecture_that_is_not_known_is_refused(data_dir: Path, tmp_path: 
     )  # fmt: skip
     ElectraModel(config).save_pretrained(base)
     shutil.copy(data_dir / "bert" / "tokenizer.json", base)
-    with pytest.raises(TrainingError, match="--lora: which layers of the model type electra .* only for bert, "):
+    with pytest.raises(TrainingError, match=r"--lora: which layers of the model type electra .* only for bert, "):
         trained(data_dir, tmp_path / "weights", str(base))
-    with pytest.raises(TrainingError, match="--lora 33 is more than the encoder's width, 32"):
+    with pytest.raises(TrainingError, match=r"--lora 33 is more than the encoder's width, 32"):
         trained(data_dir, tmp_path / "weights", lora=33)
     assert not (tmp_path / "weights").exists()
 

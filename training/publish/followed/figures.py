@@ -12,7 +12,7 @@ from contract.version_directory import Card
 from training.data.rows.examples import rows_digest
 from training.evaluate.evaluation import tuned_by_card
 from training.evaluate.predictions import Probabilities, predict_version
-from training.evaluate.rows import rows_named, rows_title
+from training.evaluate.rows import rows_of_dataset, rows_title
 from training.export.checkpoint import Exported
 from training.measuring.differences import LEADING, Answered, Differences, differences, overall
 from training.measuring.figures import TunedDecisions
@@ -42,7 +42,7 @@ def beside(followed: Path, before: Card, card: Card, exported: Exported, dataset
         exported: the dev split's rows, and the new version's answers to them.
         dataset: whose dev split, as it is named.
     """
-    rows = rows_named("dev", "", dataset)
+    rows = rows_of_dataset("dev", dataset)
     old = predict_version(followed, before, exported.held_out)
     new = exported.probabilities
     given, given_before = _decided(rows, card, new), _decided(rows, before, old)
