@@ -118,7 +118,7 @@ class FineTuning:
         trainer.add_callback(EpochProgress(f"fold {fold.number}"))
         try:
             _train(trainer, fold, hardware.processes)
-            kept = self._whole(kept_checkpoint(fold.unfinished, hardware.processes))
+            kept = _whole(trainer, kept_checkpoint(fold.unfinished, hardware.processes), settings.lora)
             trainer.accelerator.wait_for_everyone()
             # Loaded anew: the trained object goes on computing in the precision it was trained in.
             probabilities = predict(load_classifier(str(kept)).to(trainer.args.device), held_out_ids, self._pad_id)
@@ -132,24 +132,25 @@ class FineTuning:
         trainer.accelerator.wait_for_everyone()
         return probabilities
 
-    def _whole(self, checkpoint: Path) -> Path:
-        """A checkpoint with all weights: the one that Trainer wrote, or the base model with its adapters merged."""
-        if self._settings.lora is None:
-            return checkpoint
-        from training.train.lora import merged
-
-        # Not beside the adapters: transformers would add those once more.
-        whole = checkpoint.with_name("merged")
-        if main_process():
-            merged(copy.deepcopy(self._start), checkpoint).save_pretrained(whole)
-        return whole
-
 
 def _with_adapters(base_model: Any, rank: int) -> Any:
     # Only where it is asked for: nobody else needs peft.
     from training.train.lora import with_adapters
 
     return with_adapters(base_model, rank)
+
+
+def _whole(trainer: Any, checkpoint: Path, rank: int | None) -> Path:
+    """A checkpoint with all weights: the one that Trainer wrote, or the base model with its adapters merged."""
+    if rank is None:
+        return checkpoint
+    from training.train.lora import merged
+
+    # Not beside the adapters: transformers would add those once more.
+    whole = checkpoint.with_name("merged")
+    if main_process():
+        merged(trainer.model, checkpoint).save_pretrained(whole)
+    return whole
 
 
 def _train(trainer: Any, fold: Fold, processes: int) -> None:

@@ -73,7 +73,7 @@ def merged(adapted: Any, checkpoint: Path) -> Any:
     """The classifier that one of Trainer's checkpoints is, its adapters worked into the weights; same answers.
 
     Args:
-        adapted: what the training began with, of `with_adapters`; it becomes part of what is returned.
+        adapted: what was trained, of `with_adapters`, whatever its adapters are now; it becomes what is returned.
         checkpoint: the directory that Trainer wrote.
     """
     set_peft_model_state_dict(adapted, load_peft_weights(str(checkpoint), device="cpu"))
