@@ -12,15 +12,14 @@ import numpy as np
 import onnxruntime
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from transformers import AutoModelForSequenceClassification, BertConfig
 
 from benchmarks.command import BenchmarkError
-from contract.labels import EMOTIONS
 from contract.version_directory import CPU_GRAPH, TOKENIZER, read_card, sha256
 from training.export.graphs.cpu import build_cpu_graph
 from training.export.graphs.runtime import run, session
 from training.export.graphs.weights import EncoderWeights, Shape, from_cpu_graph
 from training.export.graphs.writer import OPSET
+from training.export.version_checkpoint import classifier_of
 
 FP32: Final = "model.onnx"
 INT8: Final = "model.int8.onnx"
@@ -45,7 +44,7 @@ def padded_export(version_directory: Path, directory: Path) -> Path:
     unfinished.mkdir(parents=True)
     shape = Shape(**_architecture(version_directory))
     weights = from_cpu_graph(version_directory / CPU_GRAPH, shape)
-    model = _model(weights)
+    model = classifier_of(weights)
     model.config.save_pretrained(unfinished)
     shutil.copy(version_directory / TOKENIZER, unfinished / TOKENIZER)
     _export(model, unfinished / FP32)
@@ -57,54 +56,6 @@ def padded_export(version_directory: Path, directory: Path) -> Path:
 
 def _architecture(version_directory: Path) -> dict[str, Any]:
     return dict(read_card(version_directory).architecture)
-
-
-def _model(weights: EncoderWeights) -> Any:
-    """transformers' BERT with these weights; positions and the one token type are already added up in ours."""
-    shape, arrays = weights.shape, weights.arrays
-    config = BertConfig(
-        vocab_size=shape.vocabulary,
-        hidden_size=shape.hidden,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        intermediate_size=shape.intermediate,
-        max_position_embeddings=shape.max_length,
-        layer_norm_eps=shape.layer_norm_epsilon,
-        pad_token_id=shape.pad_id,
-        type_vocab_size=1,
-        id2label=dict(enumerate(EMOTIONS)),
-        label2id={emotion: index for index, emotion in enumerate(EMOTIONS)},
-        problem_type="multi_label_classification",
-    )
-    state: dict[str, Any] = {
-        "bert.embeddings.word_embeddings.weight": arrays["embeddings.word"],
-        "bert.embeddings.position_embeddings.weight": arrays["embeddings.position"],
-        "bert.embeddings.token_type_embeddings.weight": np.zeros((1, shape.hidden), np.float32),
-    }
-
-    def copy(ours: str, *theirs: str, transpose: bool = True) -> None:
-        matrix = arrays[f"{ours}.weight"].T if transpose else arrays[f"{ours}.weight"]
-        for name, weight, bias in zip(
-            theirs, np.split(matrix, len(theirs)), np.split(arrays[f"{ours}.bias"], len(theirs)), strict=True
-        ):
-            state[f"{name}.weight"], state[f"{name}.bias"] = weight, bias
-
-    copy("embeddings.norm", "bert.embeddings.LayerNorm", transpose=False)
-    for layer in range(shape.layers):
-        ours, theirs = f"layer.{layer}", f"bert.encoder.layer.{layer}"
-        copy(f"{ours}.qkv", *(f"{theirs}.attention.self.{part}" for part in ("query", "key", "value")))
-        copy(f"{ours}.context", f"{theirs}.attention.output.dense")
-        copy(f"{ours}.norm1", f"{theirs}.attention.output.LayerNorm", transpose=False)
-        copy(f"{ours}.up", f"{theirs}.intermediate.dense")
-        copy(f"{ours}.down", f"{theirs}.output.dense")
-        copy(f"{ours}.norm2", f"{theirs}.output.LayerNorm", transpose=False)
-    copy("head.dense", "bert.pooler.dense")
-    copy("head.out", "classifier")
-    # Its attention is what ONNX Runtime fuses best.
-    make: Any = AutoModelForSequenceClassification.from_config
-    model = make(config, attn_implementation="eager")
-    model.load_state_dict({name: torch.tensor(np.ascontiguousarray(array)) for name, array in state.items()})
-    return model.eval()
 
 
 def _export(model: Any, path: Path) -> None:

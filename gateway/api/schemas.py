@@ -23,7 +23,11 @@ class EmotionsRequest(BaseModel):
         description="any served model, with or without `emotion_`; the gateway's default "
         "(`rubert` unless set otherwise) if left out",
     )
-    version: Name | None = Field(None, description="the newest if left out")
+    version: Name | None = Field(
+        None,
+        description="the newest if left out; while that is on trial (`role` at `/v1/models`), the one before, and for "
+        "a canary's share of the requests the newest all the same",
+    )
     profile: Name | None = Field(
         None,
         description="whose thresholds pick `emotions`; `balanced` if neither this nor `threshold` is given",
@@ -91,7 +95,7 @@ class EmotionsResponse(BaseModel):
     """The answer to `POST /v1/emotions`."""
 
     model: str = Field(description="the model that answered, by its name in Triton")
-    version: str
+    version: str = Field(description="the version that answered; of two in shadow, the one whose answer this is")
     profile: str | None = Field(description="null if the request gave a threshold")
     results: list[Result] = Field(description="one per text, in the order of the texts")
 

@@ -15,7 +15,8 @@ from tests.gateway.support.small_model import expected, publish
 from tests.gateway.support.versions import wait_for_version
 from tests.support.triton_process import TritonProcess, running_triton
 from tests.support.waiting import wait_until
-from training.publish.commands import canary_command, promote_command, rollback_command
+from training.common.command import TrainingError
+from training.publish.commands import canary_command, list_versions, promote_command, rollback_command
 
 MODEL = "emotion_rubert"
 TEXTS = [f"рад и {first}{second}" for first in "абвгдежз" for second in "абвгдежз"]
@@ -98,3 +99,30 @@ def test_a_trial_from_its_beginning_to_either_end(
         wait_for_version(gateway, "4")
         assert answering(client, TEXTS[:5], {"4": 4}) == {"4": 5}
         assert role(client, "4") is None
+
+
+@pytest.mark.parametrize("trial", ["5%", "shadow"])
+def test_a_trial_that_only_the_gateways_setting_began_is_listed(
+    tmp_path: Path, trial: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository = tmp_path / "model_repository"
+    repository.mkdir()
+    publish(repository, 1)
+    publish(repository, 2)
+    (tmp_path / "keys").write_text("a-secret-for-the-gateway", "utf-8")
+    with (
+        running_triton(repository) as triton,
+        running_gateway(
+            repository, triton.grpc_url, f"--canary={trial}", f"--api-keys-file={tmp_path / 'keys'}"
+        ) as gateway,
+    ):
+        gateway.wait_until_ready()
+        asked = [f"--repository={repository}", f"--url={triton.grpc_url}", f"--gateway={gateway.url}"]
+        with pytest.raises(TrainingError, match="answered 401 Unauthorized; EMOTION_GATEWAY_KEY must hold its key"):
+            list_versions(asked)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("EMOTION_GATEWAY_KEY", "a-secret-for-the-gateway")
+            list_versions(asked)
+        out = capsys.readouterr().out
+        assert out.count(f"on trial at the gateway: {trial}\n") == 1
+        assert out.index("on trial at the gateway") < out.index(f"{MODEL:20}    1  served")

@@ -15,9 +15,10 @@ import argparse
 from pathlib import Path
 
 from training.common.command import command_parser, run_command
-from training.compare.models import Source, compare_models
+from training.compare.models import compare_models
 from training.compare.results import PAGE, RESULT, table, write_comparison
 from training.evaluate.rows import ROWS, rows_named
+from training.evaluate.sources import Source
 from training.runs.directory import check_output
 
 
@@ -29,7 +30,7 @@ def _arguments() -> argparse.Namespace:
         "--rows", default="dev", metavar="ROWS", help=f"one of {', '.join(ROWS)} (default: %(default)s)"
     )
     parser.add_argument(
-        "--dataset", help="whose rows: cedr, or your own as NAME=DIRECTORY (default: those A was trained on, if a run)"
+        "--dataset", help="whose rows: cedr, or your own as NAME=DIRECTORY (default: those A was trained on)"
     )
     parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
     parser.add_argument("--output", type=Path, help="directory for the page and the JSON (default: print only)")
@@ -45,10 +46,12 @@ def main() -> None:
     given = _arguments()
     if given.output is not None:
         check_output(given.output)
+    before = Source(given.a, given.model_a, given.version_a)
+    after = Source(given.b, given.model_b, given.version_b)
     comparison = compare_models(
-        Source(given.a, given.model_a, given.version_a),
-        Source(given.b, given.model_b, given.version_b),
-        rows_named(given.rows, given.a, given.dataset),
+        before,
+        after,
+        rows_named(given.rows, given.dataset, before, after),
         given.data_dir,
         behaviour=not given.without_behaviour,
     )

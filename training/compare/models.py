@@ -12,21 +12,12 @@ from training.compare.behaviour import BehaviourDifference, behaviour_difference
 from training.compare.disagreements import Disagreements, disagreements
 from training.data.rows.examples import Example, rows_digest, targets
 from training.evaluate.evaluation import Evaluation, evaluate_model
-from training.evaluate.sources import answers_of
+from training.evaluate.sources import Source, answers_of
 from training.measuring.differences import Answered, Differences, differences, overall
 from training.measuring.slices import slices_of
 
 LEAST: Final = 5
 """Of a slice a class is measured only if so many rows have it and so many have not."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A model: a run or checkpoint, a version directory, or the URL of a gateway and which of its models."""
-
-    what: str
-    model: str | None = None
-    version: str | None = None
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,17 @@ class MeanPooledClassifier(BertPreTrainedModel):  # type: ignore[no-untyped-call
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor | None = None
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
     ) -> SequenceClassifierOutput:
-        """Logits `[b, labels]` from token ids and their mask, int64 `[b, length]` each.
+        """Logits `[b, labels]` from token ids, their mask and, where there are some, types, int64 `[b, length]` each.
 
         With labels, 0 or 1, float32 `[b, labels]`, the mean binary cross-entropy too.
         """
-        hidden = self.bert(input_ids, attention_mask=attention_mask).last_hidden_state
+        hidden = self.bert(input_ids, attention_mask, token_type_ids).last_hidden_state
         weights = attention_mask[:, :, None].to(hidden.dtype)
         mean = (hidden * weights).sum(dim=1) / weights.sum(dim=1)
         logits = self.classifier(self.dropout(mean))

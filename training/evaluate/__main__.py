@@ -12,10 +12,11 @@ The model is a run or another checkpoint, a published version's directory, or on
 serves (EMOTION_GATEWAY_KEY holds the gateway's key, where it wants one). The rows are the dev split
 (fold 0 of CEDR train), CEDR's test split, or all of CEDR train with the predictions that a
 cross-validated run kept; or fold 0 or the test split of BRIGHTER's Russian rows. With --dataset
-mine=DIRECTORY, and for a run that was trained on own rows, dev, test and out-of-fold are theirs.
+mine=DIRECTORY, and for a run that was trained on own rows, dev, test and out-of-fold are theirs. A
+version or gateway that was trained on own rows does not know where they lie: name them.
 --output gets metrics.json and report.html; docs/evaluation.md explains the figures. Several sets of
 rows get a directory each, and an overview beside them. --beside shows a second model's figures on
-the same rows.
+the same rows; whether one model is better, python -m training.compare says.
 
 --behaviour measures something else: the most probable label of short texts as people send them, by
 group, and whether it stays under changes that mean nothing; also of rows of dev, with --data-dir.
@@ -27,8 +28,9 @@ from pathlib import Path
 
 from training.common.command import command_parser, run_command
 from training.evaluate.behaviour import evaluate_behaviour_and_write
-from training.evaluate.results import Beside, evaluate_and_write, evaluate_several_and_write
+from training.evaluate.results import evaluate_and_write, evaluate_several_and_write
 from training.evaluate.rows import ROWS
+from training.evaluate.sources import Source
 
 
 def _arguments() -> argparse.Namespace:
@@ -46,7 +48,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="directory for the results")
     parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
     parser.add_argument(
-        "--dataset", help="whose rows: cedr, or your own as NAME=DIRECTORY (default: those the run was trained on)"
+        "--dataset",
+        help="whose rows: cedr, or your own as NAME=DIRECTORY (default: those it was trained on, where that is known)",
     )
     parser.add_argument("--model", help="which of the gateway's models (default: its default)")
     parser.add_argument("--version", help="which version of it (default: the newest)")
@@ -73,7 +76,7 @@ def main() -> None:
             given.source, given.data_dir, given.output, given.model, given.version, hidden=given.hidden
         )
         return
-    beside = Beside(given.beside, given.beside_model, given.beside_version) if given.beside else None
+    beside = Source(given.beside, given.beside_model, given.beside_version) if given.beside else None
     if len(given.rows) > 1:
         evaluate_several_and_write(
             given.source, given.rows, given.data_dir, given.output, given.model, given.version, given.dataset, beside

@@ -14,7 +14,7 @@ from training.data.rows.own import short_name
 from training.data.splits.folds import BRIGHTER, FOLDS
 from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
 from training.evaluate.rows import dataset_of_rows, held_out, measured, name_of, rows_examples, rows_title, split_of
-from training.evaluate.sources import kind_of, served_at
+from training.evaluate.sources import dev_figures, kind_of, served_at
 from training.measuring.figures import (
     TunedDecisions,
     measure,
@@ -149,13 +149,9 @@ def check_card_of(metrics: dict[str, Any], rows: str, examples: list[Example], v
     Raises:
         TrainingError: they are others.
     """
-    kept = _dev_of_card(metrics).get("measured_on")
+    kept = dev_figures(metrics).get("measured_on")
     if kept and split_of(rows) == "dev" and kept["dataset"] == name_of(rows):
         check_same_rows(kept, examples, f"the dev rows of {version}")
-
-
-def _dev_of_card(metrics: dict[str, Any]) -> dict[str, Any]:
-    return next((figures for name, figures in metrics.items() if name.startswith("dev (fold 0 of ")), {})
 
 
 def _tuned(rows: str, sets: OutOfFoldSets, probabilities: npt.NDArray[np.float32]) -> TunedDecisions:
@@ -167,7 +163,7 @@ def tuned_by_card(
     rows: str, metrics: dict[str, Any], profiles: dict[str, Any], probabilities: npt.NDArray[np.float32]
 ) -> TunedDecisions | None:
     """With the card's thresholds: its profiles', or on rows of fold 0 those that were tuned without it."""
-    on_dev = _dev_of_card(metrics)
+    on_dev = dev_figures(metrics)
     if held_out(rows) and name_of(rows) in (on_dev.get("measured_on", {}).get("dataset", CEDR), BRIGHTER):
         # The profiles' own were tuned on all folds, this one included.
         profiles = on_dev.get("profiles", {})

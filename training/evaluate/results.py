@@ -1,7 +1,6 @@
 """What an evaluation leaves: its figures beside a baseline's and published ones, as JSON and as a page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from training.evaluate.breakdown.slices import slices
 from training.evaluate.evaluation import Evaluation, evaluate_model
 from training.evaluate.report.page import write_overview, write_report
 from training.evaluate.rows import dataset_of_rows, folder_of, rows_named, split_of
+from training.evaluate.sources import Source
 from training.measuring.baseline import BASELINE, baseline_out_of_fold, predict_baseline, train_baseline
 from training.measuring.figures import (
     DEV,
@@ -35,15 +35,6 @@ PUBLISHED: Final = {
     "xlm-roberta-base, as published": {"rows": DEV, "roc_auc": 0.9316, "f1_macro": 0.8423},
 }
 REPORT: Final = "report.html"
-
-
-@dataclass(frozen=True)
-class Beside:
-    """The second model; fields as `evaluate_model`'s arguments."""
-
-    source: str
-    model: str | None = None
-    version: str | None = None
 
 
 def baseline_figures(rows: str, examples: list[Example], data_dir: Path | None) -> dict[str, Any]:
@@ -108,7 +99,7 @@ def evaluate_and_write(
     model: str | None = None,
     version: str | None = None,
     dataset: str | None = None,
-    beside: Beside | None = None,
+    beside: Source | None = None,
 ) -> Evaluation:
     """Measure a model as `evaluate_model` does, print the figures, and write them and the page into `output`.
 
@@ -116,7 +107,7 @@ def evaluate_and_write(
         TrainingError: as there; or nothing may be written into `output`.
     """
     check_output(output)
-    named = rows_named(rows, source, dataset)
+    named = rows_named(rows, dataset, *_sources(source, model, version, beside))
     evaluation, _ = _evaluate_one(source, named, data_dir, output, model, version, beside)
     return evaluation
 
@@ -129,7 +120,7 @@ def evaluate_several_and_write(
     model: str | None = None,
     version: str | None = None,
     dataset: str | None = None,
-    beside: Beside | None = None,
+    beside: Source | None = None,
 ) -> list[Evaluation]:
     """The same on several sets of rows: each in a directory of its own name, and an overview of all in `output`.
 
@@ -137,7 +128,8 @@ def evaluate_several_and_write(
         TrainingError: as `evaluate_and_write`.
     """
     check_output(output)
-    folders = {folder_of(each): each for each in (rows_named(each, source, dataset) for each in rows)}
+    sources = _sources(source, model, version, beside)
+    folders = {folder_of(each): each for each in (rows_named(each, dataset, *sources) for each in rows)}
     measured = {
         folder: _evaluate_one(source, each, data_dir, output / folder, model, version, beside)
         for folder, each in folders.items()
@@ -154,6 +146,10 @@ def evaluate_several_and_write(
     return [evaluation for evaluation, _ in measured.values()]
 
 
+def _sources(source: str, model: str | None, version: str | None, beside: Source | None) -> list[Source]:
+    return [Source(source, model, version), *([] if beside is None else [beside])]
+
+
 def _evaluate_one(
     source: str,
     rows: str,
@@ -161,10 +157,10 @@ def _evaluate_one(
     output: Path,
     model: str | None,
     version: str | None,
-    beside: Beside | None,
+    beside: Source | None,
 ) -> tuple[Evaluation, dict[str, Any]]:
     evaluation = evaluate_model(source, rows, data_dir, model, version)
-    second = None if beside is None else evaluate_model(beside.source, rows, data_dir, beside.model, beside.version)
+    second = None if beside is None else evaluate_model(beside.what, rows, data_dir, beside.model, beside.version)
     print(f"{evaluation.model} on {evaluation.rows}, {evaluation.figures['rows']:,} rows:\n{table(evaluation.figures)}")
     if second is not None:
         print(f"beside it {second.model}:\n{table(second.figures)}")

@@ -9,9 +9,9 @@ from training.data.rows.examples import Example, measured_rows
 from training.data.rows.loading import load_source
 from training.data.rows.own import is_own, short_name
 from training.data.splits.folds import BRIGHTER, brighter_by_fold, held_out_fold
+from training.evaluate.sources import Source, home_of_source
 from training.measuring.figures import dev_of
 from training.measuring.out_of_fold import rows_of
-from training.runs.directory import dataset_of
 
 ROWS: Final = ("dev", "test", "out-of-fold", "brighter", "brighter-test")
 OF_ANY: Final = ("dev", "test", "out-of-fold")
@@ -30,16 +30,38 @@ def checked_rows(rows: str) -> str:
     return rows
 
 
-def rows_named(rows: str, source: str, dataset: str | None) -> str:
-    """The rows of a data set: the one that is named, or else the one that the run at `source` was trained with.
+def rows_of_dataset(split: str, dataset: str) -> str:
+    """The string for `dev`, `test` or `out-of-fold` of a training set's home."""
+    home = home_of(dataset)
+    return split if home == CEDR else f"{home}:{split}"
+
+
+def rows_named(rows: str, dataset: str | None, *sources: Source) -> str:
+    """The rows of a data set: the one that is named, or else the home of the first model.
+
+    Args:
+        rows: as `--rows` names them.
+        dataset: as `--dataset` names it.
+        sources: the models to be measured. A card doesn't say where own rows lie; a run among the others may.
 
     Raises:
-        TrainingError: there are none.
+        TrainingError: there are none, or it isn't known where they lie.
     """
-    if ":" not in rows and rows in OF_ANY:
-        home = home_of(checked_dataset(dataset or dataset_of(Path(source))))
-        return rows if home == CEDR else f"{home}:{rows}"
-    return checked_rows(rows)
+    if ":" in rows or rows not in OF_ANY:
+        return checked_rows(rows)
+    if dataset is not None:
+        return rows_of_dataset(rows, checked_dataset(dataset))
+    home, *others = [home_of_source(source) for source in sources]
+    if home != CEDR and not is_own(home):
+        known = next((other for other in others if is_own(other) and short_name(other) == home), None)
+        if known is None:
+            what = sources[0].what
+            raise TrainingError(
+                f"{what} was trained on own rows, {home}, and its card doesn't say where they lie: measure it on them"
+                f" with --dataset {home}=DIRECTORY, or on CEDR with --dataset {CEDR}"
+            )
+        home = known
+    return rows_of_dataset(rows, checked_dataset(home))
 
 
 def split_of(rows: str) -> str:

@@ -1,19 +1,31 @@
 """What can be evaluated: a run or checkpoint, a published version, a model that a gateway serves."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from contract.version_directory import CARD
 from training.common.command import TrainingError
+from training.data.rows.combinations import CEDR, home_of
 from training.data.rows.examples import Example
 from training.evaluate.predictions import Probabilities, checked_card, predict_checkpoint, predict_version
 from training.evaluate.served_model import ServedModel
+from training.runs.directory import dataset_of
 
 Answers = Callable[[list[str]], Probabilities]
 """A model's probabilities for texts, float32 `[texts, 6]`."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model: a run or checkpoint, a version directory, or the URL of a gateway and which of its models."""
+
+    what: str
+    model: str | None = None
+    version: str | None = None
 
 
 def kind_of(source: str, model: str | None, version: str | None) -> Literal["run", "version", "gateway"]:
@@ -61,6 +73,32 @@ def answers_of(source: str, model: str | None, version: str | None) -> Iterator[
         yield source, lambda texts: predict_version(Path(source), card, _unlabelled(texts))
     else:
         yield source, lambda texts: predict_checkpoint(Path(source), _unlabelled(texts))
+
+
+def home_of_source(source: Source) -> str:
+    """The data set whose folds a model held out, where it says so; CEDR where it doesn't.
+
+    Own rows are named as a run names them, `mine=DIR`, or by their name alone, as a card has it.
+
+    Raises:
+        TrainingError: it is no model, or can't be asked.
+    """
+    kind = kind_of(source.what, source.model, source.version)
+    if kind == "run":
+        return home_of(dataset_of(Path(source.what)))
+    if kind == "version":
+        return _home_on_card(checked_card(Path(source.what)).metrics)
+    with served_at(source.what, source.model, source.version) as served:
+        return _home_on_card(served.card["metrics"])
+
+
+def _home_on_card(metrics: Mapping[str, Any]) -> str:
+    return str(dev_figures(metrics).get("measured_on", {}).get("dataset", CEDR))
+
+
+def dev_figures(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of a card's metrics, those of the dev split of its home; nothing where it has none."""
+    return next((figures for name, figures in metrics.items() if name.startswith("dev (fold 0 of ")), {})
 
 
 def _unlabelled(texts: list[str]) -> list[Example]:

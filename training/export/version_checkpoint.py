@@ -86,7 +86,7 @@ def write_checkpoint(version: Path, output: Path) -> float:
 
 
 def classifier_of(weights: EncoderWeights) -> Any:
-    """A classifier of transformers with these weights."""
+    """A classifier of transformers with these weights, its attention in the form that exporters know."""
     shape = weights.shape
     config = BertConfig(
         vocab_size=shape.vocabulary,
@@ -107,6 +107,7 @@ def classifier_of(weights: EncoderWeights) -> Any:
         kind, config.classifier_pooling = mean_pooling.MeanPooledClassifier, mean_pooling.POOLING
         config.auto_map = {"AutoModelForSequenceClassification": "mean_pooling.MeanPooledClassifier"}
     model = kind(config)
+    model.set_attn_implementation("eager")
     model.load_state_dict({name: torch.tensor(array) for name, array in _state(weights).items()})
     return model.eval()
 

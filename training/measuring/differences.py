@@ -39,7 +39,8 @@ class Answered:
 class Difference:
     """One figure of the model before and the one after; `rise` is the difference, `interval_95` its interval.
 
-    `verdict` is about the model after: the interval leaves out zero, or it doesn't.
+    `verdict` is about the model after: the interval leaves out zero, or it doesn't. `worse_by_chance` is how likely it
+    is to look so much worse if it is as good: the share of draws in which it is no worse.
     """
 
     before: float
@@ -47,6 +48,7 @@ class Difference:
     rise: float
     interval_95: tuple[float, float]
     verdict: Verdict
+    worse_by_chance: float
 
     @property
     def sentence(self) -> str:
@@ -113,8 +115,15 @@ def _named(
 
 
 def _difference(name: str, before: float, after: float, rises: npt.NDArray[np.float64]) -> Difference:
+    lower_is_better = name in LOWER_IS_BETTER
+    draws = rises[~np.isnan(rises)]
+    no_worse = (draws <= 0) if lower_is_better else (draws >= 0)
+    # One more than were seen: 2,000 draws can't show that something never happens.
+    by_chance = round(float((no_worse.sum() + 1) / (len(draws) + 1)), 5)
     low, high = (round(float(bound), 4) + 0.0 for bound in np.nanquantile(rises, (0.025, 0.975)))
     verdict: Verdict = "no difference"
     if low > 0 or high < 0:
-        verdict = "better" if (low > 0) != (name in LOWER_IS_BETTER) else "worse"
-    return Difference(round(before, 4), round(after, 4), round(after - before, 4) + 0.0, (low, high), verdict)
+        verdict = "better" if (low > 0) != lower_is_better else "worse"
+    return Difference(
+        round(before, 4), round(after, 4), round(after - before, 4) + 0.0, (low, high), verdict, by_chance
+    )

@@ -9,7 +9,7 @@ from training.common.command import TrainingError, command_parser
 from training.export.triton_config import VERSIONS_SERVED
 from training.publish.listing import print_model
 from training.publish.quarantine import quarantine_blocking, quarantine_damaged, quarantine_version
-from training.publish.trials import hold_challenger, promote, set_trial, trial_under_way
+from training.publish.trials import DEFAULT_GATEWAY, ask_gateway, hold_challenger, promote, set_trial, trial_under_way
 from training.publish.triton.index import (
     DEFAULT_URL,
     Index,
@@ -56,6 +56,11 @@ def list_versions(arguments: list[str]) -> None:
     parser.add_argument("--model", help="this model only (default: all)")
     parser.add_argument("--verify", action="store_true", help="check every file against its SHA-256; damage fails")
     parser.add_argument("--url", metavar="HOST:PORT", help=f"Triton's gRPC address (default: {DEFAULT_URL})")
+    parser.add_argument(
+        "--gateway",
+        metavar="URL",
+        help=f"ask this gateway, such as {DEFAULT_GATEWAY}, for the trials that its EMOTION_CANARY began too",
+    )
     given = parser.parse_args(arguments)
     models = _models(given.repository)
     if given.model and given.model not in models:
@@ -64,9 +69,13 @@ def list_versions(arguments: list[str]) -> None:
         )
     models = [given.model] if given.model else models
     index = _index(given.url)
+    asked = ask_gateway(given.gateway) if given.gateway else {}
     if index is not None and not index.keys() & set(models):
         print(f"Triton at {given.url or DEFAULT_URL} knows none of these models: does it serve {given.repository}?")
-    damaged = sum(print_model(given.repository, model, index, given.verify) for model in models)
+    damaged = sum(print_model(given.repository, model, index, given.verify, asked) for model in models)
+    if not given.gateway:
+        hint = f"Not shown: trials that only a gateway's EMOTION_CANARY began. --gateway {DEFAULT_GATEWAY} asks it."
+        print(hint, file=sys.stderr, flush=True)
     if damaged and given.verify:
         raise TrainingError(
             f"{damaged} versions are damaged: publish them again, restore their files, or take them out with "
@@ -111,7 +120,10 @@ def rollback_command(arguments: list[str]) -> None:
     trying = trial_under_way(given.repository, given.model)
     to = given.to or (trying.before if trying is not None else None)
     if to is None:
-        raise TrainingError(f"no version of {given.model} is on trial: name the one to go back to with --to")
+        raise TrainingError(
+            f"no version of {given.model} is on trial: name the one to go back to with --to, also where only a"
+            " gateway's EMOTION_CANARY began a trial"
+        )
     find_repeatable(given.repository, given.model, to)
     if given.quarantine:
         quarantine_blocking(given.repository, given.model)
@@ -184,7 +196,8 @@ def canary_command(arguments: list[str]) -> None:
     parser.add_argument("trial", type=trial, metavar="SHARE", help="such as 5%%, 0%% to stop it for now, or shadow")
     given = parser.parse_args(arguments)
     version = set_trial(given.repository, given.model, given.trial)
-    print(f"{given.model} {version} is on trial: {given.trial}")
+    print(f"{given.model} {version} is on trial: {given.trial}", flush=True)
+    print("A gateway that has EMOTION_CANARY set goes by that instead.", file=sys.stderr)
 
 
 def promote_command(arguments: list[str]) -> None:

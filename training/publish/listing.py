@@ -5,7 +5,7 @@ from pathlib import Path
 
 from contract.version_directory import GPU_GRAPH, CardError, read_card
 from training.export.integrity import damage
-from training.publish.trials import trial_under_way
+from training.publish.trials import GatewayTrials, trial_under_way
 from training.publish.triton.index import Index, State
 from training.publish.triton.rules import chosen_versions, obstacles
 from training.publish.versions import versions_of
@@ -13,7 +13,7 @@ from training.publish.versions import versions_of
 _INDENT = " " * 28
 
 
-def print_model(repository: Path, model: str, index: Index | None, verify: bool) -> int:
+def print_model(repository: Path, model: str, index: Index | None, verify: bool, asked: GatewayTrials) -> int:
     """Print a model's versions, newest first; returns how many of them are damaged.
 
     Args:
@@ -21,6 +21,7 @@ def print_model(repository: Path, model: str, index: Index | None, verify: bool)
         model: the model's name.
         index: what a running Triton said; None if none answers.
         verify: read the files of every version, not only of those that Triton chooses.
+        asked: the trials that a gateway conducts.
 
     Raises:
         TrainingError: the model's directory cannot be read, or the file of its trials is damaged.
@@ -43,6 +44,8 @@ def print_model(repository: Path, model: str, index: Index | None, verify: bool)
             print(f"{_INDENT}damaged: {wrong[number]}")
         if trial is not None and path.name == trial.challenger:
             print(f"{_INDENT}on trial: {trial.trial}; version {trial.before} answers by default")
+        if path.name in asked.get(model, {}):
+            print(f"{_INDENT}on trial at the gateway: {asked[model][path.name]}")
         state = (states or {}).get(path.name)
         if state is not None and state.failed:
             print(f"{_INDENT}Triton: {state.reason}")

@@ -1,14 +1,24 @@
 """A new version on trial (a canary): begun, and ended by `promote` or `rollback`. `contract.canary` has the file."""
 
+import http.client
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 from contract.canary import OFF, CanaryError, Trial, canary_file, read_trials
 from training.common.command import TrainingError
 from training.common.staging import move, staged, write_file
 from training.export.integrity import damage
 from training.publish.triton.rules import counted_versions
+
+DEFAULT_GATEWAY: Final = "http://127.0.0.1:8080"
+_GATEWAY_SECONDS: Final = 5.0
+
+GatewayTrials = dict[str, dict[str, str]]
+"""What is said of a version on trial, by model and version."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,48 @@ def trial_under_way(repository: Path, model: str) -> TrialUnderWay | None:
     if trial is None or not trial.under_way:
         return None
     return TrialUnderWay(str(numbers[-1]), str(numbers[-2]), trial)
+
+
+def ask_gateway(url: str) -> GatewayTrials:
+    """The trials that a gateway conducts, those that its EMOTION_CANARY began included.
+
+    Args:
+        url: its address. Its key is in EMOTION_GATEWAY_KEY, where it wants one.
+
+    Raises:
+        TrainingError: no gateway answers there, or it wants another key.
+    """
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise TrainingError(f"{url} is no address of a gateway: write {DEFAULT_GATEWAY}")
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    key = os.environ.get("EMOTION_GATEWAY_KEY")
+    try:
+        connection = kind(parts.hostname, parts.port, timeout=_GATEWAY_SECONDS)
+        connection.request("GET", "/v1/models", headers={"authorization": f"Bearer {key}"} if key else {})
+        answer = connection.getresponse()
+        content = answer.read()
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise TrainingError(f"no gateway answers at {url}: {error}") from error
+    if answer.status != http.client.OK:
+        raise TrainingError(
+            f"{url} answered {answer.status} {answer.reason}"
+            + ("; EMOTION_GATEWAY_KEY must hold its key" if answer.status == http.client.UNAUTHORIZED else "")
+        )
+    try:
+        return {model["model"]: _said_of_versions(model["versions"]) for model in json.loads(content)["models"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{url} is no gateway: /v1/models lists no models") from error
+
+
+def _said_of_versions(versions: list[dict[str, object]]) -> dict[str, str]:
+    said = {}
+    for version in versions:
+        if version["role"] == "canary":
+            said[str(version["version"])] = f"{Trial('share', float(str(version['share'])))}"
+        elif version["role"] == "shadow":
+            said[str(version["version"])] = "shadow"
+    return said
 
 
 def check_can_begin(repository: Path, model: str, trial: Trial | None) -> None:

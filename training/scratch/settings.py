@@ -11,6 +11,7 @@ from pydantic_settings import CliVariadicArg
 from training.common.command import TrainingError
 from training.data.rows.examples import Example
 from training.data.rows.loading import training_splits
+from training.data.rows.own import is_own
 from training.data.rows.sources import SOURCES
 from training.data.splits.folds import BRIGHTER, FOLDS, brighter_by_fold
 from training.encoder.lookup import BASE_MODELS
@@ -18,14 +19,33 @@ from training.runs.directory import METRICS
 from training.runs.settings import FoldSettings, SaveMinutes
 
 
-def _is_beside_cedr(name: str) -> str:
+def not_own(name: str) -> str:
+    """The name, unless it is that of own rows: nothing here knows which of them are held out.
+
+    Raises:
+        ValueError: it is; says which command takes it.
+    """
+    if is_own(name):
+        raise ValueError(
+            f"own rows can't be named here, where CEDR's folds are held out and theirs would be trained on:"
+            f" `python -m training.train --dataset {name}` trains on them and holds out theirs"
+        )
+    return name
+
+
+def beside_cedr(name: str) -> str:
+    """The name, if it is that of a data set other than CEDR.
+
+    Raises:
+        ValueError: it isn't.
+    """
     others = sorted(set(SOURCES) - {"cedr"})
-    if name not in others:
+    if not_own(name) not in others:
         raise ValueError(f"is no data set to name here; there are: {', '.join(others)}")
     return name
 
 
-DataSet = Annotated[str, AfterValidator(_is_beside_cedr)]
+DataSet = Annotated[str, AfterValidator(beside_cedr)]
 Epochs = Annotated[float, Field(gt=0, description="passes over the texts")]
 BatchSize = Annotated[int, Field(ge=1, description="texts of one step")]
 Rate = Annotated[float, Field(gt=0, description="peak learning rate")]

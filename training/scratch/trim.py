@@ -12,6 +12,14 @@ from training.common.command import command_parser, run_command
 from training.data.rows.sources import SOURCES
 from training.encoder.trimming import trim
 from training.scratch.pretraining.corpus import all_passages
+from training.scratch.settings import beside_cedr
+
+
+def _data_set(name: str) -> str:
+    try:
+        return beside_cedr(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{name!r}: {error}") from None
 
 
 def trim_parser() -> argparse.ArgumentParser:
@@ -20,8 +28,8 @@ def trim_parser() -> argparse.ArgumentParser:
     parser.add_argument("checkpoint", help="a local directory or a hub name; Unigram or WordPiece vocabulary")
     parser.add_argument("--texts", type=Path, required=True, help="directory of .txt and .txt.xz, a passage a line")
     parser.add_argument(
-        "--datasets", nargs="*", default=[], choices=sorted(SOURCES), metavar="NAME",
-        help=f"labelled data sets whose texts are read too. One of: {', '.join(sorted(SOURCES))}",
+        "--datasets", nargs="*", default=[], type=_data_set, metavar="NAME",
+        help=f"labelled data sets whose texts are read too. Of: {', '.join(sorted(set(SOURCES) - {'cedr'}))}",
     )  # fmt: skip
     parser.add_argument("--data-dir", type=Path, help="directory of <data set>/<split>.jsonl (default: the hub)")
     parser.add_argument(

@@ -10,9 +10,10 @@ import torch
 from training.common.command import TrainingError
 
 _STATE: Final = "trainer_state.json"
-# Weights and AdamW's two moments in fp32, three times: the best checkpoint, the last one, and the
-# one that is being written; and the weights once more in the end.
-_BYTES_PER_PARAMETER: Final = 3 * (3 * 4) + 4
+# What is trained and AdamW's two moments of it in fp32, three times: the best checkpoint, the last one, and the
+# one that is being written; and all weights once more in the end.
+_BYTES_PER_TRAINED_PARAMETER: Final = 3 * (3 * 4)
+_BYTES_PER_PARAMETER: Final = 4
 
 
 class Checkpoint(NamedTuple):
@@ -72,7 +73,10 @@ def check_disk(run: Path, model: torch.nn.Module) -> None:
     Raises:
         TrainingError: they don't.
     """
-    needed = _BYTES_PER_PARAMETER * sum(parameter.numel() for parameter in model.parameters())
+    needed = sum(
+        parameter.numel() * (_BYTES_PER_PARAMETER + _BYTES_PER_TRAINED_PARAMETER * parameter.requires_grad)
+        for parameter in model.parameters()
+    )
     free = shutil.disk_usage(run).free
     if free < needed:
         raise TrainingError(

@@ -75,9 +75,10 @@ class FineTuning:
         self._settings, self._hardware = settings, choose_hardware(settings)
         set_seed(settings.seed)
         # Before the rows, which are cleaned for half a minute.
-        self._base_model, self._tokenizer, self._pad_id = load_base_model(settings.checkpoint)
+        base_model, self._tokenizer, self._pad_id = load_base_model(settings.checkpoint)
+        self._start = base_model if settings.lora is None else _with_adapters(base_model, settings.lora)
         if main_process() and not settings.folder.exists():
-            check_disk(next(path for path in settings.folder.parents if path.exists()), self._base_model)
+            check_disk(next(path for path in settings.folder.parents if path.exists()), self._start)
         self._first = read_rows(settings, 0)
         self.record: Record = {
             "recipe": settings.recipe,
@@ -109,7 +110,7 @@ class FineTuning:
             encode([example.text for example in rows], self._tokenizer) for rows in (train, held_out)
         )
         trainer = make_trainer(
-            settings, hardware, copy.deepcopy(self._base_model), self._pad_id,
+            settings, hardware, copy.deepcopy(self._start), self._pad_id,
             TokenRows(train_ids, targets(train)), TokenRows(held_out_ids, targets(held_out)),
             positive_weights(targets(train), settings.class_weights), fold.unfinished,
         )  # fmt: skip
@@ -119,7 +120,8 @@ class FineTuning:
             trainer.add_callback(Tracking(fold.tracker, f"fold{fold.number}"))
         try:
             _train(trainer, fold, hardware.processes)
-            kept = kept_checkpoint(fold.unfinished, hardware.processes)
+            kept = _whole(trainer, kept_checkpoint(fold.unfinished, hardware.processes), settings.lora)
+            trainer.accelerator.wait_for_everyone()
             # Loaded anew: the trained object goes on computing in the precision it was trained in.
             probabilities = predict(load_classifier(str(kept)).to(trainer.args.device), held_out_ids, self._pad_id)
         except torch.OutOfMemoryError as error:
@@ -131,6 +133,26 @@ class FineTuning:
             _keep(kept, self._tokenizer, fold.checkpoint)
         trainer.accelerator.wait_for_everyone()
         return probabilities
+
+
+def _with_adapters(base_model: Any, rank: int) -> Any:
+    # Only where it is asked for: nobody else needs peft.
+    from training.train.lora import with_adapters
+
+    return with_adapters(base_model, rank)
+
+
+def _whole(trainer: Any, checkpoint: Path, rank: int | None) -> Path:
+    """A checkpoint with all weights: the one that Trainer wrote, or the base model with its adapters merged."""
+    if rank is None:
+        return checkpoint
+    from training.train.lora import merged
+
+    # Not beside the adapters: transformers would add those once more.
+    whole = checkpoint.with_name("merged")
+    if main_process():
+        merged(trainer.model, checkpoint).save_pretrained(whole)
+    return whole
 
 
 def _train(trainer: Any, fold: Fold, processes: int) -> None:

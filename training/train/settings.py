@@ -1,6 +1,7 @@
 """Every setting of a fine-tuning run, once: flag, default, bounds, and the rules between them."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -53,6 +54,9 @@ class Settings(FoldSettings):
     class_weights: Literal["none", "sqrt", "balanced"] = Field(
         "none", description="weight of a class's positive rows: 1, root of negatives per positive, or that ratio"
     )
+    lora: int | None = Field(
+        None, ge=1, description="train adapters of this rank (LoRA) and the head, not the encoder's own weights"
+    )
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description="auto: bf16 or fp16 on a GPU")
     device: Literal["auto", "cpu", "gpu"] = Field("auto", exclude=True, description="auto: a GPU if there is one")
     seed: int = Field(0, ge=0, lt=2**32, description="of head, order and dropout")
@@ -70,6 +74,13 @@ class Settings(FoldSettings):
             return checked_dataset(name)
         except TrainingError as error:
             raise ValueError(str(error)) from None
+
+    @field_validator("lora")
+    @classmethod
+    def _has_its_library(cls, rank: int | None) -> int | None:
+        if rank is not None and find_spec("peft") is None:
+            raise ValueError("needs the library peft, which is not installed here: run make training again")
+        return rank
 
     @field_validator("extra_info")
     @classmethod

@@ -15,7 +15,7 @@ from training.data.rows.combinations import checked_dataset
 from training.data.rows.loading import load_source, source_of, training_splits
 from training.data.rows.own import own_files
 from training.data.splits.folds import by_fold, fold_of_each, held_out_fold
-from training.data.splits.training_rows import train_and_held_out
+from training.data.splits.training_rows import _hub_trouble, train_and_held_out
 
 EXPECTED = [("Ура!", {"joy"}), ("Стол, стул", {"no_emotion"})]
 
@@ -67,6 +67,26 @@ def test_cp1251_when_it_is_named(tmp_path: Path, name: str) -> None:
     assert read(tmp_path) == EXPECTED
     path.write_text(content, encoding="utf-8")
     with pytest.raises(TrainingError, match="is UTF-8, though cp1251 is named for it"):
+        read(tmp_path)
+
+
+def test_own_names_of_labels(tmp_path: Path) -> None:
+    content = "отзыв;чувства;источник\nУра!;Восторг, joy;чат\nСтол, стул;ровно;почта\n"
+    options = {"text": "отзыв", "labels": "чувства", "encoding": "Windows-1251"}
+    write(tmp_path, "rows.csv", content.encode("cp1251"), **options)
+    with pytest.raises(
+        TrainingError, match=r'rows\.csv, row 2: Восторг: no .*rows\.json: {"names": {"Восторг": "joy"}}'
+    ):
+        read(tmp_path)
+    names = {"восторг ": "радость", "РОВНО": "no_emotion"}
+    write(tmp_path, "rows.csv", content.encode("cp1251"), **options, names=names)
+    assert read(tmp_path) == EXPECTED
+    assert [row.domain for row in load_source(f"mine={tmp_path}", "train")] == ["чат", "почта"]
+    flags = "отзыв;восторг;sadness;surprise;fear;anger;ровно\nУра!;1;0;0;0;0;0\nСтол, стул;0;0;0;0;0;1\n"
+    write(tmp_path, "rows.csv", flags.encode("cp1251"), text="отзыв", encoding="cp1251", names=names)
+    assert read(tmp_path) == EXPECTED
+    write(tmp_path, "rows.csv", flags.encode("cp1251"), names={"восторг": "joyful mood"})
+    with pytest.raises(TrainingError, match=r"rows\.json: names: .*joyful mood: no such label"):
         read(tmp_path)
 
 
@@ -255,6 +275,27 @@ def test_leaks_into_own_and_into_cedrs_held_out_splits(tmp_path: Path) -> None:
     }
     assert after.held_out == before.held_out
     assert [row.text for row in after.train] == [row.text for row in before.train[3:]]
+
+
+def test_without_a_network_the_hub_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each try takes a minute, and every fold would try twice."""
+    asked = []
+
+    def unreachable(name: str, *_: Any) -> Any:
+        asked.append(name)
+        raise TrainingError("could not load it from the hub")
+
+    _hub_trouble.cache_clear()
+    rows = keyword_rows(20)
+    lines = [f"{row['text']},{CEDR_CLASSES[row['labels'][0]] if row['labels'] else 'no_emotion'}" for row in rows]
+    write(tmp_path, "rows.csv", "text,labels\n" + "\n".join(lines))
+    monkeypatch.setattr("training.data.splits.training_rows.load_source", unreachable)
+    for fold in range(2):
+        steps = {step.name: step.what for step in train_and_held_out(f"mine={tmp_path}", fold, None).steps}
+        for split in ("dev", "test"):
+            assert steps[f"leaks into CEDR's {split} split"] == "not checked: could not load it from the hub"
+    assert asked == ["cedr"]
+    _hub_trouble.cache_clear()
 
 
 def test_a_combinations_name_is_taken(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A checkpoint with the pieces of a corpus alone: the same tokens and hidden states for every text of it."""
 
 import copy
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.training.support.commands import succeeds
 from tests.training.support.hub_checkpoints import sentencepiece_as_on_the_hub, wordpiece_as_on_the_hub
 from training.common.command import TrainingError
 from training.encoder.trimming import trim
+from training.scratch.trim import trim_parser
 
 RUSSIAN = ["Как же я рад тебя видеть!", "Мне страшно, мой ёжик убежал :("]
 ENGLISH = [f"the quick brown fox {verb} quick brown {noun}" for verb in ("sees", "likes") for noun in ("dogs", "cats")]
@@ -112,3 +114,16 @@ def test_what_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="the vocabulary is a BPE's, and only Unigram's and WordPiece's can be cut"):
         trim(str(other), RUSSIAN, tmp_path / "small")
     assert not (tmp_path / "small").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("mine=rows", "argument --datasets: 'mine=rows': own rows can't be named here.* training.train --dataset mine"),
+        ("cedr", "argument --datasets: 'cedr': is no data set to name here; there are: brighter_deu"),
+    ],
+)
+def test_texts_that_are_held_out_are_not_read(name: str, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        trim_parser().parse_args(["base", "--texts", "texts", "--output", "small", "--datasets", name])
+    assert re.search(reason, capsys.readouterr().err)

@@ -157,7 +157,10 @@ def test_a_head_over_the_mean_of_the_tokens(tmp_path: Path) -> None:
     alone = np.concatenate([predict(made, [row], 1) for row in rows])
     assert np.allclose(predict(loaded, rows, 1), alone, atol=1e-6)
     truth = torch.tensor([[0.0, 1, 0, 0, 0, 1]])
-    loss = made(torch.tensor(rows[:1]), torch.ones(1, 4, dtype=torch.long), truth).loss.item()
+    first, mask = torch.tensor(rows[:1]), torch.ones(1, 4, dtype=torch.long)
+    # As transformers' own classes are called.
+    assert torch.equal(made(first, mask, torch.zeros_like(first)).logits, made(first, mask).logits)
+    loss = made(first, mask, labels=truth).loss.item()
     expected = -np.log(np.where(truth.numpy() == 1, alone[:1], 1 - alone[:1])).mean()
     assert loss == pytest.approx(expected, rel=1e-5)
     assert json.loads((tmp_path / "config.json").read_text())["auto_map"] == {

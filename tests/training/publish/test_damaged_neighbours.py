@@ -303,7 +303,7 @@ def test_what_may_not_be_read_is_a_sentence() -> None:
         told = as_nobody(lambda: [each.sentence for each in obstacles(home)])
         assert "3/card.json can't be read: Permission denied" in told
         home.chmod(0)
-        told = as_nobody(lambda: print_model(repository, MODEL, None, verify=False))
+        told = as_nobody(lambda: print_model(repository, MODEL, None, verify=False, asked={}))
         assert told == f"TrainingError: {home} can't be read: Permission denied; run this as a user who may read it"
 
 

@@ -234,7 +234,10 @@ def test_a_version_with_worse_figures_than_the_one_it_follows(
 
     capsys.readouterr()
     publish_command([*flags, "--insist"])
-    assert f"{f1:+.4f} (95 % interval {low:+.4f} to {high:+.4f}): worse\n" in capsys.readouterr().out
+    assert (
+        f"{f1:+.4f} (95 % interval {low:+.4f} to {high:+.4f}): worse (so far down by chance: 0.0005)\n"
+        in capsys.readouterr().out
+    )
     card = read_card(first.with_name("2"))
     assert any(limit.startswith("Published though it is worse than version 1 on dev") for limit in card.limits)
     follows = card.metrics["follows"]

@@ -61,11 +61,13 @@ def test_a_trial_begins_changes_and_ends_well(tmp_path: Path) -> None:
     assert trial_under_way(repository, MODEL) is None
     said = publish_command("canary", "--model", MODEL, "5%", "--repository", repository)
     assert said.stdout == f"{MODEL} 3 is on trial: 5%\n", said.stderr
+    assert "EMOTION_CANARY set goes by that instead" in said.stderr
     found = trial_under_way(repository, MODEL)
     assert found is not None
     assert (found.challenger, found.before, found.trial) == ("3", "2", FIVE)
-    listed = publish_command("list", "--repository", repository).stdout
-    assert listed.count("on trial: 5%; version 2 answers by default") == 1
+    listed = publish_command("list", "--repository", repository)
+    assert listed.stdout.count("on trial: 5%; version 2 answers by default") == 1
+    assert "Not shown: trials that only a gateway's EMOTION_CANARY began. --gateway http" in listed.stderr
     assert set_trial(repository, MODEL, Trial("shadow")) == "3"
     assert written(repository) == {"3": "shadow"}
     assert promote(repository, MODEL) == "3"
@@ -135,6 +137,8 @@ def test_no_version_is_published_beside_one_on_trial(tmp_path: Path) -> None:
         (("canary", "--model", MODEL, "5%"), "holds fewer than two versions of emotion_test"),
         (("canary", "--model", MODEL, "off"), "a trial is ended by the commands promote and rollback"),
         (("canary", "--model", MODEL, "5"), "'5' is no share of requests: write 5%, shadow or off"),
+        (("list", "--gateway", "http://127.0.0.1:1"), "no gateway answers at http://127.0.0.1:1: "),
+        (("list", "--gateway", "ftp://gateway"), "ftp://gateway is no address of a gateway: write http://127"),
         (("promote", "--model", "emotion_none"), "holds no version of a model 'emotion_none'"),
         (("nowhere", "--model", "emotion_none", "--canary", "5%"), "has no version yet that could answer meanwhile"),
         (("nowhere", "--model", MODEL, "--canary", "half"), "'half' is no share of requests"),

@@ -115,3 +115,23 @@ def test_other_rows_of_the_same_name_are_refused(walked: Path, monkeypatch: pyte
     with pytest.raises(TrainingError, match="was trained with folds of mine held out, not of cedr"):
         run(monkeypatch, walked, "training.publish", f"{RUN}", "--dataset", "cedr", "--model", "emotion_other")
     assert not (walked / "model_repository/emotion_other").exists()
+
+
+def test_a_version_is_measured_on_its_home_or_asks_where_it_is(
+    walked: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    version, data = "model_repository/emotion_mine/1", ("--data-dir", "data")
+    output = ("--output", f"{tmp_path / 'evaluation'}")
+    question = f"{version} was trained on own rows, mine, and its card doesn't say where they lie"
+    with pytest.raises(TrainingError, match=rf"{question}.* --dataset mine=DIRECTORY, or on CEDR with --dataset cedr"):
+        run(monkeypatch, walked, "training.evaluate", version, *data, *output)
+    with pytest.raises(TrainingError, match=question):
+        run(monkeypatch, walked, "training.compare", version, version, *data)
+    run(monkeypatch, walked, "training.evaluate", version, "--dataset", "mine=reviews", *data, *output)
+    evaluation = json.loads((tmp_path / "evaluation/metrics.json").read_bytes())
+    dev = read_card(Path(version)).metrics["dev (fold 0 of mine), model.cpu.onnx"]
+    assert (evaluation["measured_on"], evaluation["figures"]["mean"]) == (dev["measured_on"], dev["mean"])
+    # The run beside it knows.
+    run(monkeypatch, walked, "training.compare", version, f"{RUN}", *data, "--without-behaviour", *output)
+    comparison = json.loads((tmp_path / "evaluation/comparison.json").read_bytes())
+    assert comparison["rows"]["sha256"] == dev["measured_on"]["sha256"]

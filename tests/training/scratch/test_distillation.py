@@ -315,6 +315,16 @@ def test_what_is_missing_is_named(data_dir: Path, base: Path, tmp_path: Path) ->
         " brighter_esp, brighter_ptbr, brighter_ron, brighter_rus, brighter_swe, brighter_tat, brighter_ukr,"
         " go_emotions, ru_go_emotions, ru_goemotions, ru_izard_emotions, written"
     )
+    for module, more in (
+        ("training.scratch.multitask", [*flags, "--datasets", "written", "mine=rows"]),
+        ("training.scratch.multitask", [*flags, "--as-emotions", "mine=rows"]),
+        ("training.scratch.pretrain", ["--texts", "texts", "--output", tmp_path / "out", "--datasets", "mine=rows"]),
+        ("training.scratch.teach", ["--teachers", base, "--texts", "t", "--output", "o", "--labelled", "mine=rows"]),
+    ):
+        assert (
+            "'mine=rows': own rows can't be named here, where CEDR's folds are held out and theirs would be trained on:"
+            " `python -m training.train --dataset mine=rows` trains on them and holds out theirs"
+        ) in error_of(module, *more)
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "s").exists()
     with pytest.raises(TrainingError, match=r"soft_targets\.1\.npz does not exist"):

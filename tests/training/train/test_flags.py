@@ -38,7 +38,7 @@ def test_recipe_holds_what_shapes_the_model_and_nothing_else() -> None:
     assert set(same.recipe) == {
         "base_model", "dataset", "epochs", "batch_size", "lr", "scheduler", "patience", "keep", "warmup",
         "weight_decay", "max_grad_norm", "gradient_accumulation", "class_weights", "precision", "seed", "corrections",
-        "augmented",
+        "augmented", "lora",
     }  # fmt: skip
 
 

@@ -4,14 +4,15 @@ DIR holds `train.csv` and, if there are some, `dev.csv` and `test.csv`; or one f
 TSV, JSON lines or Parquet. `rows.json` beside them says what can't be seen from the files: see `Options`.
 """
 
+import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from contract.labels import EMOTIONS, LABELS
 from training.common.command import TrainingError
@@ -25,7 +26,16 @@ SPLITS: Final = {"train": ("train",), "dev": ("dev", "validation", "valid", "val
 TEXT: Final = ("text", "текст")
 NAMES: Final = ("labels", "label", "emotions", "emotion", "метки", "метка", "эмоции", "эмоция")
 """What the columns of the text and of the labels' names may be called."""
+SOURCE: Final = ("source", "источник")
 _NO_EMOTION: Final = EMOTIONS.index("no_emotion")
+
+
+def _python_name(encoding: Any) -> Any:
+    """Windows-1251 is cp1251, UTF8 is utf-8."""
+    try:
+        return codecs.lookup(encoding).name
+    except (LookupError, TypeError):
+        return encoding
 
 
 class Options(BaseModel):
@@ -33,11 +43,23 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    encoding: Literal["utf-8", "cp1251"] = "utf-8"
+    encoding: Annotated[Literal["utf-8", "cp1251"], BeforeValidator(_python_name)] = "utf-8"
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     text: str | None = Field(default=None, description="the text's column, if it is none of `TEXT`")
     labels: str | None = Field(default=None, description="the column of the labels' names, if it is none of `NAMES`")
+    names: dict[str, str] = Field(default_factory=dict, description="own names of labels, and which of the six it is")
     ignore: list[str] = Field(default_factory=list, description="0/1 columns that are no labels")
+
+    @field_validator("names")
+    @classmethod
+    def _of_the_six(cls, names: dict[str, str]) -> dict[str, str]:
+        if unknown := [name for name in names.values() if emotion_by_name(name) is None]:
+            raise ValueError(f"{', '.join(unknown)}: no such label; there are {_known()}")
+        return {own.strip().casefold(): name for own, name in names.items()}
+
+    def label_of(self, name: str) -> int | None:
+        """Which of `EMOTIONS` a name means; None if it is none of them."""
+        return emotion_by_name(self.names.get(name.strip().casefold(), name))
 
 
 @dataclass(frozen=True)
@@ -111,7 +133,7 @@ def own_rows(dataset: str, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
             if key not in columns:
                 columns[key] = find_columns(key, options)
             where = columns[key]
-            labels = _flagged(row, where) if where.names is None else _named(row[where.names], where.names)
+            labels = _flagged(row, where) if where.names is None else _named(row[where.names], where.names, options)
         except ValueError as error:
             raise TrainingError(f"{path}, row {number}: {error}") from error
         if where.names is None:
@@ -166,10 +188,10 @@ def find_columns(names: Iterable[str], options: Options) -> Columns:
             f' {OPTIONS}: {{"text": "…"}}'
         )
     labels = _column(by_name, (options.labels,) if options.labels else NAMES)
-    source = by_name.get("source")
+    source = _column(by_name, SOURCE)
     if labels is not None:
         return Columns(text, labels, {}, source)
-    flags = {name: label for name in by_name.values() if (label := emotion_by_name(name)) is not None}
+    flags = {name: label for name in by_name.values() if (label := options.label_of(name)) is not None}
     needed = set(range(len(EMOTIONS))) - {_NO_EMOTION}
     missing = [EMOTIONS[label] for label in sorted(needed - set(flags.values()))]
     if options.labels or missing:
@@ -195,7 +217,7 @@ def _flagged(row: Mapping[str, Any], columns: Columns) -> list[int]:
     return [_NO_EMOTION]
 
 
-def _named(field: Any, column: str) -> list[int]:
+def _named(field: Any, column: str, options: Options) -> list[int]:
     # A list that went through CSV is "['joy', 'fear']".
     items = re.split(r"[,;|]", field.strip().removeprefix("[").removesuffix("]")) if isinstance(field, str) else field
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
@@ -203,9 +225,13 @@ def _named(field: Any, column: str) -> list[int]:
     names = [name for item in items if (name := item.strip().strip("'\"").strip())]
     if not names and not (isinstance(field, list) or field.strip() == "[]"):
         raise ValueError(f"`{column}` is empty: write {EMOTIONS[_NO_EMOTION]} where a text shows none of the others")
-    known = [emotion_by_name(name) for name in names]
+    known = [options.label_of(name) for name in names]
     if unknown := [name for name, label in zip(names, known, strict=True) if label is None]:
-        raise ValueError(f"{', '.join(unknown)}: no such label; there are {_known()}")
+        raise ValueError(
+            f"{', '.join(unknown)}: no such label; there are {_known()}. Several stand with commas between them. What"
+            f' your own names mean is said in {OPTIONS}: {{"names": {{{json.dumps(unknown[0], ensure_ascii=False)}:'
+            f' "joy"}}}}'
+        )
     return sorted({label for label in known if label is not None}) or [_NO_EMOTION]
 
 

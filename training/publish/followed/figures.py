@@ -1,7 +1,7 @@
 """Whether a new version's figures on the dev split are worse than those of the version it follows, beyond chance.
 
 Both graphs answered the same rows. A paired bootstrap gives the 95 % interval of the difference of mean ROC AUC, and
-of mean F1 with the thresholds that each has (tuned without dev). Worse is what lies wholly below zero.
+of mean F1 with the thresholds that each has (tuned without dev), and how likely a fall is by chance.
 """
 
 from dataclasses import asdict, dataclass
@@ -12,8 +12,9 @@ from contract.version_directory import Card
 from training.data.rows.examples import rows_digest
 from training.evaluate.evaluation import tuned_by_card
 from training.evaluate.predictions import Probabilities, predict_version
-from training.evaluate.rows import rows_named, rows_title
+from training.evaluate.rows import rows_of_dataset, rows_title
 from training.export.checkpoint import Exported
+from training.measuring.chance import Finding
 from training.measuring.differences import LEADING, Answered, Differences, differences, overall
 from training.measuring.figures import TunedDecisions
 
@@ -42,7 +43,7 @@ def beside(followed: Path, before: Card, card: Card, exported: Exported, dataset
         exported: the dev split's rows, and the new version's answers to them.
         dataset: whose dev split, as it is named.
     """
-    rows = rows_named("dev", "", dataset)
+    rows = rows_of_dataset("dev", dataset)
     old = predict_version(followed, before, exported.held_out)
     new = exported.probabilities
     given, given_before = _decided(rows, card, new), _decided(rows, before, old)
@@ -76,12 +77,11 @@ def figures_for_card(dev: Beside) -> dict[str, Any]:
     }
 
 
-def worse_figures(dev: Beside, follows: str) -> list[str]:
-    """A sentence with the intervals, if a leading figure is worse; and what they are, printed, in any case."""
+def figure_findings(dev: Beside, follows: str) -> list[Finding]:
+    """By how much each leading figure is lower, with its interval; what they are is printed too."""
     mean = dev.differences["mean"]
     for name, title in LEADING.items():
-        print(f"beside {follows} on dev: {title} {mean[name].sentence}: {mean[name].verdict}", flush=True)
-    worse = [f"{title} {mean[name].sentence}" for name, title in LEADING.items() if mean[name].verdict == "worse"]
-    if not worse:
-        return []
-    return [f"it is worse than {follows} on {dev.name}, {dev.rows:,} rows, beyond chance: {'; '.join(worse)}"]
+        each = mean[name]
+        chance = f"so far down by chance: {each.worse_by_chance:.2g}"
+        print(f"beside {follows} on dev: {title} {each.sentence}: {each.verdict} ({chance})", flush=True)
+    return [Finding(f"{title} {mean[name].sentence}", mean[name].worse_by_chance) for name, title in LEADING.items()]

@@ -6,13 +6,14 @@ from typing import Any
 
 from contract.version_directory import Card
 from training.behaviour.figures import behaviour_figures
-from training.behaviour.gate import check_behaviour
+from training.behaviour.gate import Fall, falls
 from training.common.command import TrainingError
 from training.evaluate.predictions import checked_card
 from training.export.checkpoint import Exported
 from training.export.integrity import damage
+from training.measuring.chance import Finding, beyond_chance
 from training.publish.followed.behaviour import behaviour_of_version
-from training.publish.followed.figures import beside, figures_for_card, worse_figures
+from training.publish.followed.figures import Beside, beside, figure_findings, figures_for_card
 from training.publish.versions import versions_of
 
 
@@ -53,17 +54,29 @@ def with_followed(
         found.objections += _lost_profiles(before, card, name)
         dev = beside(followed, before, card, exported, dataset)
         found.metrics["follows"] = {"version": followed.name, **figures_for_card(dev)}
-        found.objections += worse_figures(dev, name)
+        figures = figure_findings(dev, name)
         behaviour_before = behaviour_of_version(followed, before)
         found.metrics["behaviour"]["follows"] = {"version": followed.name, **behaviour_figures(behaviour_before)}
-        try:
-            check_behaviour(behaviour_before, behaviour, name)
-        except TrainingError as error:
-            found.objections.append(str(error))
+        found.objections += _worse(name, dev, figures, falls(behaviour_before, behaviour))
     if found.objections and not insisted:
         raise TrainingError(f"{'. And '.join(found.objections)}. Publish it all the same with --insist")
     limits = [*card.limits, *(f"Published though {objection}." for objection in found.objections)]
     return card.model_copy(update={"metrics": {**card.metrics, **found.metrics}, "limits": limits})
+
+
+def _worse(follows: str, dev: Beside, figures: list[Finding], behaviour: list[Fall]) -> list[str]:
+    """A sentence of what is worse beyond chance in figures, and one in behaviour: one decision, all tests together."""
+    behaved = [Finding(fall.sentence, fall.probability, fall.lowest) for fall in behaviour]
+    worse = beyond_chance([*figures, *behaved])
+    where = f"worse than {follows} on {dev.name}, {dev.rows:,} rows, beyond chance"
+    sentences = []
+    for beginning, findings in (
+        (f"it is {where}", figures),
+        (f"it behaves worse than {follows}, beyond chance", behaved),
+    ):
+        if named := [finding.sentence for finding in findings if finding in worse]:
+            sentences.append(f"{beginning}: {'; '.join(named)}")
+    return sentences
 
 
 def _lost_profiles(before: Card, after: Card, follows: str) -> list[str]:

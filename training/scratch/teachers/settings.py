@@ -1,14 +1,14 @@
 """Settings of an ensemble of teachers."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import CliVariadicArg
 
 from training.common.command import TrainingError
 from training.runs.directory import checkpoint_directory
-from training.scratch.settings import ScratchSettings
+from training.scratch.settings import ScratchSettings, not_own
 
 
 def checkpoint_of(run: Path, fold: int) -> Path:
@@ -30,7 +30,7 @@ class EnsembleSettings(ScratchSettings):
         min_length=1, description="cross-validated run directories; the first chooses the sentences"
     )
     lexical_weight: float = Field(0.35, ge=0, lt=1, description="of the linear model among the teachers")
-    labelled: CliVariadicArg[list[Literal["brighter_rus", "written"]]] = Field(
+    labelled: CliVariadicArg[list[Annotated[Literal["brighter_rus", "written"], BeforeValidator(not_own)]]] = Field(
         ["brighter_rus", "written"], description="data sets beside CEDR whose labels the student may read too"
     )
     texts: Path = Field(exclude=True, description="directory of .txt and .txt.xz, a passage a line")
