@@ -2,6 +2,8 @@
 
 import json
 import urllib.parse
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -97,13 +99,21 @@ async def _infer(request: Request, kind: type[AnyRequest]) -> tuple[AnyRequest, 
         with RequestDeadline(state.connection, timeout) as deadline:
             body = await services.bodies.read(request, deadline)
             parsed, query = parse_request(kind, body, services.limits)
-            with services.admission.slot(cost(query.texts), state.record.key):
+            with services.admission.slot(cost(query.texts), state.record.key) as hold:
+                if query.parts is not None:
+                    query = _in_parts(query, hold)
                 return parsed, await services.pipeline.infer(query, deadline.at, state.record)
     except TimeoutError:
         late = problems.body_too_slow(timeout) if query is None else problems.deadline_passed(timeout)
         raise late from None
     except BodyEvictedError:
         raise problems.body_evicted() from None
+
+
+def _in_parts(query: Query, hold: Callable[[int], None]) -> Query:
+    """A query whose parts, once they are counted, are let in like as many texts."""
+    for_length = cost(query.texts) - len(query.texts)
+    return replace(query, admit_parts=lambda parts: hold(parts + for_length))
 
 
 def _refuse_parameters(request: Request) -> None:
