@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
 from gateway.api import openapi
+from gateway.api.classify import ClassifyRequest, classify_response
 from gateway.api.emotions import emotions_response
 from gateway.api.listing import list_models
 from gateway.api.parsing import AnyRequest, parse_request
@@ -39,6 +40,14 @@ async def emotions(request: Request) -> Response:
     """Emotions of one text or many."""
     parsed, result = await _infer(request, EmotionsRequest)
     return _json(to_json(emotions_response(parsed, result)))
+
+
+@router.post("/v1/classify", **openapi.CLASSIFY)
+@router.post("/classify", include_in_schema=False)
+async def classify(request: Request) -> Response:
+    """vLLM's protocol, at the path of Dynamo and SGLang and at its own."""
+    parsed, result = await _infer(request, ClassifyRequest)
+    return _json(to_json(classify_response(parsed, result, request_state(request.scope).record.id)))
 
 
 @router.post("/predict", **openapi.PREDICT)
