@@ -160,7 +160,7 @@ class UnusableVersion(BaseModel):
 class Limits(BaseModel):
     """What one request may have."""
 
-    max_texts: int = Field(description="texts in one request")
+    max_texts: int = Field(description="texts in one request, or parts of texts")
     max_characters: int = Field(description="characters in one text")
     max_body_bytes: int = Field(description="bytes in one request's body")
     max_in_flight: int = Field(description="requests answered at once")
