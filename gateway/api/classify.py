@@ -7,7 +7,7 @@ probabilities in the order of the labels.
 import time
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag
 
 from contract.labels import EMOTIONS
 from gateway.api.protocols import TEXT, TEXTS, Strict, to_logits
@@ -35,6 +35,12 @@ _BY_KIND: Final = Discriminator(
 )
 
 
+def _is_true(value: bool) -> bool:
+    if not value:
+        raise ValueError("must be true: every text gets them")
+    return value
+
+
 class ClassifyRequest(Strict):
     """vLLM's completion-style classification request; of its fields those that mean something here."""
 
@@ -49,11 +55,14 @@ class ClassifyRequest(Strict):
         None, description="-1 cuts a text that is longer than the model takes; left out, such a text is an error"
     )
     truncation_side: Literal["right"] | None = Field(None, description="which end of such a text is cut")
-    add_special_tokens: Literal[True] | None = Field(None, description="they always are")
+    # Not Literal[True], which takes 1 for true.
+    add_special_tokens: Annotated[bool, AfterValidator(_is_true), Field(json_schema_extra={"const": True})] | None = (
+        Field(None, description="they always are")
+    )
     use_activation: bool | None = Field(
         None, description="false: logits in `probs`, in place of probabilities (sigmoids)"
     )
-    priority: Literal[0] | None = Field(None, description="there is but one")
+    priority: int | None = Field(None, ge=0, le=0, description="there is but one")
 
     def query(self) -> Query:
         """The texts, and how to read them."""

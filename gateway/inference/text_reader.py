@@ -64,16 +64,19 @@ class TextReader:
         texts = [text[start:end] for text, row in zip(query.texts, places, strict=True) for start, end in row]
         tokens = iter(await self.tokenize(tokenizer, texts))
         parts: list[list[Part]] = []
+        number = 0
         for text, row in zip(query.texts, places, strict=True):
             own: list[Part] = []
             for (start, end), one in zip(row, tokens, strict=False):
-                own += (
-                    await self._windows(tokenizer, text[start:end], start) if one.truncated else [Part(start, end, one)]
-                )
+                if one.truncated:
+                    own += await self._windows(tokenizer, text[start:end], start)
+                else:
+                    own.append(Part(start, end, one))
+                self._check_number(number + len(own), query)
+            number += len(own)
             parts.append(own)
-            self._check_number(sum(map(len, parts)), query)
         if query.admit_parts is not None:
-            query.admit_parts(sum(map(len, parts)))
+            query.admit_parts(number)
         return parts
 
     def close(self) -> None:

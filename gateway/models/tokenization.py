@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -117,7 +118,8 @@ class TextTokenizer:
             places += piece.offsets[own]
             words += piece.word_ids[own]
         firsts = window_bounds(words, self._max_length - self.special_tokens) or [0]
-        starts = [0, *(places[token][0] for token in firsts[1:]), len(text)]
+        # What normalisation has swapped has places that go back.
+        starts = [*accumulate([0, *(places[token][0] for token in firsts[1:])], max), len(text)]
         return [
             Part(
                 *_without_spaces(text, start, end),
