@@ -8,8 +8,8 @@ A text's way, in six steps:
 1. `http/protocol` parses bytes to a request (uvicorn's protocol, with bounds);
 2. `http/middleware` gives it an id and a record, and checks its API key; FastAPI finds its route;
 3. `api/routes` reads and checks the body (`http/bodies`, `api/parsing`), and takes an admission slot for it;
-4. `inference/pipeline` finds the model version (`models/catalogue`), `inference/version_inference` tokenizes
-   (`models/tokenization`);
+4. `inference/pipeline` finds the model version (`models/catalogue`), `inference/text_reader` tokenizes
+   (`models/tokenization`), for `inference/version_inference`;
 5. `inference/batching` lets it share a call with others that wait (`inference/version_queue`);
 6. `triton/client` calls Triton.
 
@@ -20,6 +20,6 @@ Rooms, from the bottom up. Each imports only those above it in this list, as its
 together lies here, and no room imports it: `settings` and `command_line` say what can be set, `app` makes the
 services and the application, `serving` runs it.
 
-May import: `contract`, FastAPI, Starlette, pydantic, uvicorn, tokenizers, grpc, tritonclient, numpy, prometheus_client,
-OpenTelemetry. Never torch, transformers or `training`.
+May import: `contract`, FastAPI, Starlette, pydantic, uvicorn, tokenizers, razdel, grpc, tritonclient, numpy,
+prometheus_client, OpenTelemetry. Never torch, transformers or `training`.
 """

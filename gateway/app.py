@@ -29,6 +29,7 @@ from gateway.http.middleware import RequestMiddleware
 from gateway.inference.batching import Batcher
 from gateway.inference.challenger import ChallengerCalls
 from gateway.inference.pipeline import InferencePipeline
+from gateway.inference.text_reader import TextReader
 from gateway.inference.version_inference import VersionInference
 from gateway.models.canary import CanaryReader
 from gateway.models.catalogue import Catalogue
@@ -164,7 +165,8 @@ async def running_services(settings: Settings, metrics: Metrics, tracing: Tracin
     readiness = Readiness(triton, catalogue, settings.default_model, settings.refresh_interval, metrics)
     batcher = Batcher(triton, settings.triton_calls, metrics, tracing)
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="tokenize") as threads:
-        inference = VersionInference(batcher, threads, metrics)
+        reader = TextReader(threads, settings.max_texts)
+        inference = VersionInference(batcher, reader, metrics)
         challengers = ChallengerCalls(inference, metrics.canary)
         watching = [asyncio.create_task(watch) for watch in (triton.follow(), readiness.watch())]
         try:
@@ -187,6 +189,7 @@ async def running_services(settings: Settings, metrics: Metrics, tracing: Tracin
             await batcher.close(_GRACE_SECONDS)
             await challengers.close()
             await triton.close(_GRACE_SECONDS)
+            reader.close()
 
 
 def _limits(settings: Settings) -> Limits:

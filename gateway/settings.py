@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     )
     request_timeout: float = Field(5.0, gt=0, le=3600, description="seconds a request may take, Triton included")
     refresh_interval: float = Field(1.0, gt=0, le=3600, description="seconds between looks at what Triton serves")
-    max_texts: int = Field(256, ge=1, description="texts in one request")
+    max_texts: int = Field(256, ge=1, description="texts in one request, or parts of texts")
     max_characters: int = Field(10_000, ge=1, description="characters in one text")
     max_body_bytes: int = Field(2 * 1024 * 1024, ge=1, description="bytes in one request's body")
     max_in_flight: int = Field(256, ge=1, description="requests answered at once, shared out among the workers")

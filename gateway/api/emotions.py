@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from contract.labels import EMOTIONS, LABELS
 from gateway.api.schemas import EmotionsRequest
-from gateway.inference.version_inference import InferenceResult
+from gateway.inference.version_inference import InferenceResult, ReadPart
 from gateway.models.tokenization import Tokens
 from gateway.models.versions import DEFAULT_PROFILE
 
@@ -23,14 +23,20 @@ def emotions_response(request: EmotionsRequest, result: InferenceResult) -> dict
     else:
         profile = request.profile or DEFAULT_PROFILE
         thresholds = version.card.profiles[profile].thresholds
-    return {
-        "model": version.model,
-        "version": version.version,
-        "profile": profile,
-        "results": [
-            to_result(row, thresholds, tokens) for row, tokens in zip(result.probabilities, result.tokens, strict=True)
-        ],
-    }
+    results = [
+        to_result(row, thresholds, tokens) for row, tokens in zip(result.probabilities, result.tokens, strict=True)
+    ]
+    if result.parts is not None:
+        for answer, parts in zip(results, result.parts, strict=True):
+            answer["parts"] = [_to_part(part, thresholds) for part in parts]
+    return {"model": version.model, "version": version.version, "profile": profile, "results": results}
+
+
+def _to_part(part: ReadPart, thresholds: Mapping[str, float]) -> dict[str, Any]:
+    """One part's answer, a `Part`."""
+    found = to_result(part.probabilities, thresholds, part.tokens)
+    del found["truncated"]
+    return {"start": part.start, "end": part.end, **found}
 
 
 def to_result(probabilities: Sequence[float], thresholds: Mapping[str, float], tokens: Tokens) -> dict[str, Any]:

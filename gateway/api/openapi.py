@@ -10,6 +10,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from gateway.api.classify import ClassifyRequest, ClassifyResponse
 from gateway.api.protocols import ClassificationRequest, PredictRequest, Score
 from gateway.api.schemas import EmotionsRequest, EmotionsResponse, Health, Limits, ModelsResponse
 from gateway.errors.problems import MEDIA_TYPE, ProblemDetails
@@ -67,6 +68,10 @@ _EXAMPLES: Final[dict[str, Any]] = {
         "summary": "Свой порог вместо профиля",
         "value": {"text": "Ничего себе, вот это новость!", "threshold": 0.3},
     },
+    "по предложениям": {
+        "summary": "Длинный текст: каждое предложение отдельно, и весь текст",
+        "value": {"text": "Пальто красивое, очень рада! Но везли его месяц. Больше не закажу.", "parts": "sentences"},
+    },
     "без обрезки": {
         "summary": "Слишком длинный текст — ошибка, а не обрезка",
         "value": {"text": "Грустно, что лето кончилось.", "truncate": False},
@@ -108,11 +113,30 @@ _ASKED: Final = _problems(400, 401, 404, 408, 413, 415, 422, 429, 431, 500, 503,
 EMOTIONS: Final[dict[str, Any]] = {
     **_asking(
         "Emotions of one text or many",
-        "A text without a word in it is answered like any other.",
+        "A text without a word in it is answered like any other. A text that is longer than the model reads is cut, "
+        "unless `truncate` is false (then it is refused) or `parts` has it read in parts: each is a row of its own, "
+        "and the whole's probabilities are the means over its parts. The places of parts are counted in Unicode code "
+        "points, as Python does; JavaScript and Java count some signs, such as emoji, as two.",
         EmotionsRequest,
         _EXAMPLES,
     ),
     "responses": {200: {"model": EmotionsResponse}, **_ASKED},
+}
+CLASSIFY: Final[dict[str, Any]] = {
+    **_asking(
+        "The same in vLLM's protocol, at `/classify` too",
+        "One label for each text, and the probabilities of all six. As in vLLM, a text that is longer than the model "
+        "reads is refused unless `truncate_prompt_tokens` is -1. Token ids and chat messages are not taken.",
+        ClassifyRequest,
+        {
+            "один текст": {"summary": "Один текст", "value": {"input": "Мне страшно идти домой одной."}},
+            "несколько": {
+                "summary": "Несколько текстов",
+                "value": {"model": "rubert", "input": ["Ура!", "Опять всё сломалось."], "truncate_prompt_tokens": -1},
+            },
+        },
+    ),
+    "responses": {200: {"model": ClassifyResponse}, **_ASKED},
 }
 PREDICT: Final[dict[str, Any]] = {
     **_asking(
@@ -182,7 +206,7 @@ PAGE: Final[dict[str, Any]] = {
 """Of the pages the only one whose path an endpoint has too."""
 
 
-_REQUESTS: Final = (EmotionsRequest, PredictRequest, ClassificationRequest)
+_REQUESTS: Final = (EmotionsRequest, PredictRequest, ClassificationRequest, ClassifyRequest)
 
 
 def _set_limits(form: dict[str, Any], limits: Limits) -> None:
@@ -224,9 +248,9 @@ def openapi_document(app: FastAPI, limits: Limits, open_paths: Iterable[str], *,
         one, many = (request["properties"][name]["anyOf"][0] for name in ("text", "texts"))
         one["maxLength"] = many["items"]["maxLength"] = limits.max_characters
         many["maxItems"] = limits.max_texts
-        predict, classification = (definitions["$defs"][kind.__name__] for kind in _REQUESTS[1:])
-        for form in (*predict["properties"]["inputs"]["oneOf"], *classification["properties"]["inputs"]["oneOf"]):
-            _set_limits(form, limits)
+        for kind, name in ((PredictRequest, "inputs"), (ClassificationRequest, "inputs"), (ClassifyRequest, "input")):
+            for form in definitions["$defs"][kind.__name__]["properties"][name]["oneOf"]:
+                _set_limits(form, limits)
         document["paths"]["/"]["get"] = PAGE
         components = document["components"]
         components["schemas"].update(definitions["$defs"])

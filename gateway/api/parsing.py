@@ -9,13 +9,14 @@ from typing import Final, NoReturn, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from gateway.api.classify import ClassifyRequest
 from gateway.api.protocols import INPUT_KINDS, ClassificationRequest, PredictRequest
 from gateway.api.schemas import EmotionsRequest, Limits
 from gateway.errors import problems
 from gateway.errors.problems import FieldError
 from gateway.inference.query import Query
 
-AnyRequest = TypeVar("AnyRequest", EmotionsRequest, PredictRequest, ClassificationRequest)
+AnyRequest = TypeVar("AnyRequest", EmotionsRequest, PredictRequest, ClassificationRequest, ClassifyRequest)
 
 _MOST_ERRORS: Final = 100
 """Errors spelled out; a body of a few hundred thousand wrong fields is not worth it."""

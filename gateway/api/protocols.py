@@ -46,11 +46,13 @@ _Inputs = Annotated[_Text | _Texts, _BY_KIND]
 _InputsOrSequences = Annotated[_Text | _Texts | _Sequences, _BY_KIND]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A request of another service's protocol."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class PredictRequest(_Strict):
+class PredictRequest(Strict):
     """text-embeddings-inference's classification request."""
 
     inputs: _InputsOrSequences = Field(description="one text, or several")
@@ -78,7 +80,7 @@ def _to_whole_number(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-class Parameters(_Strict):
+class Parameters(Strict):
     """What the Inference API's task lets a client choose."""
 
     top_k: Annotated[int | None, BeforeValidator(_to_whole_number)] = Field(
@@ -90,7 +92,7 @@ class Parameters(_Strict):
     )
 
 
-class Options(_Strict):
+class Options(Strict):
     """What the Inference API's clients say about the service rather than the task; without effect here.
 
     The JavaScript client up to 3 always sends some, and what it is given for itself too.
@@ -106,7 +108,7 @@ class Options(_Strict):
     signal: dict[str, Any] | None = None
 
 
-class ClassificationRequest(_Strict):
+class ClassificationRequest(Strict):
     """The Hugging Face Inference API's text-classification request."""
 
     inputs: _Inputs = Field(description="one text, or several")
@@ -129,7 +131,7 @@ class Score(BaseModel):
 
 def predict_scores(request: PredictRequest, probabilities: Sequence[Sequence[float]]) -> list[Any]:
     """text-embeddings-inference's answer: a list for one text, a list of lists for a list of texts."""
-    rows = [_ranked(_logits(row) if request.raw_scores else row) for row in probabilities]
+    rows = [_ranked(to_logits(row) if request.raw_scores else row) for row in probabilities]
     return rows[0] if isinstance(request.inputs, str) else rows
 
 
@@ -158,12 +160,13 @@ def _softmax(probabilities: Sequence[float]) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def _logits(probabilities: Sequence[float]) -> Sequence[float]:
+def to_logits(probabilities: Sequence[float]) -> Sequence[float]:
+    """What sigmoids were made of, to the precision that they let."""
     return [_logit(probability) for probability in probabilities]
 
 
 _FUNCTIONS: Final[dict[str, Callable[[Sequence[float]], Sequence[float]]]] = {
     "sigmoid": lambda probabilities: probabilities,
     "softmax": _softmax,
-    "none": _logits,
+    "none": to_logits,
 }

@@ -2,12 +2,15 @@
 
 import json
 import urllib.parse
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
 from gateway.api import openapi
+from gateway.api.classify import ClassifyRequest, classify_response
 from gateway.api.emotions import emotions_response
 from gateway.api.listing import list_models
 from gateway.api.parsing import AnyRequest, parse_request
@@ -37,6 +40,14 @@ async def emotions(request: Request) -> Response:
     """Emotions of one text or many."""
     parsed, result = await _infer(request, EmotionsRequest)
     return _json(to_json(emotions_response(parsed, result)))
+
+
+@router.post("/v1/classify", **openapi.CLASSIFY)
+@router.post("/classify", include_in_schema=False)
+async def classify(request: Request) -> Response:
+    """vLLM's protocol, at the path of Dynamo and SGLang and at its own."""
+    parsed, result = await _infer(request, ClassifyRequest)
+    return _json(to_json(classify_response(parsed, result, request_state(request.scope).record.id)))
 
 
 @router.post("/predict", **openapi.PREDICT)
@@ -97,13 +108,21 @@ async def _infer(request: Request, kind: type[AnyRequest]) -> tuple[AnyRequest, 
         with RequestDeadline(state.connection, timeout) as deadline:
             body = await services.bodies.read(request, deadline)
             parsed, query = parse_request(kind, body, services.limits)
-            with services.admission.slot(cost(query.texts), state.record.key):
+            with services.admission.slot(cost(query.texts), state.record.key) as hold:
+                if query.parts is not None:
+                    query = _in_parts(query, hold)
                 return parsed, await services.pipeline.infer(query, deadline.at, state.record)
     except TimeoutError:
         late = problems.body_too_slow(timeout) if query is None else problems.deadline_passed(timeout)
         raise late from None
     except BodyEvictedError:
         raise problems.body_evicted() from None
+
+
+def _in_parts(query: Query, hold: Callable[[int], None]) -> Query:
+    """A query whose parts, once they are counted, are let in like as many texts."""
+    for_length = cost(query.texts) - len(query.texts)
+    return replace(query, admit_parts=lambda parts: hold(parts + for_length))
 
 
 def _refuse_parameters(request: Request) -> None:

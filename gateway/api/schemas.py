@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from contract.version_directory import Label, Probability, Profile
-from gateway.inference.query import Query
+from gateway.inference.query import PartKind, Query
 from gateway.telemetry.canary_metrics import Role
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -43,6 +43,12 @@ class EmotionsRequest(BaseModel):
         True,
         description="cut a text that is longer than the model takes; false makes it an error",
     )
+    parts: PartKind | None = Field(
+        None,
+        description="read a text of any length in parts, and answer each: its `sentences`, or `windows`, as few "
+        "stretches of tokens as the model can read one at a time. Nothing is cut off then. A sentence that is longer "
+        "than the model takes becomes windows. All parts of all texts count as texts: `max_texts` is for them together",
+    )
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
@@ -62,6 +68,7 @@ class EmotionsRequest(BaseModel):
             version=self.version,
             profile=self.profile,
             truncate=self.truncate is not False,
+            parts=self.parts,
         )
 
 
@@ -73,8 +80,8 @@ class Emotion(BaseModel):
     probability: Probability
 
 
-class Result(BaseModel):
-    """One text's answer."""
+class _Found(BaseModel):
+    """What was found in a text, or in a part of one."""
 
     emotion: str = Field(description="the most probable emotion")
     label: str = Field(description="its Russian name")
@@ -84,10 +91,30 @@ class Result(BaseModel):
         description="of all six; independent of each other, so they need not add up to 1"
     )
     tokens: int = Field(description="tokens the model read, special ones included")
-    truncated: bool = Field(description="whether the end of the text was cut off")
     known: Probability = Field(
         description="share of the text's own tokens that the model knows; 0 for a text of unknown signs alone, "
         "and for one without tokens of its own: what is said of either is no finding"
+    )
+
+
+class Part(_Found):
+    """One part's answer."""
+
+    start: int = Field(
+        ge=0,
+        description="where the part begins in the text, counted in Unicode code points (not bytes or UTF-16 units)",
+    )
+    end: int = Field(ge=0, description="where it ends: the part is what lies from `start` to before `end`")
+
+
+class Result(_Found):
+    """One text's answer. With `parts`, its probabilities are the means over its parts."""
+
+    truncated: bool = Field(description="whether the end of the text was cut off; never with `parts`")
+    parts: list[Part] = Field(
+        default_factory=list,
+        description="there if the request asked for `parts`, in the order of the text; at least one. Between two parts "
+        "there are but spaces",
     )
 
 
@@ -137,7 +164,7 @@ class UnusableVersion(BaseModel):
 class Limits(BaseModel):
     """What one request may have."""
 
-    max_texts: int = Field(description="texts in one request")
+    max_texts: int = Field(description="texts in one request, or parts of texts")
     max_characters: int = Field(description="characters in one text")
     max_body_bytes: int = Field(description="bytes in one request's body")
     max_in_flight: int = Field(description="requests answered at once")

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from gateway.errors import problems
@@ -59,11 +59,14 @@ class Admission:
             )
 
     @contextlib.contextmanager
-    def slot(self, texts: int, key: int | None) -> Iterator[None]:
+    def slot(self, texts: int, key: int | None) -> Iterator[Callable[[int], None]]:
         """An admission slot for one request, for as long as the context lasts.
 
         A request must leave as much free as it takes. So those that cost much never take everything: one that
         costs little is still let in beside them. While nothing is under way, everything is let in.
+
+        What the context gives is called with what the request costs after all, where that shows later and is
+        more; it raises as this does.
 
         Args:
             texts: what it costs.
@@ -73,21 +76,36 @@ class Admission:
             Problem: 429, there is no slot; says which limit is reached.
         """
         self.check(key)
-        if self._texts and self._texts + _HEADROOM * texts > self._most_texts:
+        self._check_room(texts, 0, key)
+        held = texts
+
+        def hold(texts: int) -> None:
+            nonlocal held
+            if texts > held:
+                self._check_room(texts, held, key)
+                self._count(0, texts - held, key)
+                held = texts
+
+        self._count(1, texts, key)
+        try:
+            yield hold
+        finally:
+            self._count(-1, -held, key)
+
+    def _check_room(self, texts: int, held: int, key: int | None) -> None:
+        """Whether there is room for what a request costs, beside what others hold."""
+        others = self._texts - held
+        if others and others + _HEADROOM * texts > self._most_texts:
             raise problems.too_many_requests(
                 f"What is being answered leaves too little room for {_texts(texts)} (max_texts_in_flight): "
                 "send this one again later, or fewer texts at a time."
             )
-        if key is not None and self._texts_of[key] and self._texts_of[key] + texts > self._key_share * self._most_texts:
+        others = self._texts_of[key] - held if key is not None else 0
+        if others and others + texts > self._key_share * self._most_texts:
             raise problems.too_many_requests(
                 f"What is being answered for this key leaves too little of its share (key_share) for {_texts(texts)}: "
                 "send this one again later, or fewer texts at a time."
             )
-        self._count(1, texts, key)
-        try:
-            yield
-        finally:
-            self._count(-1, -texts, key)
 
     def _count(self, requests: int, texts: int, key: int | None) -> None:
         self.in_flight += requests

@@ -28,8 +28,9 @@ _REST_SECONDS: Final = 10.0
 """For which a challenger that failed is not asked."""
 _SHADOW_SECONDS: Final = 5.0
 """After which an answer to a shadow's call is not waited for; the call itself goes on, as every one does."""
-_MOST_SHADOW_TEXTS: Final = 256
-"""Under way at once in this process. More of them mean that Triton can't keep up with both versions."""
+_MOST_SHADOW_ROWS: Final = 256
+"""Texts, or parts of texts, under way at once in this process. More of them mean that Triton can't keep up with both
+versions."""
 
 
 class ChallengerCalls:
@@ -40,7 +41,7 @@ class ChallengerCalls:
         self._metrics = metrics
         self._rests_until: dict[ModelVersion, float] = {}
         self._shadows: set[asyncio.Task[None]] = set()
-        self._shadow_texts = 0
+        self._shadow_rows = 0
 
     async def answer(
         self, canary: Canary, query: Query, deadline: float, record: RequestRecord
@@ -64,8 +65,7 @@ class ChallengerCalls:
             async with asyncio.timeout_at(until):
                 result = await self._inference.infer(challenger, query, until, record)
         except (TritonError, Problem, TimeoutError) as error:
-            # What may not be cut may be short enough for the default version: that is no failure.
-            if not (isinstance(error, Problem) and error.status < 500):
+            if _is_failure(error):
                 self._failed(challenger, "canary", error)
             return None
         self._metrics.request((challenger.model, challenger.version), "canary")
@@ -79,14 +79,14 @@ class ChallengerCalls:
             return
         if answered.version.served == challenger.served:
             return  # The default version has just been unloaded.
-        texts = len(query.texts)
-        if self._rests(challenger) or (self._shadow_texts and self._shadow_texts + texts > _MOST_SHADOW_TEXTS):
+        rows = answered.rows
+        if self._rests(challenger) or (self._shadow_rows and self._shadow_rows + rows > _MOST_SHADOW_ROWS):
             self._metrics.dropped((challenger.model, challenger.version))
             return
-        self._shadow_texts += texts
+        self._shadow_rows += rows
         task = asyncio.create_task(self._shadow(challenger, query, answered))
         self._shadows.add(task)
-        task.add_done_callback(lambda task: self._shadow_ended(task, texts))
+        task.add_done_callback(lambda task: self._shadow_ended(task, rows))
 
     async def close(self) -> None:
         """Wait for no shadow any more; for when the calls themselves have ended."""
@@ -101,17 +101,21 @@ class ChallengerCalls:
         record = RequestRecord(endpoint="", method="", id="")  # that nobody reads: this is no request of a client
         try:
             async with asyncio.timeout_at(until):
-                result = await self._inference.infer(challenger, replace(query, truncate=True), until, record)
+                asked = replace(query, truncate=True, admit_parts=None)
+                result = await self._inference.infer(challenger, asked, until, record)
         except (TritonError, Problem, TimeoutError) as error:
-            self._failed(challenger, "shadow", error)
+            if _is_failure(error):
+                self._failed(challenger, "shadow", error)
+            else:
+                self._metrics.dropped(name)
             return
         self._metrics.request(name, "shadow")
         profile = query.profile or DEFAULT_PROFILE
         self._metrics.compared(name, *_compare(answered, result, profile), len(query.texts))
 
-    def _shadow_ended(self, task: asyncio.Task[None], texts: int) -> None:
+    def _shadow_ended(self, task: asyncio.Task[None], rows: int) -> None:
         self._shadows.discard(task)
-        self._shadow_texts -= texts
+        self._shadow_rows -= rows
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its own words may hold the client's.
             logger.error("a bug in a call to a shadow: %s", type(error).__qualname__)
@@ -129,6 +133,12 @@ class ChallengerCalls:
             *(challenger.model, challenger.version, role, _REST_SECONDS, why),
         )
         self._rests_until[challenger.served] = asyncio.get_running_loop().time() + _REST_SECONDS
+
+
+def _is_failure(error: Exception) -> bool:
+    """Whether the challenger is at fault: what is too long for it, or has too many parts, may be short enough for the
+    default version."""
+    return not (isinstance(error, Problem) and error.status < 500)
 
 
 def _have_profile(canary: Canary, query: Query) -> bool:

@@ -1,29 +1,33 @@
 """From texts to one version's probabilities: tokenize, ask Triton."""
 
-import asyncio
 import logging
 import time
-from collections.abc import Iterator
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from statistics import fmean
 
 from gateway.errors import problems
 from gateway.errors.problems import FieldError
 from gateway.inference.batching import Batcher
 from gateway.inference.query import Query
-from gateway.models.tokenization import TokenizerError, Tokens
+from gateway.inference.text_reader import TextReader
+from gateway.inference.version_queue import Probabilities
+from gateway.models.tokenization import Part, TokenizerError, Tokens, joined
 from gateway.models.versions import Version
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.request_record import RequestRecord
 
 logger = logging.getLogger("gateway")
 
-_INLINE_CHARACTERS: Final = 500
-"""Tokenizing these takes 0.3 ms, little more than handing them to a thread and back."""
 
-_CHUNK_CHARACTERS: Final = 20_000
-"""Tokenizing these takes 10 ms: after as long a thread takes the next request's texts."""
+@dataclass(frozen=True, slots=True)
+class ReadPart:
+    """A part of a text, `text[start:end]` in Unicode code points, and what a version made of it."""
+
+    start: int
+    end: int
+    tokens: Tokens
+    probabilities: list[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +37,22 @@ class InferenceResult:
     version: Version
     tokens: list[Tokens]
     probabilities: list[list[float]]
-    """Six finite numbers for each text, in the order of the labels."""
+    """Six finite numbers for each text, in the order of the labels; of one in parts, the means over its parts."""
+    parts: list[list[ReadPart]] | None = None
+    """For each text, where the query wants it in parts; one at least."""
+
+    @property
+    def rows(self) -> int:
+        """That the version read."""
+        return len(self.tokens) if self.parts is None else sum(map(len, self.parts))
 
 
 class VersionInference:
     """Asks one version after another; holds nothing of a query between calls."""
 
-    def __init__(self, batcher: Batcher, threads: Executor, metrics: Metrics) -> None:
+    def __init__(self, batcher: Batcher, reader: TextReader, metrics: Metrics) -> None:
         self._batcher = batcher
-        self._threads = threads
+        self._reader = reader
         self._metrics = metrics
 
     async def infer(self, version: Version, query: Query, deadline: float, record: RequestRecord) -> InferenceResult:
@@ -54,21 +65,27 @@ class VersionInference:
             record: told what is learnt.
 
         Raises:
-            Problem: 422, no such profile, or a text is too long and may not be cut; 503, the tokenizer fails.
+            Problem: 422, no such profile, a text is too long and may not be cut, or it has too many parts; 429, there
+                is no room for as many parts now; 503, the tokenizer fails.
             TritonError: Triton failed.
         """
         _check_profile(version, query)
         record.version = name = version.model, version.version
         began = time.perf_counter()
+        parts: list[list[Part]] | None = None
         try:
-            tokens = await self._tokenize(version, query.texts)
+            if query.parts is None:
+                tokens = await self._reader.tokenize(version.tokenizer, query.texts)
+            else:
+                parts = await self._reader.parts(version.tokenizer, query)
+                tokens = [part.tokens for own in parts for part in own]
         except TokenizerError as error:
             logger.error("model %s version %s: %s", version.model, version.version, error)
             raise problems.unavailable(
                 f"The tokenizer of {version.model} version {version.version} can't read one of these texts."
             ) from None
         record.tokenization_seconds = time.perf_counter() - began
-        record.texts = len(tokens)
+        record.texts = len(query.texts)
         lengths = [len(row.ids) for row in tokens]
         record.tokens, record.unknown_tokens = sum(lengths), sum(row.unknown for row in tokens)
         truncated = sum(row.truncated for row in tokens)
@@ -78,31 +95,30 @@ class VersionInference:
         began = time.perf_counter()
         probabilities = await self._batcher.infer(version, [row.ids for row in tokens], deadline, record.span)
         record.triton_seconds = time.perf_counter() - began
-        self._metrics.predicted(name, probabilities)
-        return InferenceResult(version, tokens, probabilities)
-
-    async def _tokenize(self, version: Version, texts: list[str]) -> list[Tokens]:
-        if sum(map(len, texts)) <= _INLINE_CHARACTERS:
-            return version.tokenizer(texts)
-        loop = asyncio.get_running_loop()
-        tokens: list[Tokens] = []
-        for chunk in _chunks(texts):
-            tokens += await loop.run_in_executor(self._threads, version.tokenizer, chunk)
-        return tokens
+        result = (
+            InferenceResult(version, tokens, probabilities)
+            if parts is None
+            else _whole_texts(version, parts, probabilities)
+        )
+        self._metrics.predicted(name, result.probabilities)
+        return result
 
 
-def _chunks(texts: list[str]) -> Iterator[list[str]]:
-    """Texts in their order, in chunks of which none holds a thread for long."""
-    chunk: list[str] = []
-    size = 0
-    for text in texts:
-        chunk.append(text)
-        size += len(text)
-        if size >= _CHUNK_CHARACTERS:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
+def _whole_texts(version: Version, parts: list[list[Part]], probabilities: Probabilities) -> InferenceResult:
+    """The result of texts in parts, from their parts' probabilities, which are in one list."""
+    following = iter(probabilities)
+    read = [[ReadPart(part.start, part.end, part.tokens, next(following)) for part in own] for own in parts]
+    return InferenceResult(
+        version,
+        [joined([part.tokens for part in own]) for own in read],
+        [mean_probabilities([part.probabilities for part in own]) for own in read],
+        read,
+    )
+
+
+def mean_probabilities(rows: Sequence[Sequence[float]]) -> list[float]:
+    """What parts say of the whole: the mean of each probability."""
+    return [fmean(column) for column in zip(*rows, strict=True)]
 
 
 def _check_profile(version: Version, query: Query) -> None:

@@ -1,8 +1,9 @@
 """Text to token ids, with the tokenizer of the version that will read them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from tokenizers import Encoding, Tokenizer
 
 from contract.regular_files import read_file
 from contract.version_directory import MOST_BYTES, TOKENIZER
+from gateway.models.token_windows import window_bounds
 
 # One job, one thread: the library would otherwise spread a batch over every core, and
 # those are Triton's. Read by the library at its first batch.
@@ -35,6 +37,26 @@ class Tokens:
     """Of `ids`, those that stand for something in the text: special tokens and bare word starts left out."""
     unknown: int
     """Of `words`, those that are the unknown token."""
+
+
+def joined(parts: Sequence[Tokens]) -> Tokens:
+    """The tokens of all parts of a text, as one."""
+    return Tokens(
+        [token for part in parts for token in part.ids],
+        truncated=any(part.truncated for part in parts),
+        total=sum(part.total for part in parts),
+        words=sum(part.words for part in parts),
+        unknown=sum(part.unknown for part in parts),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a text, as a row of its own: `text[start:end]`, in Unicode code points."""
+
+    start: int
+    end: int
+    tokens: Tokens
 
 
 class TextTokenizer:
@@ -69,14 +91,44 @@ class TextTokenizer:
         Raises:
             TokenizerError: the library gave up.
         """
-        try:
-            # Of the library's calls only the batch ones release the lock; `encode` holds it,
-            # for seconds if the text is long.
-            encodings = self._tokenizer.encode_batch_fast(list(texts))
-        except BaseException as error:
-            # Not the library's words: they may hold the client's.
-            raise _as_tokenizer_error(error, f"the tokenizer ended with {type(error).__name__}") from None
+        # Of the library's calls only the batch ones release the lock; `encode` holds it,
+        # for seconds if the text is long.
+        encodings = _guarded(self._tokenizer.encode_batch_fast, list(texts))
         return [self._tokens(encoding) for encoding in encodings]
+
+    def windows(self, text: str) -> list[Part]:
+        """All of a text, in as many windows of at most the model's maximum of tokens as it needs.
+
+        Each window reaches to where the next begins, without the spaces around it. Twice as slow as tokenizing
+        alone, which finds no places.
+
+        Raises:
+            TokenizerError: the library gave up.
+        """
+        (first,) = _guarded(self._tokenizer.encode_batch, [text])
+        mask = first.special_tokens_mask
+        before = mask.index(0) if 0 in mask else len(mask)
+        after = len(mask) - self.special_tokens + before
+        ids: list[int] = []
+        places: list[tuple[int, int]] = []
+        words: list[int | None] = []
+        for piece in (first, *first.overflowing):
+            own = slice(before, len(piece.ids) - self.special_tokens + before)
+            ids += piece.ids[own]
+            places += piece.offsets[own]
+            words += piece.word_ids[own]
+        firsts = window_bounds(words, self._max_length - self.special_tokens) or [0]
+        # What normalisation has swapped has places that go back.
+        starts = [*accumulate([0, *(places[token][0] for token in firsts[1:])], max), len(text)]
+        return [
+            Part(
+                *_without_spaces(text, start, end),
+                self._whole([*first.ids[:before], *ids[token:following], *first.ids[after:]]),
+            )
+            for token, following, start, end in zip(
+                firsts, [*firsts[1:], len(ids)], starts[:-1], starts[1:], strict=True
+            )
+        ]
 
     def vocabulary_size(self) -> int:
         """How many ids it may give: the highest and one."""
@@ -88,15 +140,34 @@ class TextTokenizer:
 
     def _tokens(self, encoding: Encoding) -> Tokens:
         ids: list[int] = encoding.ids
+        whole = self._whole(ids)
+        if len(ids) < self._max_length:
+            return whole
+        rest = encoding.overflowing
+        total = len(ids) + sum(len(part.ids) - self.special_tokens for part in rest)
+        return Tokens(ids, truncated=bool(rest), total=total, words=whole.words, unknown=whole.unknown)
+
+    def _whole(self, ids: list[int]) -> Tokens:
+        """Ids of which none was cut off."""
         words = len(ids) - self.special_tokens
         if self._word_start is not None:
             words -= ids.count(self._word_start)
-        unknown = ids.count(self._unk_id)
-        if len(ids) < self._max_length:
-            return Tokens(ids, truncated=False, total=len(ids), words=words, unknown=unknown)
-        rest = encoding.overflowing
-        total = len(ids) + sum(len(part.ids) - self.special_tokens for part in rest)
-        return Tokens(ids, truncated=bool(rest), total=total, words=words, unknown=unknown)
+        return Tokens(ids, truncated=False, total=len(ids), words=words, unknown=ids.count(self._unk_id))
+
+
+def _guarded(encode: Callable[[list[str]], list[Encoding]], texts: list[str]) -> list[Encoding]:
+    try:
+        return encode(texts)
+    except BaseException as error:
+        # Not the library's words: they may hold the client's.
+        raise _as_tokenizer_error(error, f"the tokenizer ended with {type(error).__name__}") from None
+
+
+def _without_spaces(text: str, start: int, end: int) -> tuple[int, int]:
+    part = text[start:end]
+    if not part.strip():
+        return start, end
+    return end - len(part.lstrip()), start + len(part.rstrip())
 
 
 def _as_tokenizer_error(error: BaseException, sentence: str) -> BaseException:

@@ -34,11 +34,13 @@ _KINDS: Final = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
+_SCRIPTS: Final = ("page", "words", "tools", "drawing", "history", "csv", "scoring", "file")
+"""The page's modules; `page` imports the others."""
 _SWAGGER: Final = "fastapi_swagger.resources"
 _FILES: Final = {
     "/": (__name__, "page.html"),
     "/page.css": (__name__, "page.css"),
-    "/page.js": (__name__, "page.js"),
+    **{f"/{name}.js": (__name__, f"{name}.js") for name in _SCRIPTS},
     "/icon.svg": (__name__, "icon.svg"),
     "/docs": (__name__, "docs.html"),
     "/docs.js": (__name__, "docs.js"),

@@ -3,51 +3,17 @@
 `make test-page` runs this. Screenshots are left where EMOTION_PAGE_SCREENSHOTS says.
 """
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from contract.labels import EMOTIONS, LABELS
-from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
+from tests.gateway.support.gateway_process import GatewayProcess
 from tests.page.browser import DOWN, ENTER, TAB, Browser, running_browser
-from tests.support.triton_process import ROOT, running_triton
 
 pytestmark = pytest.mark.page
 
 JOY = "Как же я рад тебя видеть!"
-
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[GatewayProcess]:
-    repository = ROOT / "model_repository"
-    with running_triton(repository) as triton, running_gateway(repository, triton.grpc_url) as running:
-        running.wait_until_ready()
-        yield running
-
-
-@pytest.fixture(params=["ru", "en"])
-def language(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def browser(gateway: GatewayProcess, language: str) -> Iterator[Browser]:
-    with running_browser(language) as running:
-        running.resize(1000, 900)
-        running.open(gateway.url)
-        running.wait(lambda: len(running.texts("#profile option")) == 3)
-        yield running
-        assert not running.log()
-        assert all(address.startswith(gateway.url) for address in running.requested())
-
-
-@pytest.fixture
-def screenshots(tmp_path: Path) -> Path:
-    path = Path(os.environ.get("EMOTION_PAGE_SCREENSHOTS", tmp_path))
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def values(browser: Browser) -> dict[str, float]:
@@ -134,9 +100,10 @@ def test_the_keyboard_is_enough(browser: Browser, language: str) -> None:
 
 def test_every_control_has_a_name(browser: Browser) -> None:
     unnamed = browser.run(
-        "return [...document.querySelectorAll('textarea, select, button, a')].filter((control) =>"
+        "return [...document.querySelectorAll('textarea, select, button, input, progress, a')].filter((control) =>"
         " !control.textContent.trim() && !(control.labels && control.labels.length)"
-        " && !control.getAttribute('aria-label')).map((control) => control.outerHTML)"
+        " && !control.getAttribute('aria-label') && !control.getAttribute('aria-labelledby'))"
+        ".map((control) => control.outerHTML)"
     )
     assert unnamed == []
 
@@ -165,7 +132,7 @@ def test_the_documentation_works_and_loads_nothing_from_elsewhere(gateway: Gatew
     with running_browser("ru") as browser:
         browser.resize(1100, 900)
         browser.open(f"{gateway.url}/docs")
-        browser.wait(lambda: len(browser.texts(".opblock-summary")) == 8)
+        browser.wait(lambda: len(browser.texts(".opblock-summary")) == 9)
         browser.click("#operations-emotions-emotions_v1_emotions_post .opblock-summary-control")
         execute = "#operations-emotions-emotions_v1_emotions_post .execute"
         browser.wait(lambda: bool(browser.texts(execute)))

@@ -19,13 +19,14 @@ IN_CHUNKS = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (BODY.encod
 FIELD = b"x-a: b\r\n"
 
 
-@pytest.mark.parametrize("path", ["/v1/emotions", "/predict", "/"])
+@pytest.mark.parametrize("path", ["/v1/emotions", "/v1/classify", "/predict", "/"])
 def test_a_byte_order_mark_is_skipped(gateway: GatewayProcess, path: str) -> None:
-    body = BODY if path == "/v1/emotions" else '{"inputs": "рад"}'
+    field = {"/v1/emotions": "text", "/v1/classify": "input"}.get(path, "inputs")
+    body = f'{{"{field}": "рад"}}'
     with gateway.client() as client:
         assert client.post(path, content=codecs.BOM_UTF8 + body.encode()).status_code == 200
         assert client.post(path, content=codecs.BOM_UTF8 * 2 + body.encode()).status_code == 400
-        wrong = client.post(path, content=codecs.BOM_UTF8 + b'{"text": "\\ud83d", "inputs": "\\ud83d"}')
+        wrong = client.post(path, content=codecs.BOM_UTF8 + f'{{"{field}": "\\ud83d"}}'.encode())
         assert wrong.status_code == 422
 
 
@@ -51,7 +52,7 @@ def test_what_is_no_utf_8_is_called_by_its_name(gateway: GatewayProcess, body: b
     assert said in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["/v1/emotions", "/predict", "/"])
+@pytest.mark.parametrize("path", ["/v1/emotions", "/v1/classify", "/predict", "/"])
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "zstd", "identity, gzip", "x-gzip", "nonsense"])
 def test_a_content_encoding_is_refused(gateway: GatewayProcess, path: str, encoding: str) -> None:
     with gateway.client() as client:

@@ -21,6 +21,7 @@ from tests.gateway.support.gateway_process import GatewayProcess
 
 STATUSES = {
     ("/v1/emotions", "post"): {200, 400, 401, 404, 408, 413, 415, 422, 429, 431, 500, 503, 504},
+    ("/v1/classify", "post"): {200, 400, 401, 404, 408, 413, 415, 422, 429, 431, 500, 503, 504},
     ("/predict", "post"): {200, 400, 401, 404, 408, 413, 415, 422, 429, 431, 500, 503, 504},
     ("/", "post"): {200, 400, 401, 404, 408, 413, 415, 422, 429, 431, 500, 503, 504},
     ("/v1/models", "get"): {200, 401, 422, 500, 503, 504},
@@ -79,6 +80,8 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
         ({"text": "a", "texts": ["a"]}, False),
         ({"text": "a", "foo": 1}, False),
         ({"text": "a", "threshold": 2}, False),
+        ({"text": "a", "parts": "sentences"}, True),
+        ({"text": "a", "parts": "words"}, False),
     ],
 )
 def test_the_request_schema(document: dict[str, Any], request_body: object, valid: bool) -> None:
@@ -87,8 +90,11 @@ def test_the_request_schema(document: dict[str, Any], request_body: object, vali
 
 def test_answers_fit_their_schemas(document: dict[str, Any], gateway: GatewayProcess) -> None:
     with gateway.client() as client:
+        in_parts = client.post("/v1/emotions", json={"text": "Рад. Ого.", "parts": "sentences"})
+        validator(document, "EmotionsResponse").validate(in_parts.json())
         for name, response in {
             "EmotionsResponse": client.post("/v1/emotions", json={"text": "рад", "threshold": 0}),
+            "ClassifyResponse": client.post("/v1/classify", json={"input": "рад"}),
             "ModelsResponse": client.get("/v1/models"),
             "Health": client.get("/health/ready"),
             "ProblemDetails": client.post("/v1/emotions", json={}),
@@ -96,7 +102,7 @@ def test_answers_fit_their_schemas(document: dict[str, Any], gateway: GatewayPro
             validator(document, name).validate(response.json())
 
 
-@pytest.mark.parametrize("path", ["/v1/emotions", "/predict", "/"])
+@pytest.mark.parametrize("path", ["/v1/emotions", "/v1/classify", "/predict", "/"])
 def test_the_examples_work(document: dict[str, Any], gateway: GatewayProcess, path: str) -> None:
     body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
     assert len(body["examples"]) >= 2

@@ -15,6 +15,8 @@ from tests.support.triton_process import ROOT, TritonProcess
 
 HEAVY_CLIENTS = 8
 HEAVY = json.dumps({"texts": ["Ничего себе, вот это новость! " * 130] * 256}, ensure_ascii=False).encode()
+SLOW_SENTENCES = json.dumps({"texts": ["! " * 5000] * 150, "parts": "sentences"}).encode()
+"""Each takes razdel as long as a text can."""
 LIGHT = json.dumps({"text": "Как же я рад тебя видеть!"}).encode()
 
 
@@ -25,7 +27,9 @@ def real(real_triton: TritonProcess) -> Iterator[GatewayProcess]:
         yield running
 
 
-def heavy_load(gateway: GatewayProcess, seconds: float) -> tuple[list[float], Counter[int], Counter[int]]:
+def heavy_load(
+    gateway: GatewayProcess, seconds: float, body: bytes = HEAVY
+) -> tuple[list[float], Counter[int], Counter[int]]:
     """A light client's times, and what it and the heavy ones were answered."""
     times: list[float] = []
     light: Counter[int] = Counter()
@@ -35,7 +39,7 @@ def heavy_load(gateway: GatewayProcess, seconds: float) -> tuple[list[float], Co
     async def ask_much() -> None:
         async with Connection(gateway.url) as connection:
             while time.monotonic() < end:
-                answer = await connection.ask(HEAVY)
+                answer = await connection.ask(body)
                 heavy[answer.status] += 1
                 if answer.status == 429:
                     await asyncio.sleep(float(answer.headers["retry-after"]))
@@ -53,7 +57,7 @@ def heavy_load(gateway: GatewayProcess, seconds: float) -> tuple[list[float], Co
 
     asyncio.run(run())
     print(
-        f"{HEAVY_CLIENTS} clients with bodies of {len(HEAVY) / 1e6:.1f} MB: {dict(heavy)}; a light one: {dict(light)}, "
+        f"{HEAVY_CLIENTS} clients with bodies of {len(body) / 1e6:.1f} MB: {dict(heavy)}; a light one: {dict(light)}, "
         f"median {np.median(times) * 1e3:.0f} ms, p99 {np.percentile(times, 99) * 1e3:.0f} ms"
     )
     return times, light, heavy
@@ -64,6 +68,16 @@ def test_heavy_clients_leave_room_for_a_light_one(real: GatewayProcess) -> None:
     _, light, heavy = heavy_load(real, 3)
     assert set(light) == {200}
     assert heavy[200] > 0
+    assert set(heavy) <= {200, 429, 504}
+
+
+@pytest.mark.drill
+def test_sentences_that_take_long_to_find_leave_room_for_a_light_one(real_triton: TritonProcess) -> None:
+    with running_gateway(ROOT / "model_repository", real_triton.grpc_url, "--request-timeout=5") as gateway:
+        gateway.wait_until_ready()
+        times, light, heavy = heavy_load(gateway, 20, SLOW_SENTENCES)
+    assert set(light) == {200}
+    assert np.percentile(times, 99) < 1
     assert set(heavy) <= {200, 429, 504}
 
 

@@ -85,6 +85,25 @@ def test_a_key_has_its_share(metrics: Metrics) -> None:
             pass
 
 
+def test_what_a_request_costs_may_show_later(metrics: Metrics) -> None:
+    admission = Admission(100, 100, 0.5, metrics)
+    with admission.slot(1, 0) as hold:
+        hold(95)  # Alone, everything is let in.
+        assert "max_texts_in_flight" in refusal(admission, 5, 1)
+        hold(3)  # It holds what it held.
+        assert "max_texts_in_flight" in refusal(admission, 5, 1)
+    with admission.slot(20, 0), admission.slot(1, 1) as hold:
+        hold(40)
+        with pytest.raises(Problem, match="max_texts_in_flight"):
+            hold(41)
+    admission = Admission(100, 1000, 0.05, metrics)
+    with admission.slot(10, 0), admission.slot(1, 0) as hold, pytest.raises(Problem, match="key_share"):
+        hold(41)
+    admission = Admission(100, 100, 0.5, metrics)
+    with admission.slot(50, 0), admission.slot(25, 1):
+        assert admission.in_flight == 2
+
+
 class Held:
     """A fake Triton that answers only when it is let."""
 
@@ -137,6 +156,12 @@ def test_limits_are_told(held: tuple[GatewayProcess, Held]) -> None:
             tasks.append(await begun(OTHER, 20, 3))
             refused = await ask(OTHER, 25)
             assert "max_texts_in_flight" in refused.json()["detail"]
+            # A text in parts costs as much as its parts, which are counted once it has been let in as one text.
+            body = {"text": "Рад. " * 25, "parts": "sentences"}
+            headers = {"authorization": f"Bearer {OTHER}"}
+            refused = await client.post("/v1/emotions", json=body, headers=headers)
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+            assert "as much as 25 texts (max_texts_in_flight)" in refused.json()["detail"]
             tasks += [await begun(SECRET, 1, 4), await begun(SECRET, 1, 5), await begun(OTHER, 1, 6)]
             assert "key_share" in (await ask(SECRET, 1)).json()["detail"]
             tasks += [await begun(OTHER, 1, 7), await begun(OTHER, 1, 8)]

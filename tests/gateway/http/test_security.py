@@ -20,9 +20,9 @@ from tests.support.triton_process import TritonProcess
 OTHER = "another-key-for-another-client"
 ORIGIN = "https://example.org"
 PATHS = (
-    ("POST", "/v1/emotions"), ("POST", "/predict"), ("POST", "/"), ("GET", "/"), ("GET", "/v1/models"),
-    ("GET", "/metrics"), ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/page.js"), ("GET", "/nothing"),
-    ("DELETE", "/v1/emotions"),
+    ("POST", "/v1/emotions"), ("POST", "/v1/classify"), ("POST", "/predict"), ("POST", "/"), ("GET", "/"),
+    ("GET", "/v1/models"), ("GET", "/metrics"), ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/page.js"),
+    ("GET", "/nothing"), ("DELETE", "/v1/emotions"),
 )  # fmt: skip
 
 

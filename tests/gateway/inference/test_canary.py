@@ -102,13 +102,17 @@ def test_a_share_of_the_requests_goes_to_the_newest(repository: Path, fake: Fake
         assert ask(client, texts[first.index("1")], version="2")["version"] == "2"
         assert ask(client, drawn, profile="moderation")["version"] == "1"
         assert client.post("/v1/emotions", json={"text": drawn, "profile": "none"}).status_code == 422
+        # Texts in parts are drawn by their beginning like others.
+        in_parts = [ask(client, text, parts="sentences") for text in texts[:50]]
+        assert [answer["version"] for answer in in_parts] == first[:50]
+        assert all(len(answer["results"][0]["parts"]) == 1 for answer in in_parts)
         # The other protocols name no version either.
         scores = client.post("/predict", json={"inputs": drawn}).json()
         assert scores[0]["score"] == PROBABILITY["2"]
         assert roles(client) == {"2": (False, "canary", 0.2), "1": (True, "default", 0.8)}
         again = Counter(first[:50])
-        assert counted(client, "canary_requests", role="canary", **CHALLENGER) == shares["2"] + again["2"] + 1
-        assert counted(client, "canary_requests", role="default") == shares["1"] + again["1"] + 1
+        assert counted(client, "canary_requests", role="canary", **CHALLENGER) == shares["2"] + 2 * again["2"] + 1
+        assert counted(client, "canary_requests", role="default") == shares["1"] + 2 * again["1"] + 1
         assert counted(client, "canary_failures") == 0
         logged = Counter(
             (line["version"], line.get("role")) for line in gateway.lines() if line["message"] == "answered"
@@ -133,9 +137,13 @@ def test_a_shadow_is_compared_and_never_answers(repository: Path, fake: FakeTrit
             assert counted(client, "shadow_difference", emotion=emotion, **CHALLENGER) == pytest.approx(12 * 0.125)
         # Requests are the clients' own.
         assert counted(client, "requests", endpoint="/v1/emotions", model=MODEL, version="2") == 0
+        # A text in parts is one text; both versions' wholes are compared.
+        assert len(ask(client, "Рад. Ого. Дом.", parts="sentences")["results"][0]["parts"]) == 3
+        wait_until(lambda: counted(client, "shadow_texts", **CHALLENGER) == 13, lambda: client.get("/metrics").text)
+        assert counted(client, "shadow_difference", emotion="joy", **CHALLENGER) == pytest.approx(13 * 0.125)
         assert ask(client, profile="moderation")["version"] == "1"
         assert roles(client) == {"2": (False, "shadow", 0), "1": (True, "default", 1)}
-        assert counted(client, "canary_requests", role="shadow", **CHALLENGER) == 11
+        assert counted(client, "canary_requests", role="shadow", **CHALLENGER) == 12
 
 
 @pytest.mark.parametrize("trial", ["100%", "shadow"])
@@ -196,8 +204,10 @@ def test_a_shadow_that_hangs_is_bounded_and_keeps_nobody(repository: Path, fake:
         many = {"texts": ["рад"] * 200}
         for _ in range(3):
             assert client.post("/v1/emotions", json=many).json()["version"] == "1"
+        parts = {"text": "Рад. " * 200, "parts": "sentences"}
+        assert client.post("/v1/emotions", json=parts).json()["version"] == "1"
         # One fits beside nothing, the others do not fit beside it.
-        assert counted(client, "shadow_dropped", **CHALLENGER) == 2
+        assert counted(client, "shadow_dropped", **CHALLENGER) == 3
         assert ask(client)["version"] == "1"
         assert figure(client, "emotion_requests_in_flight") == 0
         # The gateway stops all the same, while the call goes on.

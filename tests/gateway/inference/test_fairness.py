@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.inference.version_inference import _chunks
+from gateway.inference.text_reader import _chunks
 from gateway.inference.version_queue import PendingRequest, VersionQueue
 
 

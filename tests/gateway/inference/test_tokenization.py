@@ -61,3 +61,25 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(TokenizerError, match=r"tokenizer\.json can't be read"):
         TextTokenizer(path, MAX_LENGTH, 1)
+
+
+@pytest.mark.parametrize("letters", [0, 1, MAX_LENGTH - 2, MAX_LENGTH - 1, 100, 1000])
+def test_windows_hold_all_of_a_text(tokenizer: TextTokenizer, letters: int) -> None:
+    text = " " + "а\u0301б, " * letters
+    (cut,) = tokenizer([text])
+    windows = tokenizer.windows(text)
+    limit = MAX_LENGTH - 2
+    tokens = [len(window.tokens.ids) - 2 for window in windows]
+    assert sum(tokens) == cut.total - 2
+    assert max(tokens) <= limit
+    assert len(windows) <= max(1, -(-sum(tokens) // (limit - 2)))
+    assert max(tokens) - min(tokens) <= 3
+    for window in windows:
+        # A cut lies between words, so a window reads as its text does alone.
+        assert tokenizer([text[window.start : window.end]])[0] == window.tokens
+
+
+def test_a_word_longer_than_a_window_is_cut(tokenizer: TextTokenizer) -> None:
+    text = "а" * (MAX_LENGTH + 10) + " рад"
+    assert [len(window.tokens.ids) for window in tokenizer.windows(text)] == [24, 23]
+    assert [(window.start, window.end) for window in tokenizer.windows(text)] == [(0, 22), (22, 46)]
