@@ -29,7 +29,7 @@ SECONDS_BETWEEN: Final = 1.0
 MOST_IN_A_GROUP: Final = 20
 _MINUTE: Final = 61.0
 _BETWEEN_ANY: Final = 0.04
-_LONGEST_PAUSE: Final = 60.0
+_LONGEST_PAUSE: Final = 30.0
 _SLACK: Final = 0.1
 _MOST_CHATS: Final = 10_000
 _RETRIED_REFUSALS: Final = frozenset({401, 408, 409, 425, 429})
@@ -182,7 +182,7 @@ def seconds(limit: RetryAfter) -> float:
 
 
 def back_off(failures: int) -> float:
-    """Seconds to wait after so many failures in a row: about 1, 2, 4 and so on, up to a minute."""
+    """Seconds to wait after so many failures in a row: about 1, 2, 4 and so on, up to half a minute."""
     return min(_LONGEST_PAUSE, 2.0 ** min(failures - 1, 10)) * random.uniform(0.8, 1.2)  # noqa: S311
 
 

@@ -44,6 +44,10 @@ CREATE TABLE IF NOT EXISTS choices (
 );
 CREATE INDEX IF NOT EXISTS choices_changed ON choices (changed);
 """
+_COLUMNS: Final = {
+    "updates": {"number", "update_id", "state", "chat_id", "message_id", "user_id", "language"},
+    "choices": {"user_id", "model", "profile", "changed"},
+}
 
 
 class StateError(RuntimeError):
@@ -204,8 +208,9 @@ def _open(path: Path) -> sqlite3.Connection:
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
         database.executescript(_SCHEMA)
-        database.execute("SELECT update_id, state, chat_id, message_id, user_id, language FROM updates LIMIT 1")
-        database.execute("SELECT user_id, model, profile, changed FROM choices LIMIT 1")
+        for table, columns in _COLUMNS.items():
+            if (found := {row[1] for row in database.execute(f"PRAGMA table_info({table})")}) != columns:
+                raise sqlite3.DatabaseError(f"{table} has the columns {', '.join(sorted(found))}")
     except BaseException:
         database.close()
         raise

@@ -402,7 +402,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(200, {"ok": True, "result": result}, cut=fault is not None and fault.cut_body)
 
-    do_GET = do_POST
+    do_GET = do_POST  # noqa: N815
 
     def _answer(self, status: int, answer: dict[str, Any] | None, cut: bool = False) -> None:
         body = b"<html>Bad Gateway</html>" if answer is None else json.dumps(answer).encode()
