@@ -80,8 +80,8 @@ SMILE = "\N{GRINNING FACE}"
         (PHOTO, None),
         ({"text": "@ru_emotions_bot рад"}, None),  # Telegram marks what is a mention
         (
-            {"text": EMOJI_FIRST, "entities": [entity("mention", "@ru_emotions_bot", 3)]},
-            Text("\N{GRINNING FACE}   рад"),
+            {"text": f"{SMILE} @ru_emotions_bot рад", "entities": [entity("mention", "@ru_emotions_bot", 3)]},
+            Text(f"{SMILE}   рад"),
         ),
         ({"text": "@ru_emotions_bots рад", "entities": [entity("mention", "@ru_emotions_bots")]}, None),
         (
