@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 # What Telegram's durations are from python-telegram-bot's next version on.
-os.environ.setdefault("PTB_TIMEDELTA", "1")
+os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 import telegram
 from telegram.error import InvalidToken, RetryAfter, TelegramError
@@ -147,7 +147,7 @@ async def _introduce(bot: telegram.Bot) -> telegram.User:
             raise TokenRefused from None
         except RetryAfter as limit:
             await asyncio.sleep(seconds(limit))
-        except TelegramError as error:
+        except (TelegramError, KeyError, TypeError) as error:
             failures += 1
             pause = back_off(failures)
             logger.warning("Telegram can't be reached, next try in %.1f s: %s", pause, error)

@@ -4,12 +4,16 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from telegram import CallbackQuery, Message, MessageEntity, Update, User
+from telegram import CallbackQuery, Message, Update, User
 from telegram.constants import ChatType
 
-COMMANDS: Final = ("start", "help", "emotions", "model", "profile", "privacy")
+from clients.telegram.wording.languages import ENGLISH
+
+COMMANDS: Final = frozenset(ENGLISH.commands)
 MOST_CHARACTERS: Final = 4096
 """Of a text; Telegram's own limit for a message, and far more than a model reads."""
+
+_COMMAND: Final = re.compile(r"^/([A-Za-z0-9_]{1,32})(?:@(\w+))?(?!\S)\s*(.*)$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,13 @@ def job_of(update: Update, me: User) -> Job | None:
 
 def _job(update_id: int, message: Message, asked: Asked) -> Job:
     sender = message.from_user
+    # All administrators who hide behind their groups share one id as users.
+    who = message.sender_chat or sender or message.chat
     return Job(
         update_id=update_id,
         chat_id=message.chat.id,
         group=message.chat.type != ChatType.PRIVATE,
-        user_id=sender.id if sender else message.chat.id,
+        user_id=who.id,
         language=sender.language_code if sender else None,
         message_id=message.message_id,
         thread_id=message.message_thread_id if message.is_topic_message else None,
@@ -125,10 +131,11 @@ def _asked(message: Message, me: User) -> Asked | None:
             return Text(text)
         # Of an album only one photo has the caption.
         return NoText() if message.effective_attachment and message.media_group_id is None else None
-    mentioned = _is_mentioned(message, me)
+    mention = re.compile(rf"(?<!\w)@{re.escape(me.username or '')}\b", re.IGNORECASE)
+    mentioned = _is_mentioned(message, mention, me)
     if not mentioned and not _is_from(message.reply_to_message, me):
         return None
-    text = re.sub(rf"@{re.escape(me.username or '')}\b", " ", text, flags=re.IGNORECASE).strip() if mentioned else text
+    text = mention.sub(" ", text).strip()
     if not text and mentioned:
         return _of_replied(message) or Command("emotions")
     return Text(text) if text else None
@@ -145,23 +152,14 @@ def _commanded(message: Message, me: User, private: bool, name: str, bot: str, a
 
 def _command(message: Message) -> tuple[str, str, str] | None:
     """The command that a message begins with, the bot it is for (or nothing) and what follows."""
-    entities = message.entities or message.caption_entities
-    if not any(entity.type == MessageEntity.BOT_COMMAND and entity.offset == 0 for entity in entities):
-        return None
-    first, *rest = (message.text or message.caption or "").split(maxsplit=1)
-    name, _, bot = first.removeprefix("/").partition("@")
-    return name.lower(), bot, _sendable(rest[0] if rest else "")
+    match = _COMMAND.match(message.text or message.caption or "")
+    return None if match is None else (match[1].lower(), match[2] or "", _sendable(match[3]))
 
 
-def _is_mentioned(message: Message, me: User) -> bool:
-    mentions = {
-        **message.parse_entities([MessageEntity.MENTION, MessageEntity.TEXT_MENTION]),
-        **message.parse_caption_entities([MessageEntity.MENTION, MessageEntity.TEXT_MENTION]),
-    }
-    return any(
-        (entity.user is not None and entity.user.id == me.id) or name.lower() == f"@{me.username}".lower()
-        for entity, name in mentions.items()
-    )
+def _is_mentioned(message: Message, mention: re.Pattern[str], me: User) -> bool:
+    """Whether the bot's name is in a message, or a link to it that shows another name."""
+    linked = {entity.user.id for entity in (*message.entities, *message.caption_entities) if entity.user is not None}
+    return me.id in linked or mention.search(message.text or message.caption or "") is not None
 
 
 def _is_from(message: Message | None, me: User) -> bool:

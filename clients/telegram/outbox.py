@@ -90,8 +90,10 @@ class Outbox:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._paces: dict[int, _Pace] = {}
-        self._next_start = 0.0
+        now = time.monotonic()
+        self._paces = {chat: _Pace(not_before=now + left) for chat, left in state.pauses().items()}
+        # An earlier run may have called any chat a moment ago.
+        self._next_start = now + SECONDS_BETWEEN
 
     async def send(
         self, call: Callable[[int], Awaitable[Answer]], chat_id: int, *, group: bool, update_id: int | None = None
@@ -145,6 +147,8 @@ class Outbox:
                 except RetryAfter as limit:
                     pause = seconds(limit) + _SLACK
                     logger.info("Telegram asks to wait %.0f s", pause)
+                    if chat_id:
+                        self._state.pause(chat_id, pause)
                 except (BadRequest, Forbidden) as error:
                     raise Refused(str(error)) from None
                 except Exception as error:

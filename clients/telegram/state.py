@@ -1,4 +1,4 @@
-"""What must outlive a restart: which updates are answered, and what each person chose. Never a text.
+"""What must outlive a restart: which updates are answered, whom to leave alone, what people chose. Never a text.
 
 One SQLite file. An update has one of these states:
 
@@ -42,11 +42,16 @@ CREATE TABLE IF NOT EXISTS choices (
     profile TEXT,
     changed REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS pauses (
+    chat_id INTEGER PRIMARY KEY,
+    until REAL NOT NULL
+);
 CREATE INDEX IF NOT EXISTS choices_changed ON choices (changed);
 """
 _COLUMNS: Final = {
     "updates": {"number", "update_id", "state", "chat_id", "message_id", "user_id", "language"},
     "choices": {"user_id", "model", "profile", "changed"},
+    "pauses": {"chat_id", "until"},
 }
 
 
@@ -153,6 +158,21 @@ class State:
         )
         return [Released(*row) for row in rows]
 
+    def pause(self, chat_id: int, seconds: float) -> None:
+        """Telegram asks to leave a chat alone for so long."""
+        now = time.time()
+        with self._writing():
+            self._database.execute("DELETE FROM pauses WHERE until < ?", (now,))
+            self._database.execute(
+                "INSERT OR REPLACE INTO pauses (chat_id, until) VALUES (?, ?)", (chat_id, now + seconds)
+            )
+
+    def pauses(self) -> dict[int, float]:
+        """The chats that are to be left alone, and for how many more seconds."""
+        now = time.time()
+        rows = self._all("SELECT chat_id, until FROM pauses WHERE until > ?", now)
+        return {chat_id: until - now for chat_id, until in rows}
+
     def choice(self, user_id: int) -> Choice:
         """What a person chose."""
         rows = self._all("SELECT model, profile FROM choices WHERE user_id = ?", user_id)
@@ -190,7 +210,7 @@ class State:
         except sqlite3.Error as error:
             raise StateError(f"the state {self._path} can't be written: {error}") from None
 
-    def _all(self, statement: str, *values: int) -> list[tuple[Any, ...]]:
+    def _all(self, statement: str, *values: float) -> list[tuple[Any, ...]]:
         try:
             return self._database.execute(statement, values).fetchall()
         except sqlite3.Error as error:

@@ -112,6 +112,11 @@ class Intake:
         )
         self._released.update(job.update_id for job in jobs)
 
+    def fail(self, error: StateError) -> None:
+        """Nothing can be remembered any more: the bot has to end."""
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
     async def stop(self, seconds: float) -> None:
         """Finish the answers that are being made; those that wait are left to the next run."""
         self._stopping = True
@@ -137,8 +142,7 @@ class Intake:
                 await self._answer(queue[0].job)
                 self._finish(queue.popleft())
         except StateError as error:
-            if not self.failed.done():
-                self.failed.set_exception(error)
+            self.fail(error)
         finally:
             del self._lanes[lane], self._workers[lane]
 

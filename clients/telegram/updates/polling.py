@@ -94,10 +94,13 @@ class Polling:
         parameters: dict[str, Any] = {"limit": limit, "timeout": timeout, "allowed_updates": list(UPDATE_TYPES)}
         if (offset := self._offset()) is not None:
             parameters["offset"] = offset
-        fetched: list[dict[str, Any]] = await self._bot.do_api_request(
-            "getUpdates", api_kwargs=parameters, read_timeout=timeout + _READ_SECONDS
-        )
-        return fetched
+        try:
+            fetched = await self._bot.do_api_request(
+                "getUpdates", api_kwargs=parameters, read_timeout=timeout + _READ_SECONDS
+            )
+            return [update for update in fetched if isinstance(update["update_id"], int)]
+        except (KeyError, TypeError) as error:
+            raise TelegramError(f"no answer of the Bot API's ({type(error).__name__})") from None
 
     async def _take(self, fetched: list[dict[str, Any]]) -> None:
         taken = [self._intake.take(update, self._bot) for update in fetched]

@@ -25,7 +25,9 @@ from starlette.routing import Route
 from telegram.error import TelegramError
 
 from clients.telegram.health import Health
+from clients.telegram.log import hide
 from clients.telegram.outbox import Outbox, Refused
+from clients.telegram.state import StateError
 from clients.telegram.updates.intake import Intake
 from clients.telegram.updates.polling import UPDATE_TYPES
 
@@ -65,6 +67,7 @@ class Webhook:
         self._hold = hold
         # New at every start: Telegram is told, and nobody else needs to know it.
         self._secret = secrets.token_urlsafe(32)
+        hide(self._secret)
         self._stopping = False
 
     async def run(self) -> None:
@@ -137,7 +140,11 @@ class Webhook:
             update_id = int(update["update_id"])
         except (ValueError, TypeError, KeyError):
             return Response(status_code=HTTPStatus.BAD_REQUEST)
-        return Response(status_code=await self._answered(update, update_id))
+        try:
+            return Response(status_code=await self._answered(update, update_id))
+        except StateError as error:
+            self._intake.fail(error)
+            return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def _answered(self, update: dict[str, Any], update_id: int) -> HTTPStatus:
         if not self._stopping:

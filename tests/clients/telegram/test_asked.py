@@ -50,6 +50,8 @@ def command(text: str, **more: Any) -> dict[str, Any]:
         (command("/start from-a-link"), Command("start")),
         (command("/start@ru_EMOTIONS_bot"), Command("start")),
         (command("/start@another_bot"), None),
+        ({"text": "/start/path"}, Text("/start/path")),
+        ({"text": "/emotions\nрад"}, Text("рад")),
         (command("/emotions рад ли я"), Text("рад ли я")),
         (command("/emotions", reply_to_message={"text": "злюсь"}), Text("злюсь")),
         (command("/emotions", reply_to_message={"text": "злюсь"}, quote={"text": "злю", "position": 0}), Text("злю")),
@@ -78,7 +80,7 @@ SMILE = "\N{GRINNING FACE}"
     [
         ({"text": "рад"}, None),
         (PHOTO, None),
-        ({"text": "@ru_emotions_bot рад"}, None),  # Telegram marks what is a mention
+        ({"text": "anna@ru_emotions_bot рад"}, None),
         (
             {"text": f"{SMILE} @ru_emotions_bot рад", "entities": [entity("mention", "@ru_emotions_bot", 3)]},
             Text(f"{SMILE}   рад"),

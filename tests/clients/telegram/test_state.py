@@ -54,6 +54,16 @@ def test_only_the_latest_updates_and_people_are_kept(tmp_path: Path, monkeypatch
     state.close()
 
 
+def test_chats_that_are_to_be_left_alone(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    state.pause(70, -1)
+    state.pause(71, 100)
+    state.pause(71, 200)
+    state = reopened(state, tmp_path)
+    assert state.pauses() == {71: pytest.approx(200, abs=20)}
+    state.close()
+
+
 def test_choices(tmp_path: Path) -> None:
     state = State(tmp_path)
     state.choose(7, Choice("emotion_xlm", "marketing"))
