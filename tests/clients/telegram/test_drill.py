@@ -1,17 +1,22 @@
 """Ten minutes of a Telegram that misbehaves, a bot that is stopped and killed, and people who write on."""
 
+import contextlib
 import os
 import random
+import sqlite3
 import time
 from collections import Counter
 from pathlib import Path
 
+import httpx
 import pytest
 
+from clients.telegram.state import FILE
 from clients.telegram.wording.languages import RUSSIAN
 from tests.clients.telegram.bot_process import GATEWAY_KEY, running_bot
 from tests.clients.telegram.fake_bot_api import FakeBotApi, Fault
 from tests.gateway.support.gateway_process import GatewayProcess
+from tests.support.triton_process import free_ports
 from tests.support.waiting import wait_until
 
 SECONDS = float(os.environ.get("EMOTION_DRILL_SECONDS", "600"))
@@ -87,3 +92,29 @@ def test_nothing_is_lost_doubled_or_shown(api: FakeBotApi, gateway: GatewayProce
     print(f"asked to repeat: {sum(sent.text == RUSSIAN.interrupted for sent in api.sent)}, bots: {dict(ends)}")
     assert counts == {1: len(wanted)}
     assert not [message for message in unwanted if api.answers_to(message)]
+
+
+@pytest.mark.drill
+def test_a_webhooks_update_that_must_wait_is_released(api: FakeBotApi, gateway: GatewayProcess, tmp_path: Path) -> None:
+    """Ten seconds later Telegram has its connection back; after a kill the sender is asked to repeat the text."""
+    (port,) = free_ports(1)
+    flags = ("--webhook=https://bot.example.org/telegram", f"--listen=127.0.0.1:{port}")
+    message = api.message("рад", 100)
+    api.faults["sendMessage"].append(Fault(status=429, retry_after=600))
+    with running_bot(api, gateway.url, tmp_path, *flags, EMOTION_GATEWAY_KEY=GATEWAY_KEY) as bot:
+        secret = {"X-Telegram-Bot-Api-Secret-Token": api.webhook["secret_token"]}
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            for _ in range(2):
+                update = {"update_id": 5, "message": message}
+                begun = time.monotonic()
+                assert client.post(f"http://127.0.0.1:{port}/telegram", json=update, headers=secret).status_code == 200
+                assert time.monotonic() - begun > 9
+        bot.kill()
+    # As if the ten minutes had passed.
+    api._not_before.clear()
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as state:
+        state.execute("DELETE FROM pauses")
+        state.commit()
+    with running_bot(api, gateway.url, tmp_path, *flags, EMOTION_GATEWAY_KEY=GATEWAY_KEY):
+        wait_until(lambda: api.answers_to(message["message_id"]))
+    assert [sent.text for sent in api.answers_to(message["message_id"])] == [RUSSIAN.interrupted]

@@ -58,7 +58,7 @@ def test_notes() -> None:
     said = answer(response({"joy": 0.9}, ["joy"], truncated=True, known=0.2), RUSSIAN, chose=True, choice_gone=False)
     assert RUSSIAN.beginning_only in said
     assert RUSSIAN.partly_readable in said
-    assert "Модель: &lt;x&gt;. Профиль: сбалансированно." in said
+    assert "Модель: &lt;x&gt;. Режим оценки: сбалансированный." in said
     assert RUSSIAN.choice_gone in answer(response({}, []), RUSSIAN, chose=True, choice_gone=True)
     unknown = answer(response({}, [], known=0.0), RUSSIAN, chose=False, choice_gone=False)
     assert unknown == RUSSIAN.unreadable
