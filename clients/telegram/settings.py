@@ -130,8 +130,8 @@ def _secret(variable: str, file: Path | None) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError(f"{file} can't be read: {reason}") from None
-    if not secret:
-        raise SettingsError(f"{file} is empty")
+    if len(secret.split()) != 1:
+        raise SettingsError(f"{file} must hold one secret and nothing else")
     return secret
 
 

@@ -160,7 +160,7 @@ class Webhook:
         """Ask Telegram now and then whether it reaches us, and say so if it does not."""
         told = None
         while True:
-            with contextlib.suppress(TelegramError):
+            with contextlib.suppress(TelegramError, KeyError, TypeError):
                 state = await self._bot.get_webhook_info()
                 self._health.in_contact()
                 if state.last_error_message and state.last_error_date != told:

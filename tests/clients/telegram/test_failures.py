@@ -23,16 +23,16 @@ KEY = {"EMOTION_GATEWAY_KEY": GATEWAY_KEY}
 def test_every_message_gets_one_answer_whatever_telegram_does(
     api: FakeBotApi, gateway: GatewayProcess, tmp_path: Path
 ) -> None:
-    for method in ("getMe", "deleteWebhook", "setMyCommands"):
-        api.faults[method].extend([Fault(status=502)])
-    api.faults["getUpdates"].extend([Fault(status=500), Fault(cut_body=True), Fault(status=409)])
+    api.faults["getMe"].append(Fault(status=502))
+    api.faults["setMyCommands"].append(Fault(status=429, retry_after=1))
+    api.faults["getUpdates"].extend([Fault(status=409), Fault(cut_body=True)])
     sends = [
         Fault(status=429, retry_after=2),
         Fault(status=502),
         Fault(status=500),
         Fault(cut=True),
         Fault(cut_body=True),
-        Fault(delay=3.0),
+        Fault(delay=1.5),
     ]
     api.faults["sendMessage"].extend(sends)
     messages = [api.write("рад", 100 + number) for number in range(len(sends))]

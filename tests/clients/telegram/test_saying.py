@@ -14,6 +14,7 @@ from clients.telegram.wording.answers import answer
 from clients.telegram.wording.languages import ENGLISH, RUSSIAN, Words, words
 from contract.labels import EMOTIONS, LABELS
 from gateway.api.schemas import EmotionsResponse
+from tests.support.triton_process import ROOT
 
 
 def response(probabilities: dict[str, float], found: list[str], **more: Any) -> EmotionsResponse:
@@ -106,6 +107,7 @@ def test_secrets_are_blotted_out_wherever_a_line_is_cut(monkeypatch: pytest.Monk
         ([], "no token", "that is no bot token"),
         (["--token-file=/nowhere"], "", "/nowhere can't be read"),
         (["--token-file=README.md"], "1:a", "contradict each other"),
+        (["--token-file=README.md"], "", "must hold one secret"),
         (["--webhook=http://example.org"], "1:a", "--webhook"),
         (["--webhook=https://example.org:port"], "1:a", "--webhook"),
         (["--listen=8081"], "1:a", "--listen"),
@@ -115,6 +117,7 @@ def test_secrets_are_blotted_out_wherever_a_line_is_cut(monkeypatch: pytest.Monk
     ],
 )
 def test_settings_that_can_not_work(flags: list[str], token: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
     monkeypatch.setenv("EMOTION_TELEGRAM_TOKEN", token)
     with pytest.raises(SettingsError) as refused:
         read_settings(flags)
