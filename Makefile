@@ -19,7 +19,7 @@ NO_PYTHON := error: no $(PYTHON) here. On Debian 12 and 13 and Ubuntu 24.04, as 
 NEEDS_PYTHON := command -v $(PYTHON) > /dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help serve python training test-runtimes test test-clients test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
+.PHONY: help serve bot python training test-runtimes test test-clients test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -28,6 +28,12 @@ serve: $(SERVING) ## start Triton and the gateway here and keep them running (DE
 	@.venv/bin/python -m server install $(if $(filter gpu,$(DEVICE)),--gpu --environment .venv-triton-gpu)
 	@exec .venv/bin/python -m deploy.local --device $(DEVICE) \
 		$(if $(filter gpu,$(DEVICE)),--environment .venv-triton-gpu) $(FLAGS)
+
+# The token: TOKEN_FILE=file, or a variable; docs/clients/telegram.md. make bot FLAGS="--gateway-url http://other:8080"
+bot: $(SERVING) ## the Telegram bot, for a gateway that runs; TOKEN_FILE=file with its token
+	@.venv/bin/python -c "import telegram" 2> /dev/null || \
+		.venv/bin/python -m pip install $(PIP_FLAGS) --editable '.[telegram]'
+	@exec .venv/bin/python -m clients.telegram $(if $(TOKEN_FILE),--token-file $(TOKEN_FILE)) $(FLAGS)
 
 # From where uv takes it: UV_PYTHON_INSTALL_MIRROR, UV_PYTHON_DOWNLOADS_JSON_URL. Nothing else here downloads a Python.
 python: ## no Python from 3.11 to 3.13 here? Let uv download one into build/python
@@ -61,7 +67,7 @@ test-clients: $(SERVING) $(DEVELOPMENT) ## test with the clients of Hugging Face
 	.venv-dev/bin/python -m pytest -m clients tests/gateway/clients
 
 # One of them alone: make drills DRILLS=tests/gateway/drills/test_overload.py
-DRILLS ?= tests/gateway tests/integration tests/training
+DRILLS ?= tests/clients tests/gateway tests/integration tests/training
 drills: $(SERVING) $(DEVELOPMENT) ## the long drills, more than an hour: hostile clients, overload, failures, restarts
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m drill -s --timeout=1800 $(DRILLS)
@@ -141,5 +147,5 @@ $(DEVELOPMENT): pyproject.toml constraints.txt
 	@$(PYTHON) -m server check --host-only
 	@echo "Preparing .venv-dev (once)"
 	@$(PYTHON) -m venv .venv-dev
-	@.venv-dev/bin/python -m pip install $(PIP_FLAGS) --editable '.[tracing,tracking,training,dev]'
+	@.venv-dev/bin/python -m pip install $(PIP_FLAGS) --editable '.[dev,telegram,tracing,tracking,training]'
 	@touch $@

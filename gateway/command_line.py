@@ -21,6 +21,8 @@ _OF_A_SERVICE: Final = re.compile(
 )
 _PORT_OF_A_SERVICE: Final = re.compile(rf"^{PREFIX}(?:\w+_)?PORT$")
 _ADDRESS_OF_A_SERVICE: Final = re.compile(r"^(?:tcp|udp|sctp)://")
+_OF_CLIENTS: Final = re.compile(rf"^{PREFIX}(?:GATEWAY_(?:URL|KEY|KEY_FILE)|TELEGRAM_\w+)$")
+"""Variables of what runs in `clients/`: one environment may serve both."""
 _NOT_SET: Final = "not set"
 """How `--help` shows that the default is None; pydantic-settings reads it as None too, so nobody should type it."""
 
@@ -53,7 +55,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     for key in kubernetes:
         del os.environ[key]
     known = {variable(name) for name in Settings.model_fields}
-    unknown = sorted(key for key in ours - kubernetes if key.upper() not in known)
+    foreign = {key for key in ours if _OF_CLIENTS.match(key.upper())}
+    unknown = sorted(key for key in ours - kubernetes - foreign if key.upper() not in known)
     if unknown:
         raise SettingsError(
             f"{unknown[0]} is not a setting of the gateway: unset it; python -m gateway --help lists them all"

@@ -116,6 +116,13 @@ def test_wrong_settings(
     assert "too-short" not in said
 
 
+@pytest.mark.parametrize("name", ["EMOTION_GATEWAY_URL", "EMOTION_GATEWAY_KEY_FILE", "EMOTION_TELEGRAM_TOKEN"])
+def test_the_variables_of_clients_are_no_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv(name, "something")
+    assert read_settings([]) == Settings()
+
+
 @pytest.mark.parametrize("service", ["EMOTION", "EMOTION_GATEWAY", "EMOTION_MAX_TEXTS", "EMOTION_TRITON_2"])
 def test_what_kubernetes_says_of_a_service_is_no_setting(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)

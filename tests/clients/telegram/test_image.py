@@ -1,0 +1,82 @@
+"""The bot's image and its service in docker-compose.yml, read as Docker reads them."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from clients.telegram.__main__ import GRACE_SECONDS
+from clients.telegram.health import Health
+from clients.telegram.settings import read_settings
+from tests.deploy.test_gateway_image import left_out_of_the_build
+from tests.support.triton_process import ROOT
+
+DOCKERFILE = (ROOT / "deploy/telegram.Dockerfile").read_text("utf-8")
+SERVICE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]["telegram"]
+
+
+def test_the_image_has_every_room_that_the_bot_imports(tmp_path: Path) -> None:
+    sources = re.findall(r"^COPY ((?:contract|gateway|clients)\S*)", DOCKERFILE, re.MULTILINE)
+    assert sources == ["contract", "gateway", "clients/__init__.py", "clients/telegram"]
+    for source in sources:
+        assert not left_out_of_the_build(source)
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, tmp_path / source, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            (tmp_path / source).parent.mkdir()
+            shutil.copy(ROOT / source, tmp_path / source)
+    assert left_out_of_the_build("clients/bulk/__init__.py")
+    command = json.loads(re.findall(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)[0])
+    shown = subprocess.run([sys.executable, *command[1:], "--help"], cwd=tmp_path, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert "--webhook" in shown.stdout
+
+
+def test_the_image_installs_pins_and_runs_as_nobody_special() -> None:
+    script = re.search(r'python -c "(.*?)"', DOCKERFILE.replace("\\\n", " "))
+    assert script is not None
+    printed = subprocess.run([sys.executable, "-c", script[1]], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = printed.stdout.splitlines()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert set(lines) >= set(project["optional-dependencies"]["telegram"])
+    assert len(lines) == 6
+    assert all(re.fullmatch(r"[\w-]+==[\w.]+", line) for line in lines)
+    assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE) == ["10001:10001"]
+
+
+def test_the_service_takes_its_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.upper().startswith("EMOTION_")]:
+        monkeypatch.delenv(name)
+    token = tmp_path / "token"
+    token.write_text("1:abc\n")
+    given = SERVICE["environment"]
+    assert given["EMOTION_TELEGRAM_TOKEN_FILE"] == f"/run/secrets/{SERVICE['secrets'][0]}"
+    monkeypatch.setenv("EMOTION_TELEGRAM_TOKEN_FILE", str(token))
+    monkeypatch.setenv("EMOTION_TELEGRAM_STATE", given["EMOTION_TELEGRAM_STATE"])
+    monkeypatch.setenv("EMOTION_GATEWAY_URL", given["EMOTION_GATEWAY_URL"].partition(":-")[2].rstrip("}"))
+    settings = read_settings([])
+    assert settings.token == "1:abc"  # noqa: S105
+    assert settings.gateway_url == "http://gateway:8080"
+    assert SERVICE["volumes"] == [f"telegram-state:{settings.state}"]
+    assert f"VOLUME {settings.state}" in DOCKERFILE
+    assert SERVICE["read_only"] is True
+    assert int(SERVICE["stop_grace_period"].removesuffix("s")) > GRACE_SECONDS + 10
+
+
+def test_the_health_check(tmp_path: Path) -> None:
+    def check() -> int:
+        command = [sys.executable, *SERVICE["healthcheck"]["test"][2:]]
+        return subprocess.run(command, env=os.environ | {"EMOTION_TELEGRAM_STATE": str(tmp_path)}, cwd=ROOT).returncode
+
+    assert check() == 1
+    Health(tmp_path).in_contact()
+    assert check() == 0
+    os.utime(next(tmp_path.iterdir()), (0, 0))
+    assert check() == 1
