@@ -14,6 +14,6 @@
 - `gpu_check`: `make gpu-check`, in Triton's environment too.
 
 May import: the standard library only. `run` also grpcio and tritonclient's generated messages, once it asks
-Triton something; the backends also numpy, onnxruntime or tokenizers, and Triton's `triton_python_backend_utils`. Knows nothing
-of emotions and nothing of the other rooms.
+Triton something; the backends also numpy, onnxruntime or tokenizers, and Triton's `triton_python_backend_utils`.
+Knows nothing of emotions and nothing of the other rooms.
 """

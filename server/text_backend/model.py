@@ -98,7 +98,9 @@ class TritonPythonModel:
             # In NVIDIA's backend another client's row without tokens leaves not-a-number in those behind it.
             found = self._ask(ids)
         if not np.isfinite(found).all():
-            raise ModelError(f"{self._asked} answered twice with what is no number: try again", pb_utils.TritonError.UNAVAILABLE)
+            raise ModelError(
+                f"{self._asked} answered twice with what is no number: try again", pb_utils.TritonError.UNAVAILABLE
+            )
         return found
 
     def _warm_up(self, ids: Any) -> Any:

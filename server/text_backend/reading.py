@@ -81,7 +81,9 @@ class TextReader:
                 raise TextError(f"text {number} is not UTF-8 (byte {error.start}): encode it as UTF-8") from None
             if len(text) <= self._most_characters:
                 return text
-        raise TextError(f"text {number} has {size} bytes, and a text may have {self._most_characters} characters: cut it")
+        raise TextError(
+            f"text {number} has {size} bytes, and a text may have {self._most_characters} characters: cut it"
+        )
 
     def _row(self, ids: list[int]) -> Row:
         words = len(ids) - self._special_tokens

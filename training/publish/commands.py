@@ -5,6 +5,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
 from contract.canary import CanaryError, Trial, parse_trial
+from contract.text_models import is_text_model
 from training.common.command import TrainingError, command_parser
 from training.export.triton_config import VERSIONS_SERVED
 from training.publish.listing import print_model
@@ -89,7 +90,7 @@ def _index(url: str | None) -> Index | None:
 def _models(repository: Path) -> list[str]:
     if not repository.is_dir():
         raise TrainingError(f"{repository} does not exist: name the model repository with --repository")
-    models = [path.name for path in entries(repository) if versions_of(path)]
+    models = [path.name for path in entries(repository) if versions_of(path) and not is_text_model(path.name)]
     if not models:
         raise TrainingError(f"{repository} holds no model versions")
     return models

@@ -6,6 +6,7 @@ from typing import Final
 
 from training.common.command import TrainingError
 from training.common.staging import explained, move
+from training.export.text_models import forget_version
 from training.publish.triton_rules import Obstacle, counted_versions, obstacles, version_obstacles
 from training.publish.versions import check_writable, find_version, versions_of
 
@@ -79,6 +80,7 @@ def _take_out(repository: Path, model: str, path: Path) -> Path:
     place = repository.resolve().parent / f"{repository.resolve().name}{_SUFFIX}" / model
     with explained(place):
         place.mkdir(parents=True, exist_ok=True)
+    forget_version(repository, model, path.name)
     count = 0
     while True:
         count += 1
