@@ -38,7 +38,7 @@ def repair_strings() -> None:
     capsule_of.restype, capsule_of.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
     own = (ctypes.c_void_p * _TABLE_ENTRIES).from_address(pointer_of(multiarray._ARRAY_API, None))
     table = (ctypes.c_void_p * _TABLE_ENTRIES)(*own)
-    make = _NewFromDescr(own[_NEW_FROM_DESCR])
+    make = _NewFromDescr(own[_NEW_FROM_DESCR] or 0)
 
     def make_with_strides(
         subtype: int, descr: int, ndim: int, shape: int, strides: int | None, data: int, flags: int, base: int
