@@ -5,8 +5,8 @@ to be loaded with it is served, and `latest: 2` counts the damaged ones. So one 
 the view, and its neighbours are served. It is shown again when its files change, and otherwise after pauses
 that grow, because what was wrong may have been the machine.
 
-A version that is a link to another model's version is shown only while that one is: a text model can't answer without
-the version that it asks.
+A version that is a link to another model's version is shown only while that one is, and once Triton runs only when it
+has loaded that one: a text model can't answer without the version that it asks.
 """
 
 import os
@@ -52,6 +52,7 @@ class RepositoryView:
         self._repository = repository.absolute()
         self._clock = clock
         self._left_out: dict[tuple[str, str], _LeftOut] = {}
+        self._loaded: set[tuple[str, str]] = set()
         directory.mkdir()
 
     def update(self) -> None:
@@ -75,6 +76,7 @@ class RepositoryView:
     def leave_out(self, model: str, version: str, reason: str) -> None:
         """Take a version out of the view because Triton could not load it."""
         self._note(model, version, reason)
+        self._loaded.discard((model, version))
         directory = self.directory / model
         (directory / version).unlink(missing_ok=True)
         if not any(_is_version(name) for name in os.listdir(directory)):
@@ -85,12 +87,13 @@ class RepositoryView:
         return any(_is_version(path.name) for path in self.directory.glob("*/*"))
 
     def loaded(self, model: str, version: str) -> None:
-        """Forget what was wrong with a version: Triton serves it.
+        """Triton serves a version: forget what was wrong with it.
 
         Not of one that is left out: Triton answers from memory until it has loaded another in its place.
         """
         if self.is_shown(model, version):
             self._left_out.pop((model, version), None)
+            self._loaded.add((model, version))
 
     def is_shown(self, model: str, version: str) -> bool:
         """Whether Triton sees a version now."""
@@ -131,12 +134,15 @@ class RepositoryView:
         return known is not None and self._clock() < known.again_at and _state(model, path) == known.state
 
     def _waits_for_another(self, path: Path) -> bool:
-        """Whether an entry is a link to another model's version that is not shown."""
+        """Whether an entry is a link to another model's version that can't be asked."""
         if not (_is_version(path.name) and path.is_symlink()):
             return False
         version = path.resolve()
-        is_here = version.parents[1] == self._repository.resolve()
-        return is_here and not self.is_shown(version.parent.name, version.name)
+        other = version.parent.name, version.name
+        if version.parents[1] != self._repository.resolve():
+            return False
+        # At its start Triton has loaded nothing, and gets all at once.
+        return not self.is_shown(*other) or (bool(self._loaded) and other not in self._loaded)
 
     def _note(self, model: str, version: str, reason: str) -> None:
         path = self._repository / model / version

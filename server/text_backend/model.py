@@ -48,10 +48,10 @@ class TritonPythonModel:
         self._model, self._version = parameters["model"], int(args["model_version"])
         self._asked = f"{self._model} version {self._version}"
         self._labels = int(pb_utils.get_output_config_by_name(config, PROBABILITIES)["dims"][0])
-        self._directory = Path(args["model_repository"]) / args["model_version"]
+        directory = Path(args["model_repository"]) / args["model_version"]
         try:
             # Triton may have been shown a link: errors are to name the file that somebody can mend.
-            version = read_version(self._directory.resolve())
+            version = read_version(directory.resolve())
         except VersionError as error:
             raise pb_utils.TritonModelException(str(error)) from None
         self._pad_id = version.pad_id
@@ -114,8 +114,8 @@ class TritonPythonModel:
             try:
                 return self._ask(ids)
             except ModelError as error:
-                # While Triton starts it answers nobody, this one neither; and what was taken away need not wait.
-                if _STARTING in str(error) or not self._directory.exists() or time.monotonic() > give_up_at:
+                # While Triton starts it answers nobody, this one neither.
+                if _STARTING in str(error) or time.monotonic() > give_up_at:
                     pb_utils.Logger.log_info(f"warmed up without an answer: {error}")
                     return np.zeros((len(ids), self._labels), np.float32)
             time.sleep(_LOOK_SECONDS)

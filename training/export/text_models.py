@@ -20,11 +20,14 @@ from contract.text_models import (
     MODEL_PARAMETER,
     MOST_CHARACTERS,
     MOST_CHARACTERS_PARAMETER,
+    SUFFIX,
     TEXT,
+    is_text_model,
     text_directory,
     text_model,
 )
 from contract.version_directory import PROBABILITIES
+from training.common.command import TrainingError
 from training.common.staging import explained, move, staged, write_file
 from training.export.triton_config import LABELS, LABELS_FILE, MAX_BATCH_SIZE, VERSIONS_SERVED
 
@@ -66,6 +69,19 @@ def text_model_config(model: str) -> pb.ModelConfig:
             )
         ],
     )
+
+
+def refuse_text_model(model: str) -> None:
+    """That a name is none that a text model has.
+
+    Raises:
+        TrainingError: it is.
+    """
+    if is_text_model(model):
+        raise TrainingError(
+            f"{model} is a text model, as is every name that ends with {SUFFIX}, and follows its model: name "
+            f"{model.removesuffix(SUFFIX)}"
+        )
 
 
 def follow_versions(repository: Path, model: str) -> None:

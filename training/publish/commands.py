@@ -147,10 +147,17 @@ def quarantine_command(arguments: list[str]) -> None:
     )
     parser.add_argument("--model", required=True, help="such as emotion_rubert")
     parser.add_argument("--version", help="this version, damaged or not (default: every damaged one)")
+    parser.add_argument(
+        "--url",
+        metavar="HOST:PORT",
+        default=DEFAULT_URL,
+        help="gRPC address of the Triton that serves it (default: %(default)s)",
+    )
     given = parser.parse_args(arguments)
     if given.version:
         place = find_version(given.repository, given.model, given.version)
-        print(f"moved {place} to {quarantine_version(given.repository, given.model, given.version)}")
+        target = quarantine_version(given.repository, given.model, given.version, given.url)
+        print(f"moved {place} to {target}")
         return
     taken = quarantine_damaged(given.repository, given.model)
     for obstacle, target in taken:

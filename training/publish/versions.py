@@ -13,12 +13,11 @@ from typing import Final
 
 from contract.canary import Trial
 from contract.regular_files import read_file
-from contract.text_models import SUFFIX, is_text_model
 from contract.version_directory import CARD, GPU_GRAPH, GPU_RECORD, MOST_GRAPH_BYTES, Card, CardError, read_card
 from training.common.command import TrainingError
 from training.common.staging import explained, move, staged, write_file
 from training.export.integrity import damage
-from training.export.text_models import follow_versions, forget_version
+from training.export.text_models import follow_versions, forget_version, refuse_text_model
 from training.export.triton_config import CONFIGURATIONS, LABELS_FILE, VERSIONS_SERVED, write_model_directory
 from training.publish.trials import write_trial
 from training.publish.triton_rules import entries, next_number, obstacles
@@ -80,11 +79,7 @@ def check_writable(repository: Path, model: str) -> None:
     """
     if not MODEL_NAME.fullmatch(model):
         raise TrainingError(f"{model!r} is no model name: use letters, digits and _")
-    if is_text_model(model):
-        raise TrainingError(
-            f"{model} is a text model, as is every name that ends with {SUFFIX}, and follows its model: name "
-            f"{model.removesuffix(SUFFIX)}"
-        )
+    refuse_text_model(model)
     place = repository.resolve() / model
     while not place.exists():
         place = place.parent
