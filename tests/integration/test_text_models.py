@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -139,6 +141,14 @@ def test_poison_harms_nobody(client: grpcclient.InferenceServerClient) -> None:
 def test_an_error_names_the_text_of_its_request(client: grpcclient.InferenceServerClient) -> None:
     with pytest.raises(InferenceServerException, match="text 2 is empty: leave it out"):
         ask_texts(client, MODELS[0], ["да", "нет", "", "да"])
+
+
+def test_the_example_in_python(triton: TritonProcess) -> None:
+    example = ROOT / "clients/examples/python/ask.py"
+    command = [sys.executable, str(example), triton.grpc_url, *TEXTS[:2]]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS).stdout
+    assert [line.split()[0] for line in printed.splitlines()] == ["joy", "fear"]
+    assert printed.endswith(f" {TEXTS[1]}\n")
 
 
 def test_many_rows(client: grpcclient.InferenceServerClient) -> None:
