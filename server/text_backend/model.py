@@ -1,8 +1,9 @@
 """What Triton loads: one instance of one version of a text model."""
 
+import itertools
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,29 +61,46 @@ class TritonPythonModel:
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer a batch of requests, each with its response or its own error."""
-        answers: list[Any] = [self._read(request) for request in requests]
-        good = [(at, rows) for at, rows in enumerate(answers) if not isinstance(rows, Exception)]
-        if good:
-            try:
-                probabilities = self._probabilities([row for _, rows in good for row in rows])
-            except ModelError as error:
-                answers = [answer if isinstance(answer, TextError) else error for answer in answers]
-            else:
-                start = 0
-                for at, rows in good:
-                    end = start + len(rows)
-                    answers[at] = _response(requests[at], rows, probabilities[start:end])
-                    start = end
+        texts = [self._texts(request) for request in requests]
+        rows = self._rows(texts)
+        good = [row for of_request in rows if not isinstance(of_request, TextError) for row in of_request]
+        try:
+            probabilities: Any = self._probabilities(good) if good else ()
+        except ModelError as error:
+            return [_error_response(each if isinstance(each, TextError) else error) for each in rows]
         self._is_served = True
-        return [_error_response(answer) if isinstance(answer, Exception) else answer for answer in answers]
+        known = np.array([[row.known] for row in good], np.float32)
+        responses, start = [], 0
+        for request, of_request in zip(requests, rows, strict=True):
+            if isinstance(of_request, TextError):
+                responses.append(_error_response(of_request))
+                continue
+            end = start + len(of_request)
+            responses.append(_response(request, {PROBABILITIES: probabilities[start:end], KNOWN: known[start:end]}))
+            start = end
+        return responses
 
-    def _read(self, request: Any) -> list[Row] | TextError:
-        elements = request.inputs()[0].as_numpy().reshape(-1)
+    def _texts(self, request: Any) -> list[str] | TextError:
+        elements = request.inputs()[0].as_numpy().reshape(-1).tolist()
         try:
             # Triton's own first request, for the warm-up, is empty.
-            return self._reader.rows(self._reader.decode(elements, may_be_empty=not self._is_served))
+            return self._reader.decode(elements, may_be_empty=not self._is_served)
         except TextError as error:
             return error
+
+    def _rows(self, texts: Sequence[list[str] | TextError]) -> list[list[Row] | TextError]:
+        """Each request's rows: all tokenized at once, and if that fails request by request."""
+        together = [text for of_request in texts if not isinstance(of_request, TextError) for text in of_request]
+        try:
+            rows = iter(self._reader.rows(together))
+        except TextError as error:
+            if len(texts) == 1:
+                return [error]
+            return [each for of_request in texts for each in self._rows([of_request])]
+        return [
+            of_request if isinstance(of_request, TextError) else list(itertools.islice(rows, len(of_request)))
+            for of_request in texts
+        ]
 
     def _probabilities(self, rows: Sequence[Row]) -> Any:
         """Ask the model's version of the same number; `[rows, labels]`.
@@ -136,13 +154,11 @@ class TritonPythonModel:
         return np.array(triton_tensors.read(response.output_tensors()[0]))  # a copy: the tensor ends with the response
 
 
-def _response(request: Any, rows: Sequence[Row], probabilities: Any) -> Any:
+def _response(request: Any, outputs: Mapping[str, Any]) -> Any:
     wanted = request.requested_output_names()
-    outputs = [triton_tensors.answer(PROBABILITIES, probabilities)] if not wanted or PROBABILITIES in wanted else []
-    if not wanted or KNOWN in wanted:
-        known = np.array([[row.known] for row in rows], np.float32)
-        outputs.append(triton_tensors.answer(KNOWN, known))
-    return pb_utils.InferenceResponse(outputs)
+    return pb_utils.InferenceResponse(
+        [triton_tensors.answer(name, array) for name, array in outputs.items() if not wanted or name in wanted]
+    )
 
 
 def _error_response(error: Exception) -> Any:
