@@ -62,9 +62,9 @@ test-page: $(SERVING) $(DEVELOPMENT) ## test the page in a real Chromium
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m page tests/page
 
-test-clients: $(SERVING) $(DEVELOPMENT) ## test with the clients of Hugging Face and Java themselves, from npm and PyPI
+test-clients: $(SERVING) $(DEVELOPMENT) ## test with the clients of Hugging Face, JavaScript, Java and Go themselves
 	@.venv/bin/python -m server install
-	.venv-dev/bin/python -m pytest -m clients tests/gateway/clients
+	.venv-dev/bin/python -m pytest -m clients tests/gateway/clients tests/clients
 
 # One of them alone: make drills DRILLS=tests/gateway/drills/test_overload.py
 DRILLS ?= tests/clients tests/gateway tests/integration tests/training

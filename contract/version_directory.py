@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from contract.labels import EMOTIONS, LABELS
 from contract.regular_files import read_file
 from contract.regular_files import sha256 as sha256
+from contract.text_models import is_text_model
 
 CPU_GRAPH: Final = "model.cpu.onnx"
 GPU_GRAPH: Final = "model.gpu.onnx"
@@ -157,6 +158,12 @@ class GpuGraph(_Strict):
     compared_on: str
     tools: dict[str, str]
     sample: Sample | None = None
+
+
+def version_directories(repository: Path) -> list[Path]:
+    """Every version of every model, by name; text models, whose versions are links to these, left out."""
+    cards = sorted(repository.glob(f"*/*/{CARD}"))
+    return [card.parent for card in cards if not is_text_model(card.parents[1].name)]
 
 
 def read_card(version_directory: Path) -> Card:

@@ -26,6 +26,7 @@ from contract.version_directory import (
     Sample,
     read_card,
     read_gpu_record,
+    version_directories,
 )
 
 AT_ONCE: Final = 8
@@ -127,7 +128,7 @@ class _Served:
 
 def check_all(url: str, repository: Path, *, hostile: bool) -> bool:
     """Check all versions that Triton's configuration of each model says it serves; prints a line for each."""
-    models = sorted({card.parents[1] for card in repository.glob("*/[0-9]*/card.json")})
+    models = sorted({version.parent for version in version_directories(repository) if version.name.isdecimal()})
     if not models:
         sys.exit(f"error: {repository} holds no versions")
     right = True

@@ -9,9 +9,11 @@
 - `launching`: one tritonserver from start to end; uses the three above.
 - `onnxruntime_backend`: what tritonserver loads for models with `backend: "onnxruntime"` (or
   `platform: "onnxruntime_onnx"`); runs inside Triton's environment, not in this one, and uses no other room.
+- `text_backend`: the same for models with `backend: "text"`, which read texts and ask the model beside them.
+- `triton_tensors`: tensors between Triton and numpy, for both backends.
 - `gpu_check`: `make gpu-check`, in Triton's environment too.
 
 May import: the standard library only. `run` also grpcio and tritonclient's generated messages, once it asks
-Triton something; the backend also numpy, onnxruntime and Triton's `triton_python_backend_utils`. Knows nothing
-of emotions and nothing of the other rooms.
+Triton something; the backends also numpy, onnxruntime or tokenizers, and Triton's `triton_python_backend_utils`.
+Knows nothing of emotions and nothing of the other rooms.
 """

@@ -88,7 +88,7 @@ def main() -> None:
     )
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), help="default: %(default)s")
     repository = parser.parse_args().repository
-    graphs = sorted(repository.glob(f"*/*/{GRAPH}"))
+    graphs = sorted(path for path in repository.glob(f"*/*/{GRAPH}") if not path.parent.is_symlink())
     if not graphs:
         sys.exit(f"error: {repository} holds no {GRAPH}: run `make gpu-weights`")
     wrong = False

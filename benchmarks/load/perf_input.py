@@ -1,4 +1,4 @@
-"""The input file of perf_analyzer, from token rows.
+"""The input file of perf_analyzer, from token rows or from texts.
 
 perf_analyzer joins several rows into one request only if all rows of the file share a shape. So for such
 requests every row is padded to the longest, as clients may; the graph drops the padding before it computes.
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.command import BenchmarkError
 from benchmarks.setup.texts import Row
+from contract.text_models import TEXT
 from contract.version_directory import INPUT_IDS
 
 
@@ -26,3 +27,9 @@ def write_input(path: Path, rows: Sequence[Row], pad_id: int, rows_per_request: 
     padded = [[*row, *[pad_id] * (longest - len(row))] for row in rows[:whole]]
     entries = [{INPUT_IDS: {"content": row, "shape": [len(row)]}} for row in padded]
     path.write_text(json.dumps({"data": entries}), encoding="ascii")
+
+
+def write_text_input(path: Path, texts: Sequence[str]) -> None:
+    """Write `texts` for requests of one row to a model that reads texts."""
+    entries = [{TEXT: {"content": [text], "shape": [1]}} for text in texts]
+    path.write_text(json.dumps({"data": entries}, ensure_ascii=False), encoding="utf-8")

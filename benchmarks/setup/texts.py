@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from benchmarks.command import BenchmarkError
-from contract.version_directory import TOKENIZER, read_card
+from contract.version_directory import TOKENIZER, read_card, version_directories
 
 Row = list[int]
 _SEED: Final = 0
@@ -93,7 +93,7 @@ def workload(texts: list[str], version_directory: Path, limit: int = 4096) -> Wo
 
 def models(repository: Path) -> list[str]:
     """The models that have a version."""
-    return sorted({path.parent.parent.name for path in repository.glob("*/[0-9]*/" + TOKENIZER)})
+    return sorted({path.parent.name for path in version_directories(repository)})
 
 
 def newest_version(repository: Path, model: str) -> Path:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from contract.text_models import is_text_model
 from contract.version_directory import GPU_GRAPH, INPUT_IDS, PROBABILITIES
 from gateway.models.versions import (
     Contents,
@@ -150,7 +151,7 @@ def _newer(repository: Path, served: Collection[ModelVersion]) -> list[ModelVers
         oldest[row.model] = min(oldest.get(row.model, int(row.version)), int(row.version))
     found = []
     try:
-        for model in sorted(repository.iterdir()):
+        for model in sorted(path for path in repository.iterdir() if not is_text_model(path.name)):
             names = [path.name for path in model.iterdir() if path.is_dir()] if model.is_dir() else []
             numbers = sorted(int(name) for name in names if _VERSION.fullmatch(name))
             newer = [number for number in numbers if number > oldest.get(model.name, 0)]

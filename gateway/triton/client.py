@@ -13,6 +13,7 @@ from typing import Any, Final
 import grpc
 from tritonclient.grpc.aio import InferenceServerClient
 
+from contract.text_models import is_text_model
 from gateway.errors.triton_errors import TritonError
 from gateway.telemetry.tracing import TraceHeaders
 from gateway.triton.replica import ModelVersion, Replica
@@ -71,7 +72,7 @@ class Triton:
         await self._replicas.close(grace)
 
     async def index(self, timeout: float) -> Index:
-        """What is served, by any Triton.
+        """What is served, by any Triton; text models, which are for clients that ask Triton themselves, left out.
 
         Raises:
             TritonError: none is there or answered within `timeout` seconds.
@@ -88,11 +89,12 @@ class Triton:
             # INTERNAL, say, while its repository can't be read: that is no bug, and passes.
             raise TritonError(grpc.StatusCode.UNAVAILABLE, f"it does not tell what it serves: {error}") from error
         for replica, answer in answers:
+            rows = [row for row in answer.models if not is_text_model(row.name)]
             # A model without a version is one that has never been loaded.
             replica.versions = frozenset(
-                ModelVersion(row.name, row.version) for row in answer.models if row.version and row.state == _READY
+                ModelVersion(row.name, row.version) for row in rows if row.version and row.state == _READY
             )
-            seen.update(row.name for row in answer.models)
+            seen.update(row.name for row in rows)
         answered = {replica for replica, _ in answers}
         for replica in self._replicas:
             # One that loads a model says nothing of its repository meanwhile.

@@ -17,7 +17,7 @@ from server.environment.triton_environment import TritonEnvironment, read_enviro
 from server.errors import MissingLibpythonError, TritonEnvironmentError
 
 STAMP: Final = "triton-environment.sha256"
-_ROOM: Final = Path(__file__).resolve().parents[1]
+_ROOM: Final = Path(__file__).resolve().parent
 
 
 def requirements_file(*, gpu: bool) -> Path:

@@ -18,7 +18,7 @@ import importlib.metadata as metadata, json, sys, sysconfig
 def version(name):
     try: return metadata.version(name)
     except metadata.PackageNotFoundError: return None
-names = ("nvidia-pytriton", "numpy", "onnxruntime", "onnxruntime-gpu")
+names = ("nvidia-pytriton", "numpy", "tokenizers", "onnxruntime", "onnxruntime-gpu")
 print(json.dumps({
     "version": "%d.%d" % sys.version_info[:2],
     "site_packages": sysconfig.get_path("purelib"),
@@ -144,8 +144,9 @@ def check_environment(environment: TritonEnvironment, *, gpu: bool = False) -> N
         raise TritonEnvironmentError(
             f"{where} is incomplete (its stub would run another build of Python than its own): {install}."
         )
-    if packages["numpy"] is None:
-        raise TritonEnvironmentError(f"{where} is incomplete (no numpy): {install}.")
+    for name in ("numpy", "tokenizers"):
+        if packages[name] is None:
+            raise TritonEnvironmentError(f"{where} is incomplete (no {name}): {install}.")
     runtimes = [name for name in ("onnxruntime", "onnxruntime-gpu") if packages[name]]
     if not runtimes:
         raise TritonEnvironmentError(f"{where} is incomplete (no onnxruntime): {install}.")

@@ -11,13 +11,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from server.environment.triton_environment import TritonEnvironment
 from server.errors import TritonEnvironmentError
 
 PREFIX: Final = "tritonserver-"
 _ROOM: Final = Path(__file__).resolve().parents[1]
+_SHARED: Final = ("__init__.py", "triton_tensors.py")
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the place itself, not a temporary file
 
 
@@ -75,11 +76,17 @@ def _lay_out(environment: TritonEnvironment, directory: Path) -> None:
         raise TritonEnvironmentError(
             f"programs may not run in {directory.parent} (mounted noexec?): set TMPDIR to a directory where they may."
         )
-    backend = directory / "onnxruntime"
-    package = backend / "server" / "onnxruntime_backend"
-    shutil.copytree(_ROOM / "onnxruntime_backend", package, ignore=skip)
-    shutil.copy(_ROOM / "__init__.py", backend / "server")
-    shutil.move(package / "model.py", backend)
+    for backend in ("onnxruntime", "text"):
+        _lay_out_ours(directory / backend, f"{backend}_backend", skip)
+
+
+def _lay_out_ours(backend: Path, package: str, skip: Any) -> None:
+    """One of our backends in Python, with what it imports, as Triton looks for it."""
+    room = backend / "server"
+    shutil.copytree(_ROOM / package, room / package, ignore=skip)
+    for module in _SHARED:
+        shutil.copy(_ROOM / module, room)
+    shutil.move(room / package / "model.py", backend)
 
 
 def remove_leftovers() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]
 
-from server.onnxruntime_backend import tensors
+from server import triton_tensors as tensors
 from server.onnxruntime_backend.batching import (
     Array,
     Shape,

@@ -4,6 +4,9 @@ Triton loads the versions of a model that its policy chooses together: if one of
 to be loaded with it is served, and `latest: 2` counts the damaged ones. So one that failed is taken out of
 the view, and its neighbours are served. It is shown again when its files change, and otherwise after pauses
 that grow, because what was wrong may have been the machine.
+
+A version that is a link to another model's version is shown only while that one is, and once Triton runs only when it
+has loaded that one: a text model can't answer without the version that it asks.
 """
 
 import os
@@ -49,6 +52,7 @@ class RepositoryView:
         self._repository = repository.absolute()
         self._clock = clock
         self._left_out: dict[tuple[str, str], _LeftOut] = {}
+        self._loaded: set[tuple[str, str]] = set()
         directory.mkdir()
 
     def update(self) -> None:
@@ -62,7 +66,7 @@ class RepositoryView:
             return
         for name in set(os.listdir(self.directory)) - models.keys():
             shutil.rmtree(self.directory / name)
-        for name, path in models.items():
+        for name, path in sorted(models.items()):  # a model before its text model
             try:
                 self._update_model(path)
             except OSError as error:
@@ -72,6 +76,7 @@ class RepositoryView:
     def leave_out(self, model: str, version: str, reason: str) -> None:
         """Take a version out of the view because Triton could not load it."""
         self._note(model, version, reason)
+        self._loaded.discard((model, version))
         directory = self.directory / model
         (directory / version).unlink(missing_ok=True)
         if not any(_is_version(name) for name in os.listdir(directory)):
@@ -82,12 +87,13 @@ class RepositoryView:
         return any(_is_version(path.name) for path in self.directory.glob("*/*"))
 
     def loaded(self, model: str, version: str) -> None:
-        """Forget what was wrong with a version: Triton serves it.
+        """Triton serves a version: forget what was wrong with it.
 
         Not of one that is left out: Triton answers from memory until it has loaded another in its place.
         """
         if self.is_shown(model, version):
             self._left_out.pop((model, version), None)
+            self._loaded.add((model, version))
 
     def is_shown(self, model: str, version: str) -> bool:
         """Whether Triton sees a version now."""
@@ -110,7 +116,7 @@ class RepositoryView:
         of_the_model = [path for path in faults if not _is_numbered(path)]
         if not of_the_model:
             self._left_out.pop((model.name, ""), None)
-        wanted = {path.name for path in entries if path not in faults}
+        wanted = {path.name for path in entries if path not in faults and not self._waits_for_another(path)}
         # Of a model's own files only one that leads nowhere can be left out alone: who opens another may wait for ever.
         if any(path.exists() for path in of_the_model) or not any(map(_is_version, wanted)):
             shutil.rmtree(shown, ignore_errors=True)
@@ -126,6 +132,17 @@ class RepositoryView:
         """Whether an entry was left out, has not changed since, and is not to be tried again yet."""
         known = self._left_out.get((model.name, path.name))
         return known is not None and self._clock() < known.again_at and _state(model, path) == known.state
+
+    def _waits_for_another(self, path: Path) -> bool:
+        """Whether an entry is a link to another model's version that can't be asked."""
+        if not (_is_version(path.name) and path.is_symlink()):
+            return False
+        version = path.resolve()
+        other = version.parent.name, version.name
+        if version.parents[1] != self._repository.resolve():
+            return False
+        # At its start Triton has loaded nothing, and gets all at once.
+        return not self.is_shown(*other) or (bool(self._loaded) and other not in self._loaded)
 
     def _note(self, model: str, version: str, reason: str) -> None:
         path = self._repository / model / version

@@ -202,11 +202,12 @@ def test_triton_runs_as_the_images_own_user(triton: Service) -> None:
 
 
 def test_triton_is_nvidias_image(triton: Service) -> None:
-    assert triton["image"] == TRITON_IMAGE
-    version = re.search(r":(\d+)\.(\d+)-py3$", triton["image"])
+    assert triton["build"] == {"context": ".", "dockerfile": "deploy/triton.Dockerfile"}
+    bases = re.findall(r"^FROM (.*)$", (ROOT / "deploy/triton.Dockerfile").read_text("utf-8"), re.MULTILINE)
+    assert bases == [TRITON_IMAGE]
+    version = re.search(r":(\d+)\.(\d+)-py3$", TRITON_IMAGE)
     assert version is not None
     assert (int(version[1]), int(version[2])) >= OLDEST_IMAGE
-    assert "build" not in triton
     assert "entrypoint" not in triton, "the image's own entrypoint sets up the GPU"
 
 

@@ -391,3 +391,31 @@ def test_a_version_is_looked_at_again_when_its_files_change(repository: Path, tm
     view.update()
     assert not view.is_shown("plus", "1")
     assert not view.reasons()
+
+
+def test_a_link_to_another_models_version_is_shown_while_that_one_is(repository: Path, tmp_path: Path) -> None:
+    publish(repository, 1)
+    publish(repository, 2)
+    (repository / "plus_text").mkdir()
+    (repository / "plus_text/config.pbtxt").write_text("")
+    for version in ("1", "2"):
+        (repository / "plus_text" / version).symlink_to(f"../plus/{version}")
+    clock = Clock()
+    view = RepositoryView(repository, tmp_path / "view", clock)
+    view.update()
+    assert sorted(view.shown_versions("plus_text")) == ["1", "2"]
+    view.loaded("plus", "1")
+    view.leave_out("plus", "2", "no memory")
+    view.update()
+    assert view.shown_versions("plus_text") == ["1"]
+    clock.now += 10
+    view.update()
+    assert sorted(view.shown_versions("plus")) == ["1", "2"]
+    assert view.shown_versions("plus_text") == ["1"]
+    view.loaded("plus", "2")
+    view.update()
+    assert sorted(view.shown_versions("plus_text")) == ["1", "2"]
+    (repository / "plus/config.pbtxt").unlink()
+    os.mkfifo(repository / "plus/config.pbtxt")
+    view.update()
+    assert not view.shows_anything()

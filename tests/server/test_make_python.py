@@ -86,7 +86,7 @@ def test_a_python_from_uv(packed: Path, system: dict[str, str], checkout: Path) 
     python = "build/python/cpython-3.13-linux-x86_64-gnu/bin/python3.13"
     assert f"{python} -m venv .venv" in make(checkout, system, "--dry-run", "serve").stdout
     # Triton's environment runs it from where it lies, with the libpython beside it, which no other place has.
-    (checkout / "server/requirements.txt").write_text("# nothing\n")
+    (checkout / "server/environment/requirements.txt").write_text("# nothing\n")
     subprocess.run([python, "-m", "server", "install"], cwd=checkout, check=True)
     environment = read_environment(checkout / ".venv-triton")
     assert (environment.directory / "bin/python").resolve().is_relative_to(checkout / "build/python")

@@ -55,11 +55,13 @@ def test_the_gpu_needs_another(real: TritonEnvironment) -> None:
     [
         ({"numpy": "2.4.6", "onnxruntime": "1"}, "nvidia-pytriton: not installed"),
         ({"nvidia_pytriton": "0.7.0", "onnxruntime": "1"}, "no numpy"),
-        ({"nvidia_pytriton": "0.7.0", "numpy": "2.4.6"}, "no onnxruntime"),
+        ({"nvidia_pytriton": "0.7.0", "numpy": "2.4.6", "onnxruntime": "1"}, "no tokenizers"),
+        ({"nvidia_pytriton": "0.7.0", "numpy": "2.4.6", "tokenizers": "0"}, "no onnxruntime"),
         (
             {
                 "nvidia_pytriton": "0.7.0",
                 "numpy": "2.4.6",
+                "tokenizers": "0",
                 "onnxruntime": "1",
                 "onnxruntime_gpu": "1",
             },

@@ -9,7 +9,7 @@ are from the served ones.
 
 from pathlib import Path
 
-from contract.version_directory import read_card
+from contract.version_directory import read_card, version_directories
 from training.common.command import TrainingError, command_parser, run_command
 from training.export.integrity import damage
 from training.export.version_checkpoint import is_softmax, write_checkpoint
@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), help="default: %(default)s")
     parser.add_argument("--output", type=Path, default=Path("build/checkpoints"), help="default: %(default)s")
     given = parser.parse_args()
-    versions = [card.parent for card in given.repository.glob("*/*/card.json") if card.parent.name.isdecimal()]
+    versions = [path for path in version_directories(given.repository) if path.name.isdecimal()]
     newest = {version.parent.name: version for version in sorted(versions, key=lambda path: int(path.name))}
     if not newest:
         raise TrainingError(f"{given.repository} holds no version directories")

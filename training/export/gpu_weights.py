@@ -9,7 +9,7 @@ how far its answers are from the CPU graph's, and what a GPU must answer to a fe
 
 from pathlib import Path
 
-from contract.version_directory import GPU_GRAPH
+from contract.version_directory import GPU_GRAPH, version_directories
 from training.common.command import TrainingError, command_parser, run_command
 from training.export.gpu_graph_files import make_gpu_graph
 from training.export.integrity import damage
@@ -20,10 +20,10 @@ def main() -> None:
     parser = command_parser("training.export.gpu_weights", __doc__)
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), help="default: %(default)s")
     repository = parser.parse_args().repository
-    cards = sorted(repository.glob("*/*/card.json"))
-    if not cards:
+    directories = version_directories(repository)
+    if not directories:
         raise TrainingError(f"{repository} holds no version directories")
-    for directory in (card.parent for card in cards):
+    for directory in directories:
         if not (directory / GPU_GRAPH).exists():
             print(f"made {make_gpu_graph(directory)}")
         elif wrong := damage(directory):

@@ -20,6 +20,8 @@ GPU_INSTANCES: Final = 4
 VERSIONS_SERVED: Final = 2
 CONFIGURATIONS: Final = ("config.pbtxt", "configs/cpu.pbtxt")
 LABELS_FILE: Final = "labels.txt"
+LABELS: Final = "\n".join(EMOTIONS) + "\n"
+_HEAD: Final = "# Written by training/export/triton_config.py: change it there.\n"
 
 
 def model_config(name: str, device: Literal["cpu", "gpu"]) -> pb.ModelConfig:
@@ -80,10 +82,9 @@ def write_model_directory(directory: Path, name: str) -> None:
     """Write `config.pbtxt`, `configs/cpu.pbtxt` and `labels.txt` into a model's directory."""
     with explained(directory):
         (directory / "configs").mkdir(parents=True, exist_ok=True)
-    head = "# Written by training/export/triton_config.py: change it there.\n"
     devices: tuple[Literal["gpu", "cpu"], ...] = ("gpu", "cpu")
     for path, device in zip(CONFIGURATIONS, devices, strict=True):
         config = model_config(name, device)
         text = text_format.MessageToString(config)
-        write_file(directory / path, (head + text).encode())
-    write_file(directory / LABELS_FILE, ("\n".join(EMOTIONS) + "\n").encode())
+        write_file(directory / path, (_HEAD + text).encode())
+    write_file(directory / LABELS_FILE, LABELS.encode())

@@ -5,6 +5,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
 from contract.canary import CanaryError, Trial, parse_trial
+from contract.text_models import is_text_model
 from training.common.command import TrainingError, command_parser
 from training.export.triton_config import VERSIONS_SERVED
 from training.publish.listing import print_model
@@ -98,7 +99,7 @@ def _index(url: str | None) -> Index | None:
 def _models(repository: Path) -> list[str]:
     if not repository.is_dir():
         raise TrainingError(f"{repository} does not exist: name the model repository with --repository")
-    models = [path.name for path in entries(repository) if versions_of(path)]
+    models = [path.name for path in entries(repository) if versions_of(path) and not is_text_model(path.name)]
     if not models:
         raise TrainingError(f"{repository} holds no model versions")
     return models
@@ -158,10 +159,17 @@ def quarantine_command(arguments: list[str]) -> None:
     )
     parser.add_argument("--model", required=True, help="such as emotion_rubert")
     parser.add_argument("--version", help="this version, damaged or not (default: every damaged one)")
+    parser.add_argument(
+        "--url",
+        metavar="HOST:PORT",
+        default=DEFAULT_URL,
+        help="gRPC address of the Triton that serves it (default: %(default)s)",
+    )
     given = parser.parse_args(arguments)
     if given.version:
         place = find_version(given.repository, given.model, given.version)
-        print(f"moved {place} to {quarantine_version(given.repository, given.model, given.version)}")
+        target = quarantine_version(given.repository, given.model, given.version, given.url)
+        print(f"moved {place} to {target}")
         return
     taken = quarantine_damaged(given.repository, given.model)
     for obstacle, target in taken:

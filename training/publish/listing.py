@@ -3,8 +3,10 @@
 import sys
 from pathlib import Path
 
+from contract.text_models import text_model
 from contract.version_directory import GPU_GRAPH, CardError, read_card
 from training.export.integrity import damage
+from training.export.text_models import lacking_versions
 from training.publish.trials import GatewayTrials, trial_under_way
 from training.publish.triton.index import Index, State
 from training.publish.triton.rules import chosen_versions, obstacles
@@ -52,6 +54,8 @@ def print_model(repository: Path, model: str, index: Index | None, verify: bool,
     for each in blocking:
         if each.number is None or not (directory / str(each.number)).is_dir():
             print(f"{_INDENT}damaged: {each.sentence}")
+    if lacking := lacking_versions(repository, model):
+        print(f"{_INDENT}{text_model(model)} lacks {', '.join(lacking)}: the next publish or rollback adds it")
     if blocking and states is None:
         print(f"{_INDENT}{_consequence(directory, model)}")
     sys.stdout.flush()

@@ -4,8 +4,11 @@ import os
 from pathlib import Path
 from typing import Final
 
+from contract.text_models import text_model
 from training.common.command import TrainingError
 from training.common.staging import explained, move
+from training.export.text_models import forget_version
+from training.publish.triton.index import DEFAULT_URL, wait_until_gone
 from training.publish.triton.rules import Obstacle, counted_versions, obstacles, version_obstacles
 from training.publish.versions import check_writable, find_version, versions_of
 
@@ -56,8 +59,11 @@ def quarantine_blocking(repository: Path, model: str) -> None:
             print(f"moved {obstacle.path} to {target}: {obstacle.sentence}", flush=True)
 
 
-def quarantine_version(repository: Path, model: str, version: str) -> Path:
+def quarantine_version(repository: Path, model: str, version: str, url: str = DEFAULT_URL) -> Path:
     """Take out one version, damaged or not; returns where it is now.
+
+    Its text model's comes first, and a Triton that answers at `url` gets the time to notice: that one asks the
+    version, which may be served.
 
     Raises:
         TrainingError: there is no such version, it is the last one, or the repository cannot be written.
@@ -68,6 +74,8 @@ def quarantine_version(repository: Path, model: str, version: str) -> Path:
         raise TrainingError(
             f"{model} {version} is the only version: publish another one first, or nothing would answer"
         )
+    forget_version(repository, model, version)
+    wait_until_gone(url, text_model(model), version)
     return _take_out(repository, model, directory)
 
 
@@ -79,6 +87,7 @@ def _take_out(repository: Path, model: str, path: Path) -> Path:
     place = repository.resolve().parent / f"{repository.resolve().name}{_SUFFIX}" / model
     with explained(place):
         place.mkdir(parents=True, exist_ok=True)
+    forget_version(repository, model, path.name)
     count = 0
     while True:
         count += 1

@@ -12,6 +12,7 @@ from contract.canary import OFF, CanaryError, Trial, canary_file, read_trials
 from training.common.command import TrainingError
 from training.common.staging import move, staged, write_file
 from training.export.integrity import damage
+from training.export.text_models import refuse_text_model
 from training.publish.triton.rules import counted_versions
 
 DEFAULT_GATEWAY: Final = "http://127.0.0.1:8080"
@@ -109,6 +110,7 @@ def set_trial(repository: Path, model: str, trial: Trial) -> str:
     Raises:
         TrainingError: there is no version before it, it is damaged, or the repository cannot be written.
     """
+    refuse_text_model(model)
     numbers = counted_versions(repository / model)
     if len(numbers) < 2:
         raise TrainingError(f"{repository} holds fewer than two versions of {model}: one must answer meanwhile")
@@ -121,6 +123,7 @@ def promote(repository: Path, model: str) -> str:
     Raises:
         TrainingError: there is no version, it is damaged, or the repository cannot be written.
     """
+    refuse_text_model(model)
     numbers = counted_versions(repository / model)
     if not numbers:
         raise TrainingError(f"{repository} holds no version of a model {model!r}")

@@ -17,6 +17,7 @@ from contract.version_directory import CARD, GPU_GRAPH, GPU_RECORD, MOST_GRAPH_B
 from training.common.command import TrainingError
 from training.common.staging import explained, move, staged, write_file
 from training.export.integrity import damage
+from training.export.text_models import follow_versions, forget_version, refuse_text_model
 from training.export.triton_config import CONFIGURATIONS, LABELS_FILE, VERSIONS_SERVED, write_model_directory
 from training.publish.trials import write_trial
 from training.publish.triton.rules import entries, next_number, obstacles
@@ -78,6 +79,7 @@ def check_writable(repository: Path, model: str) -> None:
     """
     if not MODEL_NAME.fullmatch(model):
         raise TrainingError(f"{model!r} is no model name: use letters, digits and _")
+    refuse_text_model(model)
     place = repository.resolve() / model
     while not place.exists():
         place = place.parent
@@ -88,7 +90,7 @@ def check_writable(repository: Path, model: str) -> None:
 
 
 def add_version(repository: Path, model: str, finished: Path, trial: Trial | None = None) -> Path:
-    """Move a finished directory in as the model's next version; returns where it is.
+    """Move a finished directory in as the model's next version, and give it to the text model; returns where it is.
 
     A model that is not there yet comes whole, with its configuration, in the same rename.
 
@@ -101,6 +103,12 @@ def add_version(repository: Path, model: str, finished: Path, trial: Trial | Non
     Raises:
         TrainingError: the repository cannot be written.
     """
+    added = _move_in(repository, model, finished, trial)
+    follow_versions(repository, model)
+    return added
+
+
+def _move_in(repository: Path, model: str, finished: Path, trial: Trial | None) -> Path:
     model_directory = repository / model
     with explained(repository):
         repository.mkdir(parents=True, exist_ok=True)
@@ -201,6 +209,7 @@ def prune(repository: Path, model: str, keep: int) -> list[Path]:
     # Entering it also removes the leftovers; moving a version there takes it away at once.
     with staged(repository.resolve().parent) as directory:
         for old in old_ones:
+            forget_version(repository, model, old.name)
             try:
                 move(old, directory / old.name)
             except FileNotFoundError:

@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 import onnxruntime
 
+from contract.version_directory import version_directories
 from training.common.command import TrainingError, command_parser, run_command
 
 OLDER: Final = ("1.24.4", "1.27.0", "1.28.0")
@@ -99,7 +100,7 @@ def main() -> None:
     parser = command_parser("training.export.gate.runtimes", __doc__)
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), help="default: %(default)s")
     repository = parser.parse_args().repository
-    directories = sorted(card.parent for card in repository.glob("*/*/card.json"))
+    directories = version_directories(repository)
     if not directories:
         raise TrainingError(f"{repository} holds no version directories")
     for directory in directories:

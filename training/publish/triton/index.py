@@ -122,6 +122,23 @@ def wait_until_served(url: str, model: str, version: str, seconds: float) -> Non
         time.sleep(_LOOK_SECONDS)
 
 
+def wait_until_gone(url: str, model: str, version: str) -> None:
+    """Wait until a Triton serves a version no more, for as long as it may take to notice; at once if none answers."""
+    give_up_at = time.monotonic() + _NOTICE_SECONDS
+    was_served = False
+    while time.monotonic() < give_up_at:
+        try:
+            state = ask_index(url).get(model, {}).get(version)
+        except NoAnswerError:
+            if not was_served:
+                return  # Otherwise it is loading what stays, and says nothing meanwhile.
+        else:
+            was_served = state is not None and state.ready
+            if not was_served:
+                return
+        time.sleep(_LOOK_SECONDS)
+
+
 def _check(url: str) -> None:
     host, colon, port = url.rpartition(":")
     if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16) or "/" in url:

@@ -10,9 +10,10 @@ import ctypes
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]
 
-from server.onnxruntime_backend.batching import Array
+Array = npt.NDArray[Any]
 
 _set_destructor = ctypes.pythonapi.PyCapsule_SetDestructor
 _set_destructor.argtypes = [ctypes.py_object, ctypes.c_void_p]
