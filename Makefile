@@ -68,7 +68,7 @@ test-clients: $(SERVING) $(DEVELOPMENT) ## test with the clients of Hugging Face
 	.venv-dev/bin/python -m pytest -m clients tests/gateway/clients
 
 # One of them alone: make drills DRILLS=tests/gateway/drills/test_overload.py
-DRILLS ?= tests/gateway tests/integration tests/training
+DRILLS ?= tests/clients tests/gateway tests/integration tests/training
 drills: $(SERVING) $(DEVELOPMENT) ## the long drills, more than an hour: hostile clients, overload, failures, restarts
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m drill -s --timeout=1800 $(DRILLS)
