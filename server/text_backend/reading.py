@@ -1,4 +1,4 @@
-"""From the bytes that clients send to rows of token ids, as `gateway/models/tokenization.py` makes them."""
+"""From the bytes that clients send to rows of token ids, as `contract/tokenization.py` makes them."""
 
 import os
 from collections.abc import Iterable, Sequence

@@ -21,8 +21,8 @@ from tritonclient.grpc import model_config_pb2 as pb
 from tritonclient.utils import InferenceServerException
 
 from contract.text_models import is_text_model, text_model
+from contract.tokenization import TextTokenizer
 from contract.version_directory import read_card, version_directories
-from gateway.models.tokenization import TextTokenizer
 from tests.gateway.support import small_model
 from tests.gateway.support.gateway_process import running_gateway
 from tests.support.triton_process import ROOT, TritonProcess, running_triton

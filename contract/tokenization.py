@@ -10,8 +10,8 @@ from typing import Final
 from tokenizers import Encoding, Tokenizer
 
 from contract.regular_files import read_file
+from contract.token_windows import window_bounds
 from contract.version_directory import MOST_BYTES, TOKENIZER
-from gateway.models.token_windows import window_bounds
 
 # One job, one thread: the library would otherwise spread a batch over every core, and
 # those are Triton's. Read by the library at its first batch.
