@@ -31,6 +31,9 @@ MOST_BYTES: Final = {CARD: 4 << 20, TOKENIZER: 64 << 20, GPU_RECORD: 16 << 20}
 MOST_GRAPH_BYTES: Final = 1 << 31
 """Of any other file: protobuf, and so an ONNX graph, ends there."""
 
+DEFAULT_PROFILE: Final = "balanced"
+"""Every version has it; it judges where nobody names another."""
+
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 

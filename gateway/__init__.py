@@ -9,7 +9,7 @@ A text's way, in six steps:
 2. `http/middleware` gives it an id and a record, and checks its API key; FastAPI finds its route;
 3. `api/routes` reads and checks the body (`http/bodies`, `api/parsing`), and takes an admission slot for it;
 4. `inference/pipeline` finds the model version (`models/catalogue`), `inference/version_inference` tokenizes
-   (`models/tokenization`);
+   (`contract/tokenization`);
 5. `inference/batching` lets it share a call with others that wait (`inference/version_queue`);
 6. `triton/client` calls Triton.
 

@@ -1,17 +1,14 @@
 """Probabilities to emotions: thresholds, order and names."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
+from contract.emotions import known_share, passing, ranked, rounded
 from contract.labels import EMOTIONS, LABELS
+from contract.tokenization import Tokens
+from contract.version_directory import DEFAULT_PROFILE
 from gateway.api.schemas import EmotionsRequest
 from gateway.inference.version_inference import InferenceResult
-from gateway.models.tokenization import Tokens
-from gateway.models.versions import DEFAULT_PROFILE
-
-_DECIMALS: Final = 6
-"""FP32 holds no more for a number below one; rounded before thresholds are applied, so that
-what a client reads and what was decided agree."""
 
 
 def emotions_response(request: EmotionsRequest, result: InferenceResult) -> dict[str, Any]:
@@ -41,23 +38,18 @@ def to_result(probabilities: Sequence[float], thresholds: Mapping[str, float], t
         thresholds: by emotion; a probability equal to its threshold passes.
         tokens: the text's tokens.
     """
-    by_emotion = {
-        emotion: round(probability, _DECIMALS) for emotion, probability in zip(EMOTIONS, probabilities, strict=True)
-    }
-    # Stable: equal probabilities keep the order of the labels.
-    ranked = sorted(EMOTIONS, key=by_emotion.__getitem__, reverse=True)
-    top = ranked[0]
+    by_emotion = rounded(probabilities)
+    top = ranked(by_emotion)[0]
     return {
         "emotion": top,
         "label": LABELS[top],
         "probability": by_emotion[top],
         "emotions": [
             {"emotion": emotion, "label": LABELS[emotion], "probability": by_emotion[emotion]}
-            for emotion in ranked
-            if by_emotion[emotion] >= thresholds[emotion]
+            for emotion in passing(by_emotion, thresholds)
         ],
         "probabilities": by_emotion,
         "tokens": len(tokens.ids),
         "truncated": tokens.truncated,
-        "known": round(1 - tokens.unknown / tokens.words, _DECIMALS) if tokens.words else 0.0,
+        "known": known_share(tokens.words, tokens.unknown),
     }

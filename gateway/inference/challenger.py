@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import Final
 
 from contract.labels import EMOTIONS
+from contract.version_directory import DEFAULT_PROFILE
 from gateway.errors.problems import Problem
 from gateway.errors.triton_errors import TritonError
 from gateway.inference.query import Query
 from gateway.inference.version_inference import InferenceResult, VersionInference
 from gateway.models.canary import Canary
-from gateway.models.versions import DEFAULT_PROFILE, Version
+from gateway.models.versions import Version
 from gateway.telemetry.canary_metrics import CanaryMetrics, Role
 from gateway.telemetry.request_record import RequestRecord
 from gateway.triton.replica import ModelVersion

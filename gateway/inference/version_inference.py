@@ -8,11 +8,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
+from contract.tokenization import TokenizerError, Tokens
 from gateway.errors import problems
 from gateway.errors.problems import FieldError
 from gateway.inference.batching import Batcher
 from gateway.inference.query import Query
-from gateway.models.tokenization import TokenizerError, Tokens
 from gateway.models.versions import Version
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.request_record import RequestRecord

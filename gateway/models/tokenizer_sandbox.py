@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from contract.tokenization import TextTokenizer, TokenizerError
 from contract.version_directory import Card
-from gateway.models.tokenization import TextTokenizer, TokenizerError
 
 _MOST_SECONDS: Final = 20
 _MOST_BYTES: Final = 2 << 30

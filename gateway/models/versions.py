@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from contract.tokenization import TextTokenizer, TokenizerError
 from contract.version_directory import (
     CARD,
     CPU_GRAPH,
+    DEFAULT_PROFILE,
     GPU_GRAPH,
     GPU_RECORD,
     INPUT_IDS,
@@ -20,11 +22,9 @@ from contract.version_directory import (
     read_card,
 )
 from gateway.models import tokenizer_sandbox
-from gateway.models.tokenization import TextTokenizer, TokenizerError
 from gateway.triton.client import ModelLimits
 from gateway.triton.replica import ModelVersion
 
-DEFAULT_PROFILE: Final = "balanced"
 _FILES: Final = (CARD, TOKENIZER, CPU_GRAPH, GPU_GRAPH, GPU_RECORD)
 _KINDS: Final = {TOKENIZER: "tokenizer", CPU_GRAPH: "graph", GPU_GRAPH: "graph"}
 

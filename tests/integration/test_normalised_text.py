@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.models.tokenization import TextTokenizer
+from contract.tokenization import TextTokenizer
 from tests.support.triton_process import ROOT
 from training.encoder.classifier import MAX_LENGTH
 from training.encoder.tokenizer import UNIGRAM_SPECIAL_TOKENS, load_tokenizer, train_unigram, train_wordpiece

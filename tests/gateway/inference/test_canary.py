@@ -16,9 +16,9 @@ import pytest
 
 from contract.canary import canary_file, parse_trial
 from contract.labels import EMOTIONS
+from contract.tokenization import TextTokenizer
 from contract.version_directory import read_card
 from gateway.models.canary import Canary, CanaryReader
-from gateway.models.tokenization import TextTokenizer
 from gateway.models.versions import Version
 from gateway.triton.replica import ModelVersion
 from tests.gateway.support.fake_triton import FakeTriton, answer, running_fake_triton

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from gateway.models.tokenization import TextTokenizer, TokenizerError
+from contract.tokenization import TextTokenizer, TokenizerError
 from tests.gateway.support.small_model import MAX_LENGTH, SPECIAL, make_tokenizer
 
 SPECIAL_IDS = set(range(len(SPECIAL))) - {SPECIAL.index("[UNK]")}
