@@ -13,7 +13,7 @@ from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedO
 
 from clients.scoring import calls, versions
 from clients.scoring.errors import VersionError
-from clients.scoring.texts import fault
+from clients.scoring.texts import MOST_CHARACTERS, fault
 from clients.scoring.tritons import CALL_SECONDS, CallError, Tritons
 from clients.scoring.versions import Version
 from contract.emotions import known_share
@@ -114,6 +114,21 @@ class Scorer:
         """Its card; `card.profiles[name].thresholds` are by emotion."""
         return self._version.card
 
+    @property
+    def profiles(self) -> dict[str, dict[str, float]]:
+        """Thresholds by emotion, by the profile's name."""
+        return {name: profile.thresholds for name, profile in self.card.profiles.items()}
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What tells this version from another of the same number: SHA-256 by file."""
+        return self.card.files
+
+    @property
+    def most_characters(self) -> int:
+        """That a text may have."""
+        return MOST_CHARACTERS
+
     def score(self, texts: Sequence[object]) -> Scores:
         """Score texts and wait for it; see `submit`."""
         return self.submit(texts)()
@@ -157,6 +172,7 @@ class Scorer:
 
     def close(self) -> None:
         """Wait for calls under way, since Triton dies of cancelled ones; what has not begun is dropped."""
+        self._tritons.give_up()
         self._pool.shutdown(cancel_futures=True)
         self._tritons.close()
 

@@ -129,11 +129,16 @@ class Tritons:
         self._look_up()
         return max(len(self._all), 1)
 
-    def close(self) -> None:
-        """Close the connections; calls that wait give up."""
+    def give_up(self) -> None:
+        """End the waiting of those that have no call under way."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """Close the connections; no call may be under way."""
+        self.give_up()
+        with self._changed:
             for triton in self._all.values():
                 triton.client.close()
 
