@@ -10,6 +10,7 @@ FLAGS ?=
 SERVING := .venv/.ready
 DEVELOPMENT := .venv-dev/.ready
 TRAINING := .venv-training/.ready
+CLUSTER := build/cluster/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := benchmarks clients contract gateway server training deploy tests
 
@@ -19,7 +20,7 @@ NO_PYTHON := error: no $(PYTHON) here. On Debian 12 and 13 and Ubuntu 24.04, as 
 NEEDS_PYTHON := command -v $(PYTHON) > /dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help serve python training test-runtimes test test-clients test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
+.PHONY: help serve python training test-runtimes test test-clients test-cluster test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -59,6 +60,11 @@ test-page: $(SERVING) $(DEVELOPMENT) ## test the page in a real Chromium
 test-clients: $(SERVING) $(DEVELOPMENT) ## test with the clients of Hugging Face and Java themselves, from npm and PyPI
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m clients tests/gateway/clients
+
+# Spark needs a Java, 17 or newer (apt install openjdk-17-jre-headless).
+test-cluster: $(SERVING) $(CLUSTER) ## test the jobs of clients/ on a real Ray and a real Spark, minutes
+	@.venv/bin/python -m server install
+	build/cluster/bin/python -m pytest -m cluster tests/clients/cluster
 
 # One of them alone: make drills DRILLS=tests/gateway/drills/test_overload.py
 DRILLS ?= tests/gateway tests/integration tests/training
@@ -116,7 +122,7 @@ check-served: $(SERVING) ## does a running Triton answer as its versions should?
 	@.venv/bin/python -m deploy.check_served --url $(URL) $(FLAGS)
 
 clean: ## remove the environments, and what benchmarks, tests and make python made
-	rm -rf .venv .venv-dev .venv-training .venv-triton .venv-triton-gpu build/benchmarks build/onnxruntime build/python build/pythons build/uv
+	rm -rf .venv .venv-dev .venv-training .venv-triton .venv-triton-gpu build/benchmarks build/cluster build/onnxruntime build/python build/pythons build/uv
 
 $(SERVING): pyproject.toml constraints.txt
 	@$(NEEDS_PYTHON)
@@ -142,4 +148,13 @@ $(DEVELOPMENT): pyproject.toml constraints.txt
 	@echo "Preparing .venv-dev (once)"
 	@$(PYTHON) -m venv .venv-dev
 	@.venv-dev/bin/python -m pip install $(PIP_FLAGS) --editable '.[tracing,training,dev]'
+	@touch $@
+
+$(CLUSTER): pyproject.toml constraints.txt
+	@$(NEEDS_PYTHON)
+	@$(PYTHON) -m server check --python-only
+	@echo "Preparing build/cluster (once)"
+	@$(PYTHON) -m venv build/cluster
+	@build/cluster/bin/python -m pip install $(PIP_FLAGS) --editable '.[ray,spark]' \
+		kubernetes-validate psutil pytest pytest-timeout
 	@touch $@

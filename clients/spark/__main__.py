@@ -1,46 +1,81 @@
-"""`python -m clients.spark`: files scored by tasks of a Spark cluster; `spark-submit` takes this file as well."""
+"""`python -m clients.spark`: scores files with the tasks of a Spark cluster. spark-submit takes this file as well."""
 
-import argparse
-import shutil
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from clients.cluster.arguments import add_arguments, task
-from clients.cluster.work import Counts, Task
+import clients
+import contract
+from clients.cluster.command import make_parser, make_work, run
+from clients.cluster.parts import Counts
+from clients.cluster.work import Work
 
-def score(spark, job: Task, numbers: list[int], workers: int) -> None:
+
+def score(spark: SparkSession, work: Work, numbers: list[int], workers: int) -> None:
+    """Score pieces with `workers` tasks at once; one that fails is tried again and skips what it has done.
+
+    Raises:
+        PySparkException: a piece can't be scored.
+    """
+
     def score_pieces(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        with job.pinned.open() as scorer:
+        with work.pinned.open() as scorer:
             for batch in batches:
                 for number in batch["number"].to_pylist():
-                    count = job.score_piece(number, scorer)
-                    yield pa.RecordBatch.from_pylist([{"number": number, **count._asdict()}])
+                    counts = work.score_piece(number, scorer)
+                    yield pa.RecordBatch.from_pylist([{"number": number, **counts._asdict()}])
 
-    frame = spark.createDataFrame([(n,) for n in numbers], "number long").repartition(min(workers, len(numbers)))
-    frame.mapInArrow(score_pieces, "number long, rows long, errors long").collect()
+    pieces = spark.createDataFrame([(number,) for number in numbers], "number long")
+    tasks = pieces.repartition(min(workers, len(numbers)))
+    tasks.mapInArrow(score_pieces, "number long, rows long, errors long").collect()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m clients.spark", description=__doc__)
-    add_arguments(parser)
-    parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--master")
-    arguments = parser.parse_args()
-    job = task(arguments, arguments.workers)
-    numbers = job.prepare()
-    if numbers:
-        builder = SparkSession.builder.appName("ru-emotions")
-        if arguments.master: builder = builder.master(arguments.master)
-        spark = builder.getOrCreate()
-        score(spark, job, numbers, arguments.workers)
-        spark.stop()
-    print(job.finish())
-    return 0
+def send_code(spark: SparkSession, directory: Path) -> None:
+    """Send the project to executors, so that they need no more of it than its dependencies.
+
+    Args:
+        spark: the session.
+        directory: for the archive, which executors fetch from there as long as the session lives.
+    """
+    archive = directory / "ru_emotions_clients.zip"
+    with zipfile.PyZipFile(str(archive), "w") as file:
+        for package in (clients, contract):
+            file.writepy(package.__path__[0])
+    spark.sparkContext.addPyFile(str(archive))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do a job, or the rest of one; gives the exit status."""
+    parser = make_parser("python -m clients.spark", __doc__, has_workers=True)
+    group = parser.add_argument_group("Spark")
+    group.add_argument("--master", metavar="URL", help="of the cluster (default: what spark-submit or its files say)")
+    parsed = parser.parse_args(arguments)
+
+    def do() -> Counts:
+        work = make_work(parsed, parsed.workers)
+        numbers = work.prepare()
+        if numbers:
+            builder = SparkSession.builder.appName("ru-emotions")
+            spark = (builder.master(parsed.master) if parsed.master else builder).getOrCreate()
+            try:
+                with tempfile.TemporaryDirectory(prefix="ru-emotions-") as directory:
+                    send_code(spark, Path(directory))
+                    score(spark, work, numbers, parsed.workers)
+            finally:
+                spark.stop()
+        return work.finish()
+
+    try:
+        return run(do)
+    except PySparkException as error:
+        print(f"error: {error}\nA task failed. What is done is kept: the same command goes on", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
