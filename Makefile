@@ -156,5 +156,5 @@ $(CLUSTER): pyproject.toml constraints.txt
 	@echo "Preparing build/cluster (once)"
 	@$(PYTHON) -m venv build/cluster
 	@build/cluster/bin/python -m pip install $(PIP_FLAGS) --editable '.[ray,spark]' \
-		kubernetes-validate psutil pytest pytest-timeout
+		kubernetes-validate onnx psutil pytest pytest-timeout
 	@touch $@
