@@ -10,7 +10,7 @@ from typing import Any, Final
 from clients.bulk.engines.opening import Engine, EngineSettings, open_engine
 from clients.bulk.errors import DONE, SOME_ERRORS, BulkError, FileError
 from clients.bulk.progress import Progress
-from clients.bulk.reading.files import DAMAGED, InputFile
+from clients.bulk.reading.files import DAMAGED, STANDARD_INPUT, InputFile
 from clients.bulk.reading.opening import InputSettings, input_format, open_source
 from clients.bulk.reading.rows import Row, Source
 from clients.bulk.writing.columns import ScoredWith, check_kept, values
@@ -67,6 +67,9 @@ def run(settings: JobSettings) -> int:
     input_format(settings.input.name, settings.input.format)
     if not settings.output.parent.is_dir():
         raise BulkError(f"{settings.output.parent} is no directory: make it, or name another output")
+    name = settings.input.name
+    if name != STANDARD_INPUT and _is_same_file(Path(name), settings.output):
+        raise BulkError(f"{name} is the input and the output: name another output")
     journal = Journal(settings.output)
     try:
         mark = None if settings.restart else journal.read_mark()
@@ -238,6 +241,10 @@ class _Job:
                 chunk, texts, characters = [], 0, 0
         if chunk:
             yield _Chunk(chunk, self._digest.hexdigest())
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
 
 
 _CHANGED: Final = "the input is not what it was when the job began: begin anew with --restart"
