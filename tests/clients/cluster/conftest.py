@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,13 +55,19 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tritons(repository: Path) -> Iterator[list[Place]]:
-    places = [Place(repository), Place(repository)]
-    with contextlib.ExitStack() as stack:
-        for place in places:
-            place.start()
-            stack.callback(place.stop)
-        yield places
+def triton(repository: Path) -> Iterator[Place]:
+    place = Place(repository)
+    place.start()
+    yield place
+    place.stop()
+
+
+@pytest.fixture(scope="session")
+def tritons(triton: Place, repository: Path) -> Iterator[list[Place]]:
+    other = Place(repository)
+    other.start()
+    yield [triton, other]
+    other.stop()
 
 
 @pytest.fixture
@@ -85,9 +91,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def expected(source: Path, tritons: list[Place], repository: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+def expected(source: Path, triton: Place, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
     """What all ways onto a cluster must give, from the one without an engine."""
-    return scored_by_one_shard(source, tritons[0].address, repository, tmp_path_factory.mktemp("expected"))
+    return scored_by_one_shard(source, triton.address, repository, tmp_path_factory.mktemp("expected"))
 
 
 def scored_by_one_shard(source: Path, address: str, repository: Path, output: Path) -> pa.Table:
@@ -95,6 +101,3 @@ def scored_by_one_shard(source: Path, address: str, repository: Path, output: Pa
     told = [f"--triton={address}", f"--repository={repository}", "--shards=1", "--shard=0", rows]
     assert main([str(source), str(output), *told]) == 0
     return whole(output)
-
-
-Wait = Callable[[Callable[[], object]], None]
