@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 import pyarrow as pa
-import ray
 from ray.data import ActorPoolStrategy, Dataset
 
 from clients.cluster.pinned import Pinned
@@ -41,7 +40,7 @@ def emotions(dataset: Dataset, pinned: Pinned, *, text: str = "text", workers: i
     """
     return dataset.map_batches(
         EmotionScorer,
-        fn_constructor_args=(ray.put(pinned), text),
+        fn_constructor_args=(pinned, text),
         batch_size=BATCH,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),

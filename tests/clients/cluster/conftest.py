@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class Place:
     repository: Path
     port: int = field(default_factory=lambda: free_ports(1)[0])
     _running: AbstractContextManager[TritonProcess] | None = None
+    _process: TritonProcess | None = None
 
     @property
     def address(self) -> str:
@@ -37,7 +39,14 @@ class Place:
 
     def start(self) -> None:
         self._running = running_triton(self.repository, f"--grpc-port={self.port}", stops_cleanly=False)
-        self._running.__enter__()
+        self._process = self._running.__enter__()
+
+    def kill(self) -> None:
+        """As a machine that fails: nothing is ended in order."""
+        assert self._process is not None
+        for one in [self._process.launcher.pid, self._process.triton_pid]:
+            os.kill(one, signal.SIGKILL)
+        self.stop()
 
     def stop(self) -> None:
         if self._running is not None:

@@ -27,6 +27,8 @@ class CountedWay(grpc.GenericRpcHandler):  # type: ignore[misc]
         self.most = 0
         """Calls to models that were under way at once."""
         self.calls = 0
+        self.answered = 0
+        """Of all calls, those that the Triton behind answered."""
         self.address = "unknown until it listens"
 
     def service(self, details: Any) -> grpc.RpcMethodHandler:
@@ -41,7 +43,9 @@ class CountedWay(grpc.GenericRpcHandler):  # type: ignore[misc]
             self.most = max(self.most, self._now)
         try:
             time.sleep(self._seconds)
-            return self._pass_on(INFER)(body, context)
+            answer = self._pass_on(INFER)(body, context)
+            self.answered += 1
+            return answer
         finally:
             with self._lock:
                 self._now -= 1

@@ -28,14 +28,15 @@ WORKERS, CALLS = 2, 4
 
 
 @pytest.fixture
-def cluster() -> Iterator[Any]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Two nodes, each with room for one worker."""
     from ray.cluster_utils import Cluster
 
     # Not pytest's own: the names of sockets below it would be too long.
     directory = tempfile.mkdtemp(prefix="ray-")
+    monkeypatch.setenv("RAY_TMPDIR", directory)
     node = {"num_cpus": 1, "object_store_memory": MEMORY, "include_dashboard": False}
-    running = Cluster(initialize_head=True, head_node_args={**node, "temp_dir": directory})
+    running = Cluster(initialize_head=True, head_node_args=node)
     try:
         running.add_node(num_cpus=1, object_store_memory=MEMORY)
         yield running
