@@ -43,8 +43,9 @@ def arguments(source: Path, output: Path, flags: list[str]) -> list[str]:
 def task_processes(job: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """Python processes that tasks run in: children of Spark's daemon."""
     found = psutil.Process(job.pid).children(recursive=True)
-    daemons = {one.pid for one in found if "pyspark.daemon" in one.cmdline() and "java" in one.parent().name()}
-    return [one for one in found if one.ppid() in daemons]
+    alive = {one.pid: one for one in found if one.status() != psutil.STATUS_ZOMBIE}
+    daemons = {pid for pid, one in alive.items() if "pyspark.daemon" in one.cmdline()}
+    return [one for pid, one in alive.items() if one.ppid() in daemons]
 
 
 def test_a_task_that_is_killed_is_done_again(
