@@ -10,6 +10,7 @@ FLAGS ?=
 SERVING := .venv/.ready
 DEVELOPMENT := .venv-dev/.ready
 TRAINING := .venv-training/.ready
+BULK := .venv/.bulk
 CLUSTER := build/cluster/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := benchmarks clients contract gateway server training deploy tests
@@ -20,7 +21,7 @@ NO_PYTHON := error: no $(PYTHON) here. On Debian 12 and 13 and Ubuntu 24.04, as 
 NEEDS_PYTHON := command -v $(PYTHON) > /dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help serve python training test-runtimes test test-clients test-cluster test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
+.PHONY: help serve classify python training test-runtimes test test-clients test-cluster test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -29,6 +30,12 @@ serve: $(SERVING) ## start Triton and the gateway here and keep them running (DE
 	@.venv/bin/python -m server install $(if $(filter gpu,$(DEVICE)),--gpu --environment .venv-triton-gpu)
 	@exec .venv/bin/python -m deploy.local --device $(DEVICE) \
 		$(if $(filter gpu,$(DEVICE)),--environment .venv-triton-gpu) $(FLAGS)
+
+# FLAGS: make classify INPUT=reviews.csv OUTPUT=scored.parquet FLAGS="--text review --triton gpu-box:8001"
+classify: $(BULK) ## score every row of a file; INPUT=file OUTPUT=file
+	@$(if $(and $(INPUT),$(OUTPUT)),,echo "error: name both files: make classify INPUT=reviews.csv OUTPUT=scored.parquet" >&2; exit 2)
+	@$(if $(findstring --gateway,$(FLAGS))$(findstring --triton,$(FLAGS)),,.venv/bin/python -m server install)
+	@exec .venv/bin/python -m clients.bulk "$(INPUT)" "$(OUTPUT)" $(FLAGS)
 
 # From where uv takes it: UV_PYTHON_INSTALL_MIRROR, UV_PYTHON_DOWNLOADS_JSON_URL. Nothing else here downloads a Python.
 python: ## no Python from 3.11 to 3.13 here? Let uv download one into build/python
@@ -132,6 +139,10 @@ $(SERVING): pyproject.toml constraints.txt
 	@.venv/bin/python -m pip install $(PIP_FLAGS) --editable .
 	@touch $@
 
+$(BULK): $(SERVING)
+	@.venv/bin/python -m pip install $(PIP_FLAGS) --editable '.[bulk]'
+	@touch $@
+
 # PyTorch from PyPI brings CUDA along. For its CPU build, here as anywhere with pip:
 # PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make training
 $(TRAINING): pyproject.toml constraints.txt
@@ -147,7 +158,7 @@ $(DEVELOPMENT): pyproject.toml constraints.txt
 	@$(PYTHON) -m server check --host-only
 	@echo "Preparing .venv-dev (once)"
 	@$(PYTHON) -m venv .venv-dev
-	@.venv-dev/bin/python -m pip install $(PIP_FLAGS) --editable '.[tracing,training,dev]'
+	@.venv-dev/bin/python -m pip install $(PIP_FLAGS) --editable '.[tracing,bulk,training,dev]'
 	@touch $@
 
 $(CLUSTER): pyproject.toml constraints.txt
@@ -155,6 +166,6 @@ $(CLUSTER): pyproject.toml constraints.txt
 	@$(PYTHON) -m server check --python-only
 	@echo "Preparing build/cluster (once)"
 	@$(PYTHON) -m venv build/cluster
-	@build/cluster/bin/python -m pip install $(PIP_FLAGS) --editable '.[ray,spark]' \
+	@build/cluster/bin/python -m pip install $(PIP_FLAGS) --editable '.[bulk,ray,spark]' \
 		kubernetes-validate onnx psutil pytest pytest-timeout
 	@touch $@

@@ -13,8 +13,8 @@ CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 MAKE = re.compile(r"(?<![\w-])make ([a-z][a-z-]*)")
-MODULE = re.compile(r"-m ((?:benchmarks|deploy|gateway|server|training)[\w.]*)")
-FILE = re.compile(r"`((?:benchmarks|contract|deploy|docs|gateway|server|tests|training)/[\w./-]*)`")
+MODULE = re.compile(r"-m ((?:benchmarks|clients|deploy|gateway|server|training)[\w.]*)")
+FILE = re.compile(r"`((?:benchmarks|clients|contract|deploy|docs|gateway|server|tests|training)/[\w./-]*)`")
 
 
 def prose(page: Path) -> str:

@@ -88,6 +88,7 @@ class OwnTriton:
         assert process.stdout is not None  # noqa: S101 - Popen was asked for a pipe
         if not any(_READY in line for line in process.stdout):
             process.wait()
+            os.close(life_line)
             raise BulkError(f"no Triton could be started here: {_last_error(self._log)}")
         return process, life_line
 

@@ -11,7 +11,7 @@ import pytest
 from tritonclient.grpc import InferenceServerClient
 
 from clients.bulk import job
-from clients.bulk.__main__ import main
+from clients.bulk.command import main
 from clients.bulk.errors import BulkError, FileError
 from clients.bulk.writing import journal
 from clients.bulk.writing.columns import OUTPUT_COLUMNS
