@@ -1,12 +1,13 @@
 """What the command lines have in common: arguments, the way to a job, and how it ends."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from clients.bulk.errors import INTERRUPTED, UNREACHABLE, WRONG_USE, BulkError
+from clients.bulk.errors import INTERNAL, INTERRUPTED, UNREACHABLE, WRONG_USE, BulkError
 from clients.cluster.job import Job, JobError, Reading, describe, read
 from clients.cluster.parts import Counts
 from clients.cluster.pinned import pin
@@ -15,10 +16,13 @@ from clients.scoring import ScoringError, VersionError
 from contract.version_directory import DEFAULT_PROFILE
 
 _SIGINT: Final = 2
-EPILOG: Final = """\
+_KEPT: Final = "What is done is kept: the same command goes on"
+_SCORING_ERROR: Final = re.compile(r"^clients\.scoring\.errors\.\w+: (.+)$", re.MULTILINE)
+"""In the traceback of a worker."""
+_EPILOG: Final = """\
 exit status:
   0      all rows are there; those that could not be scored say why in the column `error`
-  1      a worker failed; the same command goes on
+  1      a worker failed for another reason than those below; the same command goes on
   2      wrong arguments, or another input or other settings than the job began with
   3      no Triton answers, or it refuses; go on later with the same command
   4      a file can't be read or written; go on later
@@ -30,7 +34,7 @@ def make_parser(program: str, description: str, *, has_workers: bool) -> argpars
     parser = argparse.ArgumentParser(
         prog=program,
         description=description,
-        epilog=EPILOG,
+        epilog=_EPILOG,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -132,8 +136,13 @@ def make_work(parsed: argparse.Namespace, workers: int = 1) -> Work:
     return Work(parsed.output.absolute(), job, pinned)
 
 
-def run(job: Callable[[], Counts]) -> int:
-    """Do a job, say how it ended, and give the exit status."""
+def run(job: Callable[[], Counts], *worker_errors: type[Exception]) -> int:
+    """Do a job, say how it ended, and give the exit status.
+
+    Args:
+        job: gives the rows of the whole output.
+        worker_errors: what an engine raises when a worker failed too often; the message has what the worker raised.
+    """
     try:
         counts = job()
     except BulkError as error:
@@ -141,9 +150,13 @@ def run(job: Callable[[], Counts]) -> int:
     except VersionError as error:
         return _end(error, WRONG_USE)
     except ScoringError as error:
-        return _end(f"{error}. What is done is kept: the same command goes on", UNREACHABLE)
+        return _end(f"{error}. {_KEPT}", UNREACHABLE)
+    except worker_errors as error:
+        told = _SCORING_ERROR.findall(str(error))
+        status = UNREACHABLE if told else INTERNAL
+        return _end(f"a worker failed: {told[-1] if told else error}. {_KEPT}", status)
     except KeyboardInterrupt:
-        return _end("stopped. What is done is kept: the same command goes on", INTERRUPTED + _SIGINT)
+        return _end(f"stopped. {_KEPT}", INTERRUPTED + _SIGINT)
     print(f"{counts.rows:,} rows, {counts.errors:,} of them with an error", file=sys.stderr)
     return 0
 

@@ -78,11 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
             score(work, numbers, parsed.workers, parsed.cpus)
         return work.finish()
 
-    try:
-        return run(do)
-    except RayError as error:
-        print(f"error: {error}\nA worker failed. What is done is kept: the same command goes on", file=sys.stderr)
-        return 1
+    return run(do, RayError)
 
 
 if __name__ == "__main__":

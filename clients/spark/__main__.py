@@ -71,11 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
                 spark.stop()
         return work.finish()
 
-    try:
-        return run(do)
-    except PySparkException as error:
-        print(f"error: {error}\nA task failed. What is done is kept: the same command goes on", file=sys.stderr)
-        return 1
+    return run(do, PySparkException)
 
 
 if __name__ == "__main__":

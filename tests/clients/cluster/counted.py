@@ -29,7 +29,13 @@ class CountedWay(grpc.GenericRpcHandler):  # type: ignore[misc]
         self.calls = 0
         self.answered = 0
         """Of all calls, those that the Triton behind answered."""
-        self.address = "unknown until it listens"
+        self._server = grpc.server(ThreadPoolExecutor(32), handlers=[self])
+        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self._server.start()
+
+    def stop(self) -> None:
+        """Nobody is let in any more."""
+        self._server.stop(None).wait()
 
     def service(self, details: Any) -> grpc.RpcMethodHandler:
         if details.method == INFER:
@@ -68,10 +74,7 @@ def counted_way(address: str, seconds: float = 0.0) -> Iterator[CountedWay]:
     """Such a way to the Triton at an address; each call to a model takes so many seconds longer."""
     with grpc.insecure_channel(address, [("grpc.max_reconnect_backoff_ms", 500)]) as upstream:
         way = CountedWay(upstream, seconds)
-        server = grpc.server(ThreadPoolExecutor(32), handlers=[way])
-        way.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-        server.start()
         try:
             yield way
         finally:
-            server.stop(None).wait()
+            way.stop()

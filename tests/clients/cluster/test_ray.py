@@ -93,7 +93,22 @@ def test_a_job_that_is_killed_goes_on(
     assert again.returncode == 0, again.stderr
     assert before.items() <= parts(output).items()
     assert whole(output).equals(expected)
-    assert f"{len(expected):,} rows" in again.stderr
+    errors = len(expected) - expected["error"].null_count
+    assert f"{len(expected):,} rows, {errors} of them with an error" in again.stderr
+
+
+def test_a_job_that_no_triton_answers_says_so(
+    cluster: Any, source: Path, ways: list[CountedWay], flags: list[str], tmp_path: Path
+) -> None:
+    output, log = tmp_path / "scored", tmp_path / "log"
+    job = start([*arguments(cluster, source, output, flags), "--patience=2"], log)
+    wait_until(lambda: len(parts(output)) > 4, log.read_text)
+    for way in ways:
+        way.stop()
+    assert job.wait(300) == 3, log.read_text()
+    last = log.read_text().splitlines()[-1]
+    assert "a worker failed: no Triton answered within 2 s" in last
+    assert "the same command goes on" in last
 
 
 def test_a_step_of_ones_own_pipeline(cluster: Any, tritons: list[Place], ways: list[CountedWay]) -> None:

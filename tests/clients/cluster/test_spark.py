@@ -87,6 +87,20 @@ def test_a_job_that_is_killed_goes_on_though_a_triton_dies_and_comes_back(
     assert max(way.most for way in ways) <= CALLS
 
 
+def test_a_job_that_no_triton_answers_says_so(
+    source: Path, ways: list[CountedWay], flags: list[str], tmp_path: Path
+) -> None:
+    output, log = tmp_path / "scored", tmp_path / "log"
+    job = start([*arguments(source, output, flags), "--patience=2"], log)
+    wait_until(lambda: len(parts(output)) > 4, log.read_text)
+    for way in ways:
+        way.stop()
+    assert job.wait(300) == 3, log.read_text()
+    last = log.read_text().splitlines()[-1]
+    assert "a worker failed: no Triton answered within 2 s" in last
+    assert "the same command goes on" in last
+
+
 def test_a_step_of_ones_own_pipeline(tritons: list[Place], ways: list[CountedWay], tmp_path: Path) -> None:
     from pyspark.sql import SparkSession
 
