@@ -22,7 +22,8 @@ def ranked(by_emotion: Mapping[str, float]) -> list[str]:
 
 def passing(by_emotion: Mapping[str, float], thresholds: Mapping[str, float]) -> list[str]:
     """The emotions whose rounded probability is their threshold or more, most probable first."""
-    return [emotion for emotion in ranked(by_emotion) if by_emotion[emotion] >= thresholds[emotion]]
+    found = [emotion for emotion, probability in by_emotion.items() if probability >= thresholds[emotion]]
+    return found if len(found) < 2 else [emotion for emotion in ranked(by_emotion) if emotion in found]
 
 
 def known_share(words: int, unknown: int) -> float:

@@ -125,8 +125,13 @@ def _encoding(sample: bytes) -> str:
     for mark, encoding in _BOMS:
         if sample.startswith(mark):
             return encoding
-    decoded = sample.decode("utf-8", "surrogateescape")
-    wrong = sum("\udc80" <= character <= "\udcff" for character in decoded)
-    right = sum(character > "\x7f" for character in decoded) - wrong
-    # A few bad rows make no windows-1251 of a UTF-8 file; the last letter of the sample may be cut, too.
-    return "cp1251" if wrong > max(3, right) else "utf-8"
+    try:
+        # The last letter of the sample may be cut.
+        codecs.getincrementaldecoder("utf-8")().decode(sample)
+    except UnicodeDecodeError:
+        decoded = sample.decode("utf-8", "surrogateescape")
+        wrong = sum("\udc80" <= character <= "\udcff" for character in decoded)
+        right = sum(character > "\x7f" for character in decoded) - wrong
+        # A few bad rows make no windows-1251 of a UTF-8 file.
+        return "cp1251" if wrong > max(3, right) else "utf-8"
+    return "utf-8"
