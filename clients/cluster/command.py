@@ -2,10 +2,12 @@
 
 import argparse
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from types import FrameType
+from typing import Final, NoReturn
 
 from clients.bulk.errors import INTERNAL, INTERRUPTED, UNREACHABLE, WRONG_USE, BulkError
 from clients.cluster.job import Job, JobError, Reading, describe, read
@@ -15,7 +17,6 @@ from clients.cluster.work import Work
 from clients.scoring import ScoringError, VersionError
 from contract.version_directory import DEFAULT_PROFILE
 
-_SIGINT: Final = 2
 _KEPT: Final = "What is done is kept: the same command goes on"
 _SCORING_ERROR: Final = re.compile(r"^clients\.scoring\.errors\.\w+: (.+)$", re.MULTILINE)
 """In the traceback of a worker."""
@@ -26,7 +27,7 @@ exit status:
   2      wrong arguments, or another input or other settings than the job began with
   3      no Triton answers, or it refuses; go on later with the same command
   4      a file can't be read or written; go on later
-  130    stopped with Ctrl-C; go on later"""
+  130    stopped with Ctrl-C (143: with SIGTERM); go on later"""
 
 
 def make_parser(program: str, description: str, *, has_workers: bool) -> argparse.ArgumentParser:
@@ -143,6 +144,8 @@ def run(job: Callable[[], Counts], *worker_errors: type[Exception]) -> int:
         job: gives the rows of the whole output.
         worker_errors: what an engine raises when a worker failed too often; the message has what the worker raised.
     """
+    # As Ctrl-C: calls under way end before this process does.
+    before = signal.signal(signal.SIGTERM, _stop)
     try:
         counts = job()
     except BulkError as error:
@@ -155,10 +158,16 @@ def run(job: Callable[[], Counts], *worker_errors: type[Exception]) -> int:
         told = _SCORING_ERROR.findall(str(error))
         status = UNREACHABLE if told else INTERNAL
         return _end(f"a worker failed: {told[-1] if told else error}. {_KEPT}", status)
-    except KeyboardInterrupt:
-        return _end(f"stopped. {_KEPT}", INTERRUPTED + _SIGINT)
+    except KeyboardInterrupt as stopped:
+        return _end(f"stopped. {_KEPT}", INTERRUPTED + (stopped.args or (signal.SIGINT,))[0])
+    finally:
+        signal.signal(signal.SIGTERM, before)
     print(f"{counts.rows:,} rows, {counts.errors:,} of them with an error", file=sys.stderr)
     return 0
+
+
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt(number)
 
 
 def _end(why: object, status: int) -> int:

@@ -1,8 +1,4 @@
-"""Ray Data: `emotions` for one's own pipeline, `python -m clients.ray` for files.
+"""Ray Data: `emotions` of `dataset` for one's own pipeline, `python -m clients.ray` for files.
 
-May import: `contract`, `clients.scoring`, `clients.cluster`, ray.
+May import: `contract`, `clients.scoring`, `clients.bulk`, `clients.cluster`, ray.
 """
-
-from clients.ray.dataset import emotions
-
-__all__ = ["emotions"]

@@ -1,8 +1,4 @@
-"""Apache Spark: `emotions` for one's own pipeline, `python -m clients.spark` for files.
+"""Apache Spark: `emotions` of `dataframe` for one's own pipeline, `python -m clients.spark` for files.
 
-May import: `contract`, `clients.scoring`, `clients.cluster`, pyspark.
+May import: `contract`, `clients.scoring`, `clients.bulk`, `clients.cluster`, pyspark.
 """
-
-from clients.spark.dataframe import emotions
-
-__all__ = ["emotions"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
-from tests.support.triton_process import ROOT
+from tests.support.triton_process import ROOT, hear_ctrl_c
 
 ROWS_PER_PART = 64
 BAD = ("", "   ", "нуль\0внутри", "я" * 10_001)
@@ -39,7 +39,13 @@ def start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
         # As executors of Spark are told which Python to use.
         environment = {**os.environ, "PYSPARK_PYTHON": sys.executable}
         return subprocess.Popen(
-            arguments, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, start_new_session=True, env=environment
+            arguments,
+            cwd=ROOT,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=hear_ctrl_c,
+            env=environment,
         )
 
 

@@ -114,7 +114,7 @@ def test_a_job_that_no_triton_answers_says_so(
 def test_a_step_of_ones_own_pipeline(cluster: Any, tritons: list[Place], ways: list[CountedWay]) -> None:
     import ray
 
-    from clients.ray import emotions
+    from clients.ray.dataset import emotions
 
     triton = ",".join(way.address for way in ways)
     pinned = pin(triton, tritons[0].repository, workers=2, calls=2)

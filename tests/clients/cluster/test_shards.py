@@ -107,6 +107,28 @@ def test_another_job_in_the_same_place_is_refused(
     assert "is damaged" in error
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_shard_that_is_asked_to_stop_says_that_it_can_go_on(
+    number: signal.Signals, triton: Place, tmp_path: Path
+) -> None:
+    source, output, log = tmp_path / "in.csv", tmp_path / "scored", tmp_path / "log"
+    write_input(source, 20_000)
+    arguments = command("cluster", source, output, "--shards=1", "--shard=0", *flags(triton))
+    job = start(arguments, log)
+    wait_until(lambda: parts(output), log.read_text)
+    job.send_signal(number)
+    assert job.wait(60) == 128 + number
+    assert log.read_text().startswith("stopped. What is done is kept")
+
+
+@pytest.mark.parametrize(("part", "library"), [("ray", "ray"), ("spark", "pyspark")])
+def test_an_engine_that_is_not_installed_is_named(part: str, library: str, source: Path, tmp_path: Path) -> None:
+    asked = command(part, source, tmp_path / "scored")
+    job = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert job.returncode == 2
+    assert job.stderr == f"error: {library} is not installed here: pip install '.[{part}]'\n"
+
+
 @pytest.mark.parametrize(
     ("more", "status", "told"),
     [

@@ -104,7 +104,7 @@ def test_a_job_that_no_triton_answers_says_so(
 def test_a_step_of_ones_own_pipeline(tritons: list[Place], ways: list[CountedWay], tmp_path: Path) -> None:
     from pyspark.sql import SparkSession
 
-    from clients.spark import emotions
+    from clients.spark.dataframe import emotions
 
     pinned = pin(",".join(way.address for way in ways), tritons[0].repository, workers=2, calls=2)
     failed = tmp_path / "failed"
