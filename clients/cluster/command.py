@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from clients.bulk.errors import INTERNAL, INTERRUPTED, UNREACHABLE, WRONG_USE, BulkError
-from clients.cluster.job import Job, JobError, Reading, describe, read
+from clients.cluster.job import Job, JobError, Reading, begin, describe, read
 from clients.cluster.parts import Counts
 from clients.cluster.pinned import pin
 from clients.cluster.work import Work
@@ -95,10 +95,10 @@ def _add_triton(parser: argparse.ArgumentParser) -> None:
 
 
 def make_work(parsed: argparse.Namespace, workers: int = 1) -> Work:
-    """The job that arguments ask for, with the version that it began with, or one chosen now.
+    """The job that arguments ask for, begun now or gone on with, with the version that it began with.
 
     Raises:
-        BulkError: the arguments or the input are wrong.
+        BulkError: the arguments or the input are wrong, or the output belongs to another job.
         ScoringError: there is no such version or profile, or no Triton answers.
     """
     if workers > parsed.calls:
@@ -113,13 +113,27 @@ def make_work(parsed: argparse.Namespace, workers: int = 1) -> Work:
         delimiter=delimiter,
         header=not parsed.no_header,
     )
-    before = read(parsed.output)
+    while True:
+        before = read(parsed.output)
+        work = _work(parsed, reading, workers, before)
+        try:
+            begin(work.output, work.job)
+        except JobError:
+            # Another shard may have begun the job just now, with a version that was the newest then.
+            if parsed.version is not None or before is not None or read(parsed.output) is None:
+                raise
+        else:
+            return work
+
+
+def _work(parsed: argparse.Namespace, reading: Reading, workers: int, before: Job | None) -> Work:
     files, kept = describe(parsed.input, reading)
+    goes_on = before is not None and before.model.removeprefix("emotion_") == parsed.model.removeprefix("emotion_")
     pinned = pin(
         parsed.triton,
         parsed.repository,
         model=parsed.model,
-        version=parsed.version or (before.version if before is not None else None),
+        version=parsed.version or (before.version if before is not None and goes_on else None),
         profile=parsed.profile,
         workers=workers,
         calls=parsed.calls,

@@ -72,7 +72,13 @@ def cut(output: Path, job: Job) -> int:
         temporary.mkdir()
         for piece in pieces(job):
             _write(_path(temporary, piece.number), piece, job)
-        temporary.rename(directory)
+        try:
+            temporary.rename(directory)
+        except OSError:
+            # Whoever was given the same command at the same time has cut the same pieces.
+            shutil.rmtree(temporary)
+            if not directory.exists():
+                raise
     return len(list(directory.iterdir()))
 
 

@@ -51,6 +51,18 @@ def score_rows(first: int, rows: Sequence[Row], scorer: Scorer, profile: str) ->
         yield done()
 
 
+def check_columns(names: Sequence[str], text: str) -> None:
+    """Whether a table can be given the columns of `ANSWER`.
+
+    Raises:
+        ValueError: it has one of them already, or has no column with the texts.
+    """
+    if text not in names:
+        raise ValueError(f"there is no column {text!r} with texts; there are: {', '.join(names)}")
+    if taken := [name for name in names if name in ANSWER.names]:
+        raise ValueError(f"column {taken[0]!r} is one of the answer's too: rename it first")
+
+
 def score_table(table: pa.Table, scorer: Scorer, profile: str, text: str) -> pa.Table:
     """A table with the columns of `ANSWER` after its own.
 
@@ -62,7 +74,9 @@ def score_table(table: pa.Table, scorer: Scorer, profile: str, text: str) -> pa.
 
     Raises:
         ScoringError: no Triton answers, or it refuses.
+        ValueError: see `check_columns`.
     """
+    check_columns(table.column_names, text)
     rows = [Row(value, (), fault(value)) for value in table[text].to_pylist()]
     batches = [
         pa.ipc.read_record_batch(pa.py_buffer(_FORM.render(lines)), _BATCH)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from clients.bulk.errors import FileError
 from clients.bulk.writing.formats import ParquetFormat
-from clients.cluster.job import DONE, Job, begin
+from clients.cluster.job import DONE, Job
 from clients.cluster.parts import Counts, clear_away, count, part_path, write_part
 from clients.cluster.pieces import Piece, cut, pieces, read_piece, remove_pieces
 from clients.cluster.pinned import Pinned
@@ -22,12 +22,11 @@ class Work:
     pinned: Pinned
 
     def prepare(self) -> list[int]:
-        """Begin the job or go on with it, and say which pieces are to be scored.
+        """Cut the input, unless that is done, and say which pieces are to be scored.
 
         Raises:
-            BulkError: the output belongs to another job or can't be written, or the input can't be read.
+            BulkError: the input can't be read, or the output can't be written.
         """
-        begin(self.output, self.job)
         try:
             if (self.output / DONE).exists():
                 return []
@@ -50,10 +49,9 @@ class Work:
         """Without an engine: read the input, and score every `shards`-th piece whose part is not there.
 
         Raises:
-            BulkError: the output belongs to another job or can't be written, or the input can't be read.
+            BulkError: the input can't be read, or the output can't be written.
             ScoringError: no Triton answers, or it refuses.
         """
-        begin(self.output, self.job)
         parts = []
         try:
             for piece in pieces(self.job):

@@ -8,7 +8,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
 from clients.cluster.pinned import Pinned
-from clients.cluster.rows import ANSWER, score_table
+from clients.cluster.rows import ANSWER, check_columns, score_table
 
 
 def emotions(frame: DataFrame, pinned: Pinned, *, text: str = "text", workers: int = 4) -> DataFrame:
@@ -22,7 +22,11 @@ def emotions(frame: DataFrame, pinned: Pinned, *, text: str = "text", workers: i
         pinned: the version, chosen once for the job: `clients.cluster.pinned.pin`.
         text: the column with the texts.
         workers: tasks at once at most.
+
+    Raises:
+        ValueError: there is no such column, or one that is named as one of the answer's.
     """
+    check_columns(frame.columns, text)
     schema = StructType([*frame.schema.fields, *from_arrow_schema(ANSWER).fields])
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
