@@ -11,6 +11,7 @@ SERVING := .venv/.ready
 DEVELOPMENT := .venv-dev/.ready
 TRAINING := .venv-training/.ready
 BULK := .venv/.bulk
+CLUSTER := build/cluster/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := benchmarks clients contract gateway server training deploy tests
 
@@ -20,7 +21,7 @@ NO_PYTHON := error: no $(PYTHON) here. On Debian 12 and 13 and Ubuntu 24.04, as 
 NEEDS_PYTHON := command -v $(PYTHON) > /dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help serve bot classify python training test-runtimes test test-clients test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
+.PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -72,6 +73,11 @@ test-page: $(SERVING) $(DEVELOPMENT) ## test the page in a real Chromium
 test-clients: $(SERVING) $(DEVELOPMENT) ## test with the clients of Hugging Face, JavaScript, Java and Go themselves
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m clients tests/gateway/clients tests/clients
+
+# Spark needs a Java, 17 or newer (apt install openjdk-17-jre-headless).
+test-cluster: $(SERVING) $(CLUSTER) ## test the jobs of clients/ on a real Ray and a real Spark, minutes
+	@.venv/bin/python -m server install
+	build/cluster/bin/python -m pytest -m cluster tests/clients/cluster
 
 # One of them alone: make drills DRILLS=tests/gateway/drills/test_overload.py
 DRILLS ?= tests/clients tests/gateway tests/integration tests/training
@@ -129,7 +135,7 @@ check-served: $(SERVING) ## does a running Triton answer as its versions should?
 	@.venv/bin/python -m deploy.check_served --url $(URL) $(FLAGS)
 
 clean: ## remove the environments, and what benchmarks, tests and make python made
-	rm -rf .venv .venv-dev .venv-training .venv-triton .venv-triton-gpu build/benchmarks build/onnxruntime build/python build/pythons build/uv
+	rm -rf .venv .venv-dev .venv-training .venv-triton .venv-triton-gpu build/benchmarks build/cluster build/onnxruntime build/python build/pythons build/uv
 
 $(SERVING): pyproject.toml constraints.txt
 	@$(NEEDS_PYTHON)
@@ -159,4 +165,13 @@ $(DEVELOPMENT): pyproject.toml constraints.txt
 	@echo "Preparing .venv-dev (once)"
 	@$(PYTHON) -m venv .venv-dev
 	@.venv-dev/bin/python -m pip install $(PIP_FLAGS) --editable '.[bulk,dev,telegram,tracing,tracking,training]'
+	@touch $@
+
+$(CLUSTER): pyproject.toml constraints.txt
+	@$(NEEDS_PYTHON)
+	@$(PYTHON) -m server check --python-only
+	@echo "Preparing build/cluster (once)"
+	@$(PYTHON) -m venv build/cluster
+	@build/cluster/bin/python -m pip install $(PIP_FLAGS) --editable '.[bulk,ray,spark]' \
+		kubernetes-validate onnx psutil pytest pytest-timeout
 	@touch $@
