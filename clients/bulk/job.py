@@ -168,6 +168,7 @@ class _Job:
             else:
                 mark = Mark(settings={**asked, **scored_with})
                 self._journal.begin(mark, form.begin())
+            progress.begin()
             for chunk, scores in _scored(engine, self._chunks(rows, engine.most_characters)):
                 lines = list(values(mark.rows + 1, chunk.rows, scores, told))
                 self._journal.append(form.render(lines))

@@ -16,7 +16,7 @@ class Progress:
     """Counts rows. How many there are is estimated from the share of the file that has been read."""
 
     def __init__(self, done: int, quiet: bool) -> None:
-        """Begin.
+        """Nothing is scored yet.
 
         Args:
             done: rows that were done before.
@@ -28,6 +28,11 @@ class Progress:
         self._began = self._said = time.monotonic()
         self._waited = float("-inf")
         self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        """The first rows are about to be scored: rates count from now."""
+        self._began = self._said = time.monotonic()
+        self._bar.start_t = self._bar.last_print_t = time.time()
 
     def update(self, rows: int, share: float | None, read: int) -> None:
         """So many rows more are done.

@@ -216,7 +216,7 @@ def test_another_pipe_is_refused(straight: list[str], tmp_path: Path) -> None:
     assert piped.returncode == 143
     assert "the same command goes on" in said
     assert "Traceback" not in said
-    for lines, status in (("злюсь\n" * 9999, 2), ("рад\n", 2), ("рад\n" * 12_000, 0)):
+    for lines, status in (("злюсь\n" * 9999, 2), ("рад\n" * 12_000, 0)):
         done = subprocess.run(command, cwd=ROOT, input=lines, capture_output=True, text=True, check=False)
         assert done.returncode == status, done.stderr
     assert output.read_text("utf-8").count("\n") == 12_001
