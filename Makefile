@@ -10,6 +10,7 @@ FLAGS ?=
 SERVING := .venv/.ready
 DEVELOPMENT := .venv-dev/.ready
 TRAINING := .venv-training/.ready
+TELEGRAM := .venv/.telegram
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := benchmarks clients contract gateway server training deploy tests
 
@@ -30,9 +31,7 @@ serve: $(SERVING) ## start Triton and the gateway here and keep them running (DE
 		$(if $(filter gpu,$(DEVICE)),--environment .venv-triton-gpu) $(FLAGS)
 
 # The token: TOKEN_FILE=file, or a variable; docs/clients/telegram.md. make bot FLAGS="--gateway-url http://other:8080"
-bot: $(SERVING) ## the Telegram bot, for a gateway that runs; TOKEN_FILE=file with its token
-	@.venv/bin/python -c "import telegram" 2> /dev/null || \
-		.venv/bin/python -m pip install $(PIP_FLAGS) --editable '.[telegram]'
+bot: $(TELEGRAM) ## the Telegram bot, for a gateway that runs; TOKEN_FILE=file with its token
 	@exec .venv/bin/python -m clients.telegram $(if $(TOKEN_FILE),--token-file $(TOKEN_FILE)) $(FLAGS)
 
 # From where uv takes it: UV_PYTHON_INSTALL_MIRROR, UV_PYTHON_DOWNLOADS_JSON_URL. Nothing else here downloads a Python.
@@ -130,6 +129,10 @@ $(SERVING): pyproject.toml constraints.txt
 	@echo "Preparing .venv (once)"
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install $(PIP_FLAGS) --editable .
+	@touch $@
+
+$(TELEGRAM): $(SERVING)
+	@.venv/bin/python -m pip install $(PIP_FLAGS) --editable '.[telegram]'
 	@touch $@
 
 # PyTorch from PyPI brings CUDA along. For its CPU build, here as anywhere with pip:
