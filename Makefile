@@ -12,6 +12,7 @@ DEVELOPMENT := .venv-dev/.ready
 TRAINING := .venv-training/.ready
 BULK := .venv/.bulk
 CLUSTER := build/cluster/.ready
+TELEGRAM := .venv/.telegram
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := benchmarks clients contract gateway server training deploy tests
 
@@ -32,9 +33,7 @@ serve: $(SERVING) ## start Triton and the gateway here and keep them running (DE
 		$(if $(filter gpu,$(DEVICE)),--environment .venv-triton-gpu) $(FLAGS)
 
 # The token: TOKEN_FILE=file, or a variable; docs/clients/telegram.md. make bot FLAGS="--gateway-url http://other:8080"
-bot: $(SERVING) ## the Telegram bot, for a gateway that runs; TOKEN_FILE=file with its token
-	@.venv/bin/python -c "import telegram" 2> /dev/null || \
-		.venv/bin/python -m pip install $(PIP_FLAGS) --editable '.[telegram]'
+bot: $(TELEGRAM) ## the Telegram bot, for a gateway that runs; TOKEN_FILE=file with its token
 	@exec .venv/bin/python -m clients.telegram $(if $(TOKEN_FILE),--token-file $(TOKEN_FILE)) $(FLAGS)
 
 # FLAGS: make classify INPUT=reviews.csv OUTPUT=scored.parquet FLAGS="--text review --triton gpu-box:8001"
@@ -147,6 +146,10 @@ $(SERVING): pyproject.toml constraints.txt
 
 $(BULK): $(SERVING)
 	@.venv/bin/python -m pip install $(PIP_FLAGS) --editable '.[bulk]'
+	@touch $@
+
+$(TELEGRAM): $(SERVING)
+	@.venv/bin/python -m pip install $(PIP_FLAGS) --editable '.[telegram]'
 	@touch $@
 
 # PyTorch from PyPI brings CUDA along. For its CPU build, here as anywhere with pip:

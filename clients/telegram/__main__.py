@@ -23,7 +23,7 @@ from clients.telegram.conversation import Conversation
 from clients.telegram.gateway import Gateway
 from clients.telegram.health import Health
 from clients.telegram.log import blot_out_secrets, hide, set_up_log
-from clients.telegram.outbox import Outbox, Refused, back_off, note_status, seconds
+from clients.telegram.outbox import Outbox, Refused, back_off, follow_request, note_status, seconds
 from clients.telegram.settings import Settings, SettingsError, read_settings
 from clients.telegram.state import State, StateError
 from clients.telegram.updates.intake import Intake
@@ -121,7 +121,7 @@ async def _answer_people(settings: Settings, bot: telegram.Bot, gateway: Gateway
 
 
 def _bot(settings: Settings) -> telegram.Bot:
-    hooks = {"event_hooks": {"response": [note_status]}}
+    hooks = {"event_hooks": {"request": [follow_request], "response": [note_status]}}
     return telegram.Bot(
         settings.token,
         base_url=f"{settings.api_url}/bot",

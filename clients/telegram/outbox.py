@@ -14,13 +14,14 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 import httpx
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
-from clients.telegram.state import State
+from clients.telegram.state import State, StateError
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +45,32 @@ class Refused(Exception):  # noqa: N818
 
 @dataclass
 class _Attempt:
-    """One HTTP request, and the status it got; None if it got none."""
+    """One HTTP request."""
 
+    before_writing: Callable[[], None]
     status: int | None = None
+    """What it got; None if it got none."""
+    failure: StateError | None = None
+    """Of `before_writing`; the library would call it an error of the network."""
+
+    async def trace(self, event: str, _: object) -> None:
+        """Hear from httpcore that a connection is there and the request is about to be written."""
+        if event.endswith("send_request_headers.started"):
+            try:
+                self.before_writing()
+            except StateError as error:
+                self.failure = error
+                raise
 
 
 _attempt: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
+
+
+async def follow_request(request: httpx.Request) -> None:
+    """For httpx's `event_hooks`: what is about to be sent is noted at the last moment, not while it connects."""
+    attempt = _attempt.get()
+    if attempt is not None:
+        request.extensions["trace"] = attempt.trace
 
 
 async def note_status(response: httpx.Response) -> None:
@@ -135,10 +156,8 @@ class Outbox:
             while True:
                 await asyncio.sleep(pace.seconds(group))
                 await asyncio.sleep(self._seconds_to_start())
-                if update_id is not None:
-                    self._state.sending(update_id)
                 pause = 0.0
-                attempt = _Attempt()
+                attempt = _Attempt(partial(self._note_sending, update_id))
                 reset = _attempt.set(attempt)
                 try:
                     return await call(chat_id)
@@ -152,6 +171,8 @@ class Outbox:
                 except (BadRequest, Forbidden) as error:
                     raise Refused(str(error)) from None
                 except Exception as error:
+                    if attempt.failure is not None:
+                        raise attempt.failure from None
                     if attempt.status == HTTPStatus.OK:
                         return None
                     if not isinstance(error, TelegramError):
@@ -166,6 +187,10 @@ class Outbox:
                     pace.ended(pause)
                 if update_id is not None:
                     self._state.not_sent(update_id)
+
+    def _note_sending(self, update_id: int | None) -> None:
+        if update_id is not None:
+            self._state.sending(update_id)
 
     def _pace(self, chat_id: int) -> _Pace:
         if len(self._paces) > _MOST_CHATS:

@@ -113,6 +113,8 @@ class FakeBotApi:
     webhook: Parameters = field(default_factory=dict)
     calls: list[tuple[str, float]] = field(default_factory=list)
     broken_rules: list[str] = field(default_factory=list)
+    tried: dict[int, float] = field(default_factory=dict)
+    """When each message was last tried to be answered, successfully or not."""
     faults: dict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
     random_fault: Callable[[str], Fault | None] = lambda _: None
     confirmed: int = 0
@@ -386,6 +388,8 @@ class _Handler(BaseHTTPRequestHandler):
         method = path.removeprefix(prefix)
         queue = self.api.faults[method]
         fault = queue.popleft() if queue else self.api.random_fault(method)
+        if method == "sendMessage":
+            self.api.tried[(given.get("reply_parameters") or {}).get("message_id", 0)] = time.monotonic()
         if fault is not None and fault.cut:
             self.close_connection = True
             return

@@ -1,5 +1,6 @@
 """The bot's image and its service in docker-compose.yml, read as Docker reads them."""
 
+import importlib.metadata
 import json
 import os
 import re
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from clients.telegram.__main__ import GRACE_SECONDS
 from clients.telegram.health import Health
@@ -19,6 +22,8 @@ from tests.deploy.test_gateway_image import left_out_of_the_build
 from tests.support.triton_process import ROOT
 
 DOCKERFILE = (ROOT / "deploy/telegram.Dockerfile").read_text("utf-8")
+NOT_NEEDED = {"ru-emotions-triton", "setuptools", "rich", "pygments"}
+"""Loaded where they are: the project's own, and what libraries do without."""
 SERVICE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]["telegram"]
 
 
@@ -39,11 +44,38 @@ def test_the_image_has_every_room_that_the_bot_imports(tmp_path: Path) -> None:
     assert "--webhook" in shown.stdout
 
 
-def test_the_image_installs_pins_and_runs_as_nobody_special() -> None:
+def requirements() -> list[str]:
+    """What the image installs."""
     script = re.search(r'python -c "(.*?)"', DOCKERFILE.replace("\\\n", " "))
     assert script is not None
     printed = subprocess.run([sys.executable, "-c", script[1]], cwd=ROOT, capture_output=True, text=True, check=True)
-    lines = printed.stdout.splitlines()
+    return printed.stdout.splitlines()
+
+
+def brought_along(distributions: set[str]) -> set[str]:
+    """These distributions, and all that they need."""
+    needed = set()
+    for name in distributions:
+        for line in importlib.metadata.requires(name) or []:
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                needed.add(canonicalize_name(requirement.name))
+    return distributions if needed <= distributions else brought_along(distributions | needed)
+
+
+def test_the_image_installs_every_package_that_the_bot_imports() -> None:
+    installed = brought_along({line.partition("==")[0] for line in requirements()})
+    script = "import sys, clients.telegram.__main__\nprint(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    packages = importlib.metadata.packages_distributions()
+    names = set(loaded.stdout.split()) - sys.stdlib_module_names
+    assert "telegram" in names
+    imported = {canonicalize_name(packages[name][0]) for name in names if name in packages}
+    assert imported - installed - NOT_NEEDED == set()
+
+
+def test_the_image_installs_pins_and_runs_as_nobody_special() -> None:
+    lines = requirements()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert set(lines) >= set(project["optional-dependencies"]["telegram"])
     assert len(lines) == 6
