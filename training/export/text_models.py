@@ -29,12 +29,10 @@ from contract.text_models import (
 from contract.version_directory import PROBABILITIES
 from training.common.command import TrainingError
 from training.common.staging import explained, move, staged, write_file
-from training.export.triton_config import LABELS, LABELS_FILE, MAX_BATCH_SIZE, VERSIONS_SERVED
+from training.export.triton_config import CPU_PREFERRED_BATCH, LABELS, LABELS_FILE, MAX_BATCH_SIZE, VERSIONS_SERVED
 
-# One waits for the model most of the time: while two do, one for each of the model's, the third tokenizes.
-INSTANCES: Final = 3
-# Half of what the model likes at once: it computes for one instance while another's texts are tokenized.
-PREFERRED_BATCH: Final = 16
+# One for each of the model's on a CPU. A third takes nothing off a request's time on two cores, and more CPU.
+INSTANCES: Final = 2
 CONFIGURATION: Final = "config.pbtxt"
 _HEAD: Final = "# Written by training/export/text_models.py: change it there.\n"
 _NUMBER: Final = re.compile(r"[1-9][0-9]*")
@@ -55,7 +53,7 @@ def text_model_config(model: str) -> pb.ModelConfig:
             pb.ModelOutput(name=KNOWN, data_type=pb.TYPE_FP32, dims=[1]),
         ],
         instance_group=[pb.ModelInstanceGroup(kind=pb.ModelInstanceGroup.KIND_CPU, count=INSTANCES)],
-        dynamic_batching=pb.ModelDynamicBatching(preferred_batch_size=[PREFERRED_BATCH]),
+        dynamic_batching=pb.ModelDynamicBatching(preferred_batch_size=[CPU_PREFERRED_BATCH]),
         parameters={
             MODEL_PARAMETER: pb.ModelParameter(string_value=model),
             MOST_CHARACTERS_PARAMETER: pb.ModelParameter(string_value=str(MOST_CHARACTERS)),
