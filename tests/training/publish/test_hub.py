@@ -25,7 +25,7 @@ from tests.training.support.version_directories import MODEL
 from training.common.command import TrainingError
 from training.export.integrity import damage
 from training.publish.hub.connection import connect
-from training.publish.hub.examination import examine
+from training.publish.hub.examination import examine, examine_here
 from training.publish.hub.pull import Pull, pull
 from training.publish.hub.push import Push, push
 
@@ -257,19 +257,21 @@ def test_what_is_not_pulled_leaves_nothing(
 
 
 def test_a_foreign_version_is_examined(version: Path, tmp_path: Path) -> None:
-    def refused(reason: str, change: Callable[[dict[str, Any]], None], **files: Any) -> None:
+    def refused(
+        reason: str, change: Callable[[dict[str, Any]], None], how: Callable[[Path], None] = examine_here, **files: Any
+    ) -> None:
         changed = copy_with(version, tmp_path / re.sub(r"\W", "", reason), change)
         for name, model in files.items():
             (changed / name.replace("_", ".")).write_bytes(model.SerializeToString())
         with pytest.raises(TrainingError, match=reason):
-            examine(changed)
+            how(changed)
 
-    examine(version)
+    examine_here(version)
     refused("its tokenizer's ids go to", lambda card: card["architecture"].update(vocabulary=20))
     external = onnx.load(version / CPU_GRAPH)
     onnx.external_data_helper.set_external_data(external.graph.initializer[0], "/etc/passwd")
     external.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
-    refused("model.cpu.onnx reads weights from other files", lambda _: None, model_cpu_onnx=external)
+    refused("model.cpu.onnx reads weights from other files", lambda _: None, examine, model_cpu_onnx=external)
     strange = onnx.load(version / CPU_GRAPH)
     strange.graph.node.append(helper.make_node("Anything", [], ["x"], domain="of.mine"))
     refused("operators of unknown sets: of.mine", lambda _: None, model_cpu_onnx=strange)
