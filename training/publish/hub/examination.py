@@ -60,7 +60,8 @@ def examine(version: Path) -> None:
         raise TrainingError(said[-1].removeprefix("error: "))
 
 
-def _examine(version: Path) -> None:
+def examine_here(version: Path) -> None:
+    """The same in this process, for versions that are trusted to do no harm."""
     card = read_card(version)
     architecture: dict[str, Any] = dict(card.architecture)
     try:
@@ -155,7 +156,7 @@ def _check_interface(name: str, graph: onnxruntime.InferenceSession) -> None:
 def main() -> None:
     """Examine the version directory that is named; exit status 1 and a sentence if it is refused."""
     try:
-        _examine(Path(sys.argv[1]))
+        examine_here(Path(sys.argv[1]))
     except TrainingError:
         raise
     except Exception as error:  # Whatever a file that is not ours leads to, in three libraries.
