@@ -74,7 +74,7 @@ test-cluster: $(SERVING) $(CLUSTER) ## test the jobs of clients/ on a real Ray a
 	build/cluster/bin/python -m pytest -m cluster tests/clients/cluster
 
 # One of them alone: make drills DRILLS=tests/gateway/drills/test_overload.py
-DRILLS ?= tests/gateway tests/integration tests/training
+DRILLS ?= tests/clients tests/gateway tests/integration tests/training
 drills: $(SERVING) $(DEVELOPMENT) ## the long drills, more than an hour: hostile clients, overload, failures, restarts
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m drill -s --timeout=1800 $(DRILLS)
