@@ -21,7 +21,7 @@ from tests.support.triton_process import TritonProcess, free_ports, running_trit
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
-CALL_SECONDS = 0.15
+CALL_SECONDS = 0.3
 
 
 @dataclass

@@ -27,6 +27,8 @@ class CountedWay(grpc.GenericRpcHandler):  # type: ignore[misc]
         self.most = 0
         """Calls to models that were under way at once."""
         self.calls = 0
+        self.refuses = False
+        """As a Triton whose queue is full."""
         self.answered = 0
         """Of all calls, those that the Triton behind answered."""
         self._server = grpc.server(ThreadPoolExecutor(32), handlers=[self])
@@ -48,6 +50,8 @@ class CountedWay(grpc.GenericRpcHandler):  # type: ignore[misc]
             self.calls += 1
             self.most = max(self.most, self._now)
         try:
+            if self.refuses:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size")
             time.sleep(self._seconds)
             answer = self._pass_on(INFER)(body, context)
             self.answered += 1
