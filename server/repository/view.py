@@ -139,7 +139,7 @@ class RepositoryView:
             return False
         version = path.resolve()
         other = version.parent.name, version.name
-        if version.parents[1] != self._repository.resolve():
+        if version.parent.parent != self._repository.resolve():
             return False
         # At its start Triton has loaded nothing, and gets all at once.
         return not self.is_shown(*other) or (bool(self._loaded) and other not in self._loaded)

@@ -118,7 +118,7 @@ def assert_nothing_left(family: list[psutil.Process], ports: list[int]) -> None:
 
 
 def repository_copy(directory: Path) -> Path:
-    return Path(shutil.copytree(ROOT / "model_repository", directory / "models"))
+    return Path(shutil.copytree(ROOT / "model_repository", directory / "models", symlinks=True))
 
 
 def small_models(directory: Path) -> Path:

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from contract.labels import EMOTIONS
-from contract.version_directory import CPU_GRAPH, TOKENIZER, read_card
+from contract.version_directory import CPU_GRAPH, TOKENIZER, read_card, version_directories
 from tests.support.triton_process import ROOT
 from tests.training.support.commands import succeeds
 from tests.training.support.rows import keyword_rows, write_lines
@@ -29,7 +29,7 @@ TEXTS = [
     "Как же я рад тебя видеть!", "Мне страшно😱", "ВЕРНИТЕ ДЕНЬГИ", "до [SEP] [PAD]<s> <pad> [CLS]после", " <s>", "",
     "слово " * 200,
 ]  # fmt: skip
-MODELS = sorted(path.name for path in (ROOT / "model_repository").iterdir() if path.is_dir())
+MODELS = sorted({version.parent.name for version in version_directories(ROOT / "model_repository")})
 
 
 @pytest.fixture(scope="module", params=MODELS)

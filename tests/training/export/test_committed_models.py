@@ -9,6 +9,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from contract.labels import EMOTIONS
+from contract.text_models import is_text_model
 from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, TOKENIZER, read_card, read_gpu_record, sha256
 from tests.support.triton_process import ROOT
 from training.encoder.tokenizer import load_tokenizer
@@ -23,7 +24,7 @@ from training.export.triton_config import model_config
 from training.publish.versions import versions_of
 
 REPOSITORY = ROOT / "model_repository"
-MODELS = sorted(path.name for path in REPOSITORY.iterdir() if path.is_dir())
+MODELS = sorted(path.name for path in REPOSITORY.iterdir() if path.is_dir() and not is_text_model(path.name))
 VERSIONS = [version for model in MODELS for version in versions_of(REPOSITORY / model)]
 every_version = pytest.mark.parametrize("directory", VERSIONS, ids=lambda path: f"{path.parent.name}/{path.name}")
 

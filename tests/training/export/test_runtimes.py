@@ -12,13 +12,13 @@ import onnx
 import onnxruntime
 import pytest
 
-from contract.version_directory import CPU_GRAPH, read_card
+from contract.version_directory import CPU_GRAPH, read_card, version_directories
 from tests.support.triton_process import ROOT
 from training.common.command import TrainingError
 from training.export.gate import runtimes
 from training.export.gate.runtimes import check_on, environment
 
-VERSIONS = sorted(card.parent for card in (ROOT / "model_repository").glob("*/*/card.json"))
+VERSIONS = version_directories(ROOT / "model_repository")
 every_version = pytest.mark.parametrize("directory", VERSIONS, ids=lambda path: f"{path.parent.name}/{path.name}")
 
 
