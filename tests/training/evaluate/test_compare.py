@@ -109,7 +109,7 @@ def test_the_page_and_the_json(comparison: Comparison, tmp_path: Path) -> None:
     leading = comparison.differences["mean"]["roc_auc"]
     assert written["differences"]["mean"]["roc_auc"] == {
         "before": leading.before, "after": leading.after, "rise": leading.rise,
-        "interval_95": list(leading.interval_95), "verdict": "better",
+        "interval_95": list(leading.interval_95), "verdict": "better", "worse_by_chance": leading.worse_by_chance,
     }  # fmt: skip
     assert written["slices"][0]["differences"]["mean"]["f1_macro"]["verdict"] in ("better", "no difference")
     row = written["disagreements"]["after_right"][0]
