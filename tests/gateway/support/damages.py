@@ -133,7 +133,7 @@ DAMAGES: dict[str, Damage] = {
     "card-loop": Damage("card", "can't be read: Too many levels", _replace(CARD, lambda p: p.symlink_to(p))),
     "card-device": Damage("card", "it is no regular file", _replace(CARD, lambda p: p.symlink_to("/dev/zero"))),
     "card-nested": Damage("card", "is not a valid card", lambda v: (v / CARD).write_text("[" * 1_000_000)),
-    "card-no-text": Damage("card", "is not a valid card", lambda v: (v / CARD).write_bytes(b"\xff\xfe\x00" * 100)),
+    "card-of-bytes": Damage("card", "is not a valid card", lambda v: (v / CARD).write_bytes(b"\xff\xfe\x00" * 100)),
     "card-without-files": Damage("graph", "is not on the card", _card(files={})),
     "card-without-vocabulary": Damage("card", "does not say the graph's vocabulary", _card(architecture={})),
     "card-pad-id": Damage("tokenizer", "has no token 99999, which the card calls pad_id", _card(pad_id=99_999)),

@@ -36,7 +36,8 @@ class Settings(RunSettings):
 class Server:
     """What of MLflow's REST interface a client needs for one run; can be stopped and started again at its address."""
 
-    def __init__(self) -> None:
+    def __init__(self, artifacts: Path) -> None:
+        self._artifacts = artifacts.as_uri()
         self.metrics: list[dict[str, Any]] = []
         self.parameters: dict[str, str] = {}
         self.statuses: list[str] = []
@@ -53,7 +54,7 @@ class Server:
         self._http.server_close()
 
     def answer(self, path: str, asked: dict[str, Any]) -> dict[str, Any] | None:
-        run = {"info": {"run_id": "r1", "experiment_id": "7", "status": "RUNNING", "artifact_uri": "file:///nowhere"}}
+        run = {"info": {"run_id": "r1", "experiment_id": "7", "status": "RUNNING", "artifact_uri": self._artifacts}}
         if path == "experiments/search":
             return {"experiments": []}
         if path == "experiments/create":
@@ -96,8 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    server = Server()
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("artifacts"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.port}")
     monkeypatch.setattr(tracking, "SEND_SECONDS", 0.0)
     yield server
