@@ -118,7 +118,8 @@ def _supervise(run: _Run) -> int | None:
             f"tritonserver ended with {describe(run.process.returncode)} before it was ready. "
             f"{explain(run.log.lines()) or 'Its log, above, does not say why.'}"
         )
-    if not any(row.is_ready for row in rows):
+    # A text model is ready by itself, but is shown no longer if its model's version is not.
+    if not any(row.is_ready and run.view.is_shown(row.model, row.version) for row in rows):
         known = run.view.reasons() | failed
         why = " ".join(not_loaded(*key, reason) for key, reason in sorted(known.items()))
         raise StartError(f"no model could be loaded. {why or 'Its log, above, does not say why.'}")

@@ -77,10 +77,10 @@ class RepositoryView:
         """Take a version out of the view because Triton could not load it."""
         self._note(model, version, reason)
         self._loaded.discard((model, version))
-        directory = self.directory / model
-        (directory / version).unlink(missing_ok=True)
-        if not any(_is_version(name) for name in os.listdir(directory)):
-            shutil.rmtree(directory)  # of a model without versions Triton complains at every look
+        self._hide(model, version)
+        for link in list(self.directory.glob("*/*")):
+            if self._waits_for_another(self._repository / link.parent.name / link.name):
+                self._hide(link.parent.name, link.name)
 
     def shows_anything(self) -> bool:
         """Whether Triton sees a version at all."""
@@ -143,6 +143,12 @@ class RepositoryView:
             return False
         # At its start Triton has loaded nothing, and gets all at once.
         return not self.is_shown(*other) or (bool(self._loaded) and other not in self._loaded)
+
+    def _hide(self, model: str, version: str) -> None:
+        directory = self.directory / model
+        (directory / version).unlink(missing_ok=True)
+        if directory.exists() and not any(_is_version(name) for name in os.listdir(directory)):
+            shutil.rmtree(directory)  # of a model without versions Triton complains at every look
 
     def _note(self, model: str, version: str, reason: str) -> None:
         path = self._repository / model / version

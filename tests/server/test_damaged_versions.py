@@ -406,6 +406,7 @@ def test_a_link_to_another_models_version_is_shown_while_that_one_is(repository:
     assert sorted(view.shown_versions("plus_text")) == ["1", "2"]
     view.loaded("plus", "1")
     view.leave_out("plus", "2", "no memory")
+    assert view.shown_versions("plus_text") == ["1"], "with its model's version, not a look later"
     view.update()
     assert view.shown_versions("plus_text") == ["1"]
     clock.now += 10
