@@ -20,7 +20,7 @@ from server.launching.allocator import ADVICE, C_LIBRARY, allocator_of
 from server.launching.backend_directory import backend_directory
 from server.launching.log import LogForwarder, explain, failed_models
 from server.launching.ports import check_ports
-from server.launching.readiness import TritonClient, VersionState
+from server.launching.readiness import TritonClient, VersionState, answering
 from server.launching.stubs import POLL_SECONDS, DeadStubWatch
 from server.launching.tritonserver import ServerOptions
 from server.messages import not_loaded, report
@@ -118,8 +118,7 @@ def _supervise(run: _Run) -> int | None:
             f"tritonserver ended with {describe(run.process.returncode)} before it was ready. "
             f"{explain(run.log.lines()) or 'Its log, above, does not say why.'}"
         )
-    # A text model is ready by itself, but is shown no longer if its model's version is not.
-    if not any(row.is_ready and run.view.is_shown(row.model, row.version) for row in rows):
+    if not answering(rows):
         known = run.view.reasons() | failed
         why = " ".join(not_loaded(*key, reason) for key, reason in sorted(known.items()))
         raise StartError(f"no model could be loaded. {why or 'Its log, above, does not say why.'}")
@@ -227,7 +226,7 @@ def _say_ready(run: _Run, rows: list[VersionState]) -> None:
     options = run.options
     allocator = allocator_of(run.process.pid)
     advice = f" ({ADVICE})" if allocator == C_LIBRARY else ""
-    models = ", ".join(sorted(f"{row.model}/{row.version}" for row in rows if row.is_ready))
+    models = ", ".join(sorted(f"{row.model}/{row.version}" for row in answering(rows)))
     http = f"{options.host}:{options.http_port}" if options.http else "off (--http opens it)"
     metrics = f"{options.host}:{options.metrics_port}" if options.metrics else "off (--metrics opens them)"
     print(

@@ -4,6 +4,7 @@ Triton's own `ServerReady` is asked by nobody here: one version that could not b
 """
 
 import http.client
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
@@ -12,6 +13,8 @@ from server.errors import MissingGrpcError
 
 _SECONDS: Final = 2.0
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+_TEXT_MODEL: Final = "_text"
+"""Ends a text model's name; the rest names the model that it asks. `contract.text_models` says so too."""
 _OPTIONS: Final = (
     # gRPC's own pauses after a refused connection grow to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -41,6 +44,21 @@ class VersionState:
     def is_settled(self) -> bool:
         """Whether it is neither being loaded nor unloaded."""
         return self.state not in ("LOADING", "UNLOADING")
+
+
+def answering(rows: Sequence[VersionState]) -> list[VersionState]:
+    """The versions that Triton serves and that can answer.
+
+    A text model's is ready by itself, and can't while the model's version that it asks is not.
+    """
+    ready = {(row.model, row.version) for row in rows if row.is_ready}
+    models = {row.model for row in rows}
+
+    def can_answer(row: VersionState) -> bool:
+        asked = row.model.removesuffix(_TEXT_MODEL)
+        return asked == row.model or asked not in models or (asked, row.version) in ready
+
+    return [row for row in rows if row.is_ready and can_answer(row)]
 
 
 class TritonClient:
@@ -92,9 +110,9 @@ class TritonClient:
 
 
 def is_ready(host: str, grpc_port: int) -> bool:
-    """Whether a Triton has done with its start and serves something."""
+    """Whether a Triton has done with its start and serves something that can answer."""
     with TritonClient(host, grpc_port) as triton:
-        return any(row.is_ready for row in triton.index() or [])
+        return bool(answering(triton.index() or []))
 
 
 def http_get(host: str, port: int, path: str) -> bytes | None:

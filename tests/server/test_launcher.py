@@ -16,12 +16,14 @@ import pytest
 import tritonclient.grpc as grpcclient
 from tritonclient.utils import InferenceServerException
 
+from contract.text_models import text_model
 from server.arguments import command_line_parser
 from server.environment.host import check_gpu
 from server.environment.triton_environment import read_environment
 from server.errors import MissingGpuError
 from server.launching.allocator import preloaded
 from server.launching.log import explain
+from server.launching.readiness import VersionState, answering
 from server.launching.stubs import DeadStubWatch
 from tests.server import graphs
 from tests.server.bare_systems import version_without_libpython
@@ -334,3 +336,15 @@ def test_the_cause_is_picked_from_the_log() -> None:
     assert "A port was taken" in str(explain([port]))
     other = "error: creating server: Internal - out of memory"
     assert explain([other]) == "Its log says: creating server: Internal - out of memory."
+
+
+def test_a_text_model_answers_while_the_version_that_it_asks_does() -> None:
+    rows = [
+        VersionState("plus", "1", "READY", ""),
+        VersionState("plus", "2", "UNAVAILABLE", "damaged"),
+        VersionState(text_model("plus"), "1", "READY", ""),
+        VersionState(text_model("plus"), "2", "READY", ""),
+        VersionState(text_model("alone"), "1", "READY", ""),
+    ]
+    assert [f"{row.model}/{row.version}" for row in answering(rows)] == ["plus/1", "plus_text/1", "alone_text/1"]
+    assert answering([rows[1], rows[3]]) == []
