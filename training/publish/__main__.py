@@ -32,6 +32,7 @@ from pathlib import Path
 
 from training.common.command import command_parser, run_command
 from training.publish.commands import (
+    add_gate_arguments,
     add_serving_arguments,
     canary_command,
     list_versions,
@@ -39,7 +40,6 @@ from training.publish.commands import (
     prune_command,
     quarantine_command,
     rollback_command,
-    trial,
 )
 from training.publish.hub.commands import pull_command, push_command
 from training.publish.quarantine import quarantine_blocking
@@ -73,19 +73,7 @@ def publish_command(arguments: list[str]) -> None:
     parser.add_argument(
         "--limit", action="append", default=[], dest="limits", help="a known weakness, for the card; may be repeated"
     )
-    parser.add_argument(
-        "--without-oldest-runtime", action="store_false", dest="on_oldest_runtime",
-        help="don't run the CPU graph on the oldest ONNX Runtime that NVIDIA's images have; the card says so",
-    )  # fmt: skip
-    parser.add_argument(
-        "--insist", action="store_true", dest="insisted",
-        help="publish though it is worse than the version it follows, or lacks a profile of it; the card says so",
-    )  # fmt: skip
-    parser.add_argument(
-        "--canary", type=trial, dest="trial", metavar="SHARE",
-        help="put it on trial: 5%% of the requests that name no version, or shadow; the version before answers "
-        "the others, until `promote` or `rollback`",
-    )  # fmt: skip
+    add_gate_arguments(parser)
     _add_elsewhere_arguments(parser)
     add_serving_arguments(parser)
     given = vars(parser.parse_args(arguments))

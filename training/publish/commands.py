@@ -28,6 +28,23 @@ def _parser(name: str, description: str) -> ArgumentParser:
     return parser
 
 
+def add_gate_arguments(parser: ArgumentParser) -> None:
+    """Add the flags about the gate that publishing and pulling share."""
+    parser.add_argument(
+        "--without-oldest-runtime", action="store_false", dest="on_oldest_runtime",
+        help="don't run the CPU graph on the oldest ONNX Runtime that NVIDIA's images have; the card says so",
+    )  # fmt: skip
+    parser.add_argument(
+        "--insist", action="store_true", dest="insisted",
+        help="publish though it is worse than the version it follows, or lacks a profile of it; the card says so",
+    )  # fmt: skip
+    parser.add_argument(
+        "--canary", type=trial, dest="trial", metavar="SHARE",
+        help="put it on trial: 5%% of the requests that name no version, or shadow; the version before answers "
+        "the others, until `promote` or `rollback`",
+    )  # fmt: skip
+
+
 def add_serving_arguments(parser: ArgumentParser) -> None:
     """Add the flags that publishing and rolling back share."""
     parser.add_argument(

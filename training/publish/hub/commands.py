@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from training.common.command import command_parser
-from training.publish.commands import add_serving_arguments, trial
+from training.publish.commands import add_gate_arguments, add_serving_arguments
 from training.publish.quarantine import quarantine_blocking
 from training.publish.triton.serving import report_serving
 
@@ -59,17 +59,7 @@ def pull_command(arguments: list[str]) -> None:
     parser.add_argument(
         "--dataset", default="cedr", help="your own rows to compare on, as NAME=DIRECTORY (default: %(default)s)"
     )
-    parser.add_argument(
-        "--without-oldest-runtime", action="store_false", dest="on_oldest_runtime",
-        help="don't run it on the oldest ONNX Runtime that NVIDIA's images have; the card says so",
-    )  # fmt: skip
-    parser.add_argument(
-        "--insist", action="store_true", dest="insisted",
-        help="publish though it is worse than the version it follows, or lacks a profile of it; the card says so",
-    )  # fmt: skip
-    parser.add_argument(
-        "--canary", type=trial, dest="trial", metavar="SHARE", help="put it on trial: 5%% of the requests, or shadow"
-    )
+    add_gate_arguments(parser)
     _add_hub_arguments(parser)
     add_serving_arguments(parser)
     given = vars(parser.parse_args(arguments))
