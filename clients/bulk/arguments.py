@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from clients.bulk.engines.opening import KEY_VARIABLE, USUAL_TRITON, EngineSettings
+from clients.bulk.flags import add_input_flags, kept_columns, seconds
 from clients.bulk.job import JobSettings
 from clients.bulk.reading.opening import InputSettings
 from clients.bulk.reading.rows import Columns
@@ -36,7 +37,7 @@ def parse(arguments: list[str] | None) -> JobSettings:
     )
     parser.add_argument("input", metavar="INPUT", help="CSV, TSV, JSON lines, Parquet or .txt, also .gz; - is a pipe")
     parser.add_argument("output", metavar="OUTPUT", help="ends with .csv, .jsonl or .parquet", type=Path)
-    _add_input(parser)
+    add_input_flags(parser)
     _add_engine(parser)
     job = parser.add_argument_group("the job")
     job.add_argument("--overwrite", action="store_true", help="replace an OUTPUT that exists")
@@ -47,16 +48,6 @@ def parse(arguments: list[str] | None) -> JobSettings:
     if parsed.gateway and parsed.triton:
         parser.error("--gateway and --triton contradict each other: give one of them")
     return _settings(parsed)
-
-
-def _add_input(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the input")
-    group.add_argument("--text", metavar="COLUMN", help="which is the text (default: text, review, … or the only one)")
-    group.add_argument("--keep", metavar="COLUMNS", help="to be in OUTPUT, with commas between (default: all others)")
-    group.add_argument("--format", choices=("csv", "tsv", "jsonl", "parquet", "lines"), help="default: by the ending")
-    group.add_argument("--encoding", help="default: found out; utf-8, cp1251, …")
-    group.add_argument("--delimiter", type=_delimiter, help="of CSV (default: found out)")
-    group.add_argument("--no-header", action="store_true", help="of CSV: columns are then named 1, 2, …")
 
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +81,7 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--calls", type=_count, default=4, help="at once, at each Triton (default: %(default)s)")
     group.add_argument(
         "--patience",
-        type=_seconds,
+        type=seconds,
         default=300.0,
         metavar="SECONDS",
         help="while nothing answers or all is busy (default: 300)",
@@ -98,12 +89,11 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
 
 
 def _settings(parsed: argparse.Namespace) -> JobSettings:
-    keep = None if parsed.keep is None else tuple(name.strip() for name in parsed.keep.split(",") if name.strip())
     return JobSettings(
         InputSettings(
             parsed.input,
             parsed.format,
-            Columns(parsed.text, keep),
+            Columns(parsed.text, kept_columns(parsed)),
             parsed.encoding,
             parsed.delimiter,
             not parsed.no_header,
@@ -128,13 +118,6 @@ def _settings(parsed: argparse.Namespace) -> JobSettings:
     )
 
 
-def _delimiter(text: str) -> str:
-    named = {"\\t": "\t", "tab": "\t"}.get(text, text)
-    if len(named) != 1 or named in '"\r\n':
-        raise argparse.ArgumentTypeError(f"{text!r} is not one character, such as ; or tab")
-    return named
-
-
 def _version(text: str) -> str:
     if not text.isascii() or not text.isdecimal() or text[0] == "0":
         raise argparse.ArgumentTypeError(f"{text!r} is no version, which is a number from 1 on")
@@ -145,13 +128,3 @@ def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 64:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to 64")
     return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < 1 << 31:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
-    return seconds

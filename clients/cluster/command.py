@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from clients.bulk.errors import INTERNAL, INTERRUPTED, UNREACHABLE, WRONG_USE, BulkError
+from clients.bulk.flags import add_input_flags, kept_columns, seconds
 from clients.cluster.job import Job, JobError, Reading, begin, describe, read
 from clients.cluster.parts import Counts
 from clients.cluster.pinned import pin
@@ -41,23 +42,13 @@ def make_parser(program: str, description: str, *, has_workers: bool) -> argpars
     )
     parser.add_argument("input", metavar="INPUT", type=Path, help="CSV, TSV, JSON lines, Parquet, .txt; or a directory")
     parser.add_argument("output", metavar="OUTPUT", type=Path, help="a directory, which every worker's machine sees")
-    _add_input(parser)
+    add_input_flags(parser)
     _add_triton(parser)
     job = parser.add_argument_group("the job")
     job.add_argument("--rows-per-part", type=_whole, default=50_000, metavar="N", help="default: %(default)s")
     if has_workers:
         job.add_argument("--workers", type=_whole, default=4, metavar="N", help="at once (default: %(default)s)")
     return parser
-
-
-def _add_input(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the input")
-    group.add_argument("--text", metavar="COLUMN", help="which is the text (default: text, review, … or the only one)")
-    group.add_argument("--keep", metavar="COLUMNS", help="to be in OUTPUT, with commas between (default: all others)")
-    group.add_argument("--format", choices=("csv", "tsv", "jsonl", "parquet", "lines"), help="default: by the ending")
-    group.add_argument("--encoding", help="default: found out; utf-8, cp1251, …")
-    group.add_argument("--delimiter", help="of CSV (default: found out)")
-    group.add_argument("--no-header", action="store_true", help="of CSV: columns are then named 1, 2, …")
 
 
 def _add_triton(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +78,7 @@ def _add_triton(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--patience",
-        type=_seconds,
+        type=seconds,
         default=300.0,
         metavar="SECONDS",
         help="while nothing answers or all is busy (default: 300)",
@@ -103,14 +94,12 @@ def make_work(parsed: argparse.Namespace, workers: int = 1) -> Work:
     """
     if workers > parsed.calls:
         raise JobError(f"--workers {workers} needs --calls {workers} at least: each worker makes a call at once")
-    keep = None if parsed.keep is None else tuple(name.strip() for name in parsed.keep.split(",") if name.strip())
-    delimiter = {"\\t": "\t", "tab": "\t"}.get(parsed.delimiter, parsed.delimiter)
     reading = Reading(
         text=parsed.text,
-        keep=keep,
+        keep=kept_columns(parsed),
         format=parsed.format,
         encoding=parsed.encoding,
-        delimiter=delimiter,
+        delimiter=parsed.delimiter,
         header=not parsed.no_header,
     )
     while True:
@@ -193,13 +182,3 @@ def _whole(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
     return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < 1 << 31:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
-    return seconds
