@@ -163,9 +163,10 @@ class Outbox:
                     return await call(chat_id)
                 except ChatMigrated as moved:
                     chat_id = moved.new_chat_id
+                    told = (logging.INFO, "a group is a supergroup now")
                 except RetryAfter as limit:
                     pause = seconds(limit) + _SLACK
-                    logger.info("Telegram asks to wait %.0f s", pause)
+                    told = (logging.INFO, f"Telegram asks to wait {pause:.0f} s")
                     if chat_id:
                         self._state.pause(chat_id, pause)
                 except (BadRequest, Forbidden) as error:
@@ -181,12 +182,14 @@ class Outbox:
                         raise Refused(str(error)) from None
                     failures += 1
                     pause = back_off(failures)
-                    logger.warning("a call to Telegram failed, next try in %.1f s: %s", pause, error)
+                    told = (logging.WARNING, f"a call to Telegram failed, next try in {pause:.1f} s: {error}")
                 finally:
                     _attempt.reset(reset)
                     pace.ended(pause)
                 if update_id is not None:
                     self._state.not_sent(update_id)
+                # Only now: whoever reads it may rely on the state.
+                logger.log(*told)
 
     def _note_sending(self, update_id: int | None) -> None:
         if update_id is not None:

@@ -67,6 +67,8 @@ def test_a_kill_loses_nothing_and_doubles_nothing(api: FakeBotApi, gateway: Gate
         wait_until(lambda: api.answers_to(answered), bot.output)
         refused, slow = api.write("рад", 101), api.write("рад", 102)
         wait_until(lambda: api.answers_to(slow) or api.answers_to(refused), bot.output)
+        # Killed before it has noted the 429, the bot would have to take its message for answered.
+        wait_until(lambda: "Telegram asks to wait 4 s" in bot.output(), bot.output)
         bot.kill()
     waiting = api.write("рад", 103)
     with running_bot(api, gateway.url, tmp_path, **KEY):
