@@ -147,11 +147,19 @@ class Scorer:
             RefusedError: from the function: Triton refuses to answer.
         """
         errors = [fault(text) for text in texts]
-        good = [place for place, error in enumerate(errors) if error is None]
-        tokens, failed = self._tokenize([str(texts[place]) for place in good])
-        for index, error in failed.items():
-            errors[good[index]] = error
-        places = [place for index, place in enumerate(good) if index not in failed]
+        # People repeat themselves ("спасибо", "ок"): what is equal is one row.
+        distinct: dict[str, list[int]] = {}
+        for place, error in enumerate(errors):
+            if error is None:
+                distinct.setdefault(str(texts[place]), []).append(place)
+        tokens, failed = self._tokenize(list(distinct))
+        places = []
+        for index, same in enumerate(distinct.values()):
+            if index in failed:
+                for place in same:
+                    errors[place] = failed[index]
+            else:
+                places.append(same)
         rows = [row.ids for row in tokens]
         parts = list(calls.cut(rows, self._most_rows))
         futures: list[Future[NDArray[np.float32]]] = [
@@ -161,11 +169,12 @@ class Scorer:
         def wait() -> Scores:
             scores = _no_scores(errors)
             for part, future in zip(parts, futures, strict=True):
-                scores.probabilities[[places[index] for index in part]] = future.result()
-            for place, row in zip(places, tokens, strict=True):
-                scores.tokens[place] = len(row.ids)
-                scores.truncated[place] = row.truncated
-                scores.known[place] = known_share(row.words, row.unknown)
+                for index, answer in zip(part, future.result(), strict=True):
+                    scores.probabilities[places[index]] = answer
+            for same, row in zip(places, tokens, strict=True):
+                scores.tokens[same] = len(row.ids)
+                scores.truncated[same] = row.truncated
+                scores.known[same] = known_share(row.words, row.unknown)
             return scores
 
         return wait

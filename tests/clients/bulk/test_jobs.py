@@ -70,6 +70,20 @@ def test_every_row_comes_out_in_its_order(straight: list[str], tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
 
 
+def test_equal_texts_are_one_row(straight: list[str], triton: TritonProcess, tmp_path: Path) -> None:
+    def executions(texts: list[str], name: str) -> int:
+        before = _executions(triton)
+        assert score(write_json(tmp_path / f"{name}.jsonl", texts), tmp_path / f"{name}.out.jsonl", *straight) == 0
+        return _executions(triton) - before
+
+    pair = ["спасибо", "ужас какой"]
+    assert executions(pair * 500, "many") == executions(pair, "few")
+    rows = read(tmp_path / "many.out.jsonl")
+    assert [row["id"] for row in rows] == [str(number) for number in range(1000)]
+    for place, row in enumerate(rows):
+        assert {emotion: row[emotion] for emotion in EMOTIONS} == pytest.approx(expected(pair[place % 2]), abs=2e-6)
+
+
 def test_the_same_as_one_call_at_a_time(
     straight: list[str],
     through: list[str],
@@ -313,3 +327,12 @@ def stopped_job(directory: Path, straight: list[str], monkeypatch: pytest.Monkey
             score(source, output, *straight)
     assert '"rows":8,' in (directory / "out.jsonl.part.json").read_text()
     return source, output
+
+
+def _executions(triton: TritonProcess) -> int:
+    client = InferenceServerClient(triton.grpc_url)
+    try:
+        (model,) = client.get_inference_statistics("emotion_rubert", "1").model_stats
+        return int(model.execution_count)
+    finally:
+        client.close()
