@@ -1,6 +1,5 @@
 """Several workers share the port, their figures are one, and none outlives its parent."""
 
-import contextlib
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.hanging import Hanging, standing_still
 from tests.gateway.support.metrics import figure, samples, total
+from tests.gateway.support.workers import workers
 from tests.support.triton_process import TritonProcess
 from tests.support.waiting import SECONDS, wait_until
 
@@ -22,17 +22,6 @@ def several(shared_repository: Path, shared_triton: TritonProcess) -> Iterator[G
         running.wait_until_ready()
         wait_until(lambda: running.log().count("is ready") >= 2, running.log)
         yield running
-
-
-def workers(gateway: GatewayProcess) -> list[psutil.Process]:
-    family = psutil.Process(gateway.process.pid).children(recursive=True)
-    found = []
-    for process in family:
-        # NoSuchProcess: ended meanwhile, or waits to be buried.
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if "spawn_main" in " ".join(process.cmdline()):
-                found.append(process)
-    return found
 
 
 def test_their_figures_are_one(several: GatewayProcess) -> None:
