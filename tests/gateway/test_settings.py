@@ -99,6 +99,11 @@ def test_help_shows_every_flag_default_and_variable() -> None:
         ([], {"EMOTION_API_KEYS": ""}, "api_keys holds no key"),
         ([], {"EMOTION_API_KEYS": "too-short"}, "shorter than 16"),
         (["--api-keys-file=pyproject.toml"], {}, "shorter than 16"),
+        ([], {"EMOTION_API_KEYS": "0123456789abcdef:shop"}, "shorter than 16"),
+        ([], {"EMOTION_API_KEYS": "too-short-for-a-key:0123456789abcdef"}, "holds a name (name:key) that is not"),
+        ([], {"EMOTION_API_KEYS": ":0123456789abcdef"}, "holds a name (name:key) that is not"),
+        ([], {"EMOTION_API_KEYS": "a:0123456789abcdef,b:0123456789abcdef"}, "one key under two names"),
+        (["--revision=two words"], {}, "--revision 'two words'"),
         (["--api-keys-file=README.md"], {"EMOTION_API_KEYS": "0123456789abcdef"}, "contradict each other"),
     ],
 )
@@ -181,7 +186,7 @@ def test_the_documentation_has_every_setting() -> None:
 
 def test_the_documentation_has_every_metric() -> None:
     documented = (ROOT / "docs/gateway.md").read_text("utf-8")
-    modules = [(ROOT / "gateway/telemetry" / name).read_text("utf-8") for name in ("metrics.py", "canary_metrics.py")]
+    modules = [path.read_text("utf-8") for path in (ROOT / "gateway/telemetry").glob("*.py")]
     names = set(re.findall(r'"(emotion_\w+)"', "".join(modules)))
-    assert len(names) == 13 + 7
+    assert len(names) == 13 + 7 + 12
     assert not [name for name in names if name not in documented]
