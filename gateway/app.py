@@ -57,7 +57,7 @@ def make_app(settings: Settings) -> FastAPI:
     Raises:
         TracingError: traces are wanted, but their packages are not installed.
     """
-    metrics, tracing = Metrics(), Tracing(settings.otlp_endpoint)
+    metrics, tracing = Metrics(_version(), settings.revision), Tracing(settings.otlp_endpoint)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
