@@ -220,16 +220,25 @@ def test_a_model_is_withdrawn(
         watch.heal(namespace, "EmotionModelNotServed")
 
 
+def workers(gateway: GatewayProcess) -> set[int]:
+    """Their process ids."""
+    found = set()
+    for process in psutil.Process(gateway.process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "spawn_main" in " ".join(process.cmdline()):
+                found.add(process.pid)
+    return found
+
+
 def test_workers_are_killed(watch: Watch, shared_triton: Shared, namespace: str, start_gateway: Start) -> None:
     triton, repository = shared_triton
     with start_gateway(repository, triton, "--workers=2") as gateway:
         watch.silent(namespace, "EmotionWorkersRestart")
-        parent = psutil.Process(gateway.process.pid)
         for _ in range(4):
-            workers = {process.pid for process in parent.children()}
-            os.kill(min(workers), signal.SIGKILL)
-            wait_until(lambda known=workers: {process.pid for process in parent.children()} - known)
-            time.sleep(1)
+            before = workers(gateway)
+            os.kill(min(before), signal.SIGKILL)
+            wait_until(lambda known=before: workers(gateway) - known)
+            time.sleep(1)  # it is scraped
         watch.fire(namespace, "EmotionWorkersRestart")
         watch.heal(namespace, "EmotionWorkersRestart")
 
