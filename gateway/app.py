@@ -40,6 +40,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
 from gateway.triton.channel import Tls, open_client
 from gateway.triton.client import Triton
+from gateway.triton.threads import in_thread
 
 _CLIENT_HEADERS: Final = ("authorization", "content-type", "x-request-id", "traceparent")
 _ANSWER_HEADERS: Final = ("x-request-id", "server-timing", "retry-after")
@@ -58,22 +59,22 @@ def make_app(settings: Settings) -> FastAPI:
         TracingError: traces are wanted, but their packages are not installed.
     """
     metrics, tracing = Metrics(), Tracing(settings.otlp_endpoint)
+    api_keys = ApiKeys(read_keys(settings))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running_services(settings, metrics, tracing) as services:
+        async with running_services(settings, api_keys, metrics, tracing) as services:
             app.state.services = services
             _collect_seldom()
             yield
         tracing.close()
 
     methods = _methods()
-    api_keys = read_keys(settings)
     request_middleware = partial(
         RequestMiddleware,
         paths=methods.keys(),
         open_paths=routes.OPEN_PATHS,
-        api_keys=ApiKeys(api_keys),
+        api_keys=api_keys,
         metrics=metrics,
         tracing=tracing,
         log_requests=settings.log_requests,
@@ -153,7 +154,9 @@ def _version() -> str:
 
 
 @contextlib.asynccontextmanager
-async def running_services(settings: Settings, metrics: Metrics, tracing: Tracing) -> AsyncIterator[Services]:
+async def running_services(
+    settings: Settings, api_keys: ApiKeys, metrics: Metrics, tracing: Tracing
+) -> AsyncIterator[Services]:
     """Connect to Triton and watch it; a Triton that isn't there yet is waited for."""
     triton = Triton(
         settings.triton_address,
@@ -163,12 +166,16 @@ async def running_services(settings: Settings, metrics: Metrics, tracing: Tracin
     canaries = CanaryReader(settings.model_repository, settings.trial)
     catalogue = Catalogue(triton, VersionReader(settings.model_repository), canaries, metrics)
     readiness = Readiness(triton, catalogue, settings.default_model, settings.refresh_interval, metrics)
+    admission = _admission(settings, api_keys, metrics)
     batcher = Batcher(triton, settings.triton_calls, metrics, tracing)
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="tokenize") as threads:
         reader = TextReader(threads, settings.max_texts)
         inference = VersionInference(batcher, reader, metrics)
         challengers = ChallengerCalls(inference, metrics.canary)
-        watching = [asyncio.create_task(watch) for watch in (triton.follow(), readiness.watch())]
+        watches = [triton.follow(), readiness.watch()]
+        if settings.api_keys_file is not None:
+            watches.append(_follow_keys(settings, api_keys, admission))
+        watching = [asyncio.create_task(watch) for watch in watches]
         try:
             yield Services(
                 limits=_limits(settings),
@@ -176,7 +183,7 @@ async def running_services(settings: Settings, metrics: Metrics, tracing: Tracin
                 catalogue=catalogue,
                 readiness=readiness,
                 pipeline=InferencePipeline(inference, challengers, catalogue, settings.default_model),
-                admission=_admission(settings, metrics),
+                admission=admission,
                 bodies=BodyReader(settings.max_body_bytes),
                 metrics=metrics,
             )
@@ -209,10 +216,21 @@ def _tls(settings: Settings) -> Tls | None:
     return Tls(settings.triton_tls_ca, settings.triton_tls_certificate, settings.triton_tls_key)
 
 
-def _admission(settings: Settings, metrics: Metrics) -> Admission:
+def _admission(settings: Settings, api_keys: ApiKeys, metrics: Metrics) -> Admission:
     return Admission(
         settings.max_in_flight // settings.workers,
         settings.max_texts_in_flight // settings.workers,
-        settings.key_share if len(read_keys(settings)) > 1 else 1.0,
+        _key_share(settings, api_keys),
         metrics,
     )
+
+
+def _key_share(settings: Settings, api_keys: ApiKeys) -> float:
+    return settings.key_share if len(api_keys) > 1 else 1.0
+
+
+async def _follow_keys(settings: Settings, api_keys: ApiKeys, admission: Admission) -> None:
+    def share_anew() -> None:
+        admission.key_share = _key_share(settings, api_keys)
+
+    await api_keys.follow(lambda: in_thread(partial(read_keys, settings)), share_anew)

@@ -32,18 +32,19 @@ class Admission:
         """
         self._most_requests = most_requests
         self._most_texts = most_texts
-        self._key_share = key_share
+        self.key_share = key_share
+        """May change when there are other keys."""
         self._metrics = metrics
         self.in_flight = 0
         self._texts = 0
-        self._requests_of: Counter[int] = Counter()
-        self._texts_of: Counter[int] = Counter()
+        self._requests_of: Counter[str] = Counter()
+        self._texts_of: Counter[str] = Counter()
 
-    def check(self, key: int | None) -> None:
+    def check(self, key: str | None) -> None:
         """Whether there is any slot at all: asked before a body is read.
 
         Args:
-            key: the number of the client's key, if it has one.
+            key: the fingerprint of the client's key, if it has one.
 
         Raises:
             Problem: 429, there is none.
@@ -52,14 +53,14 @@ class Admission:
             raise problems.too_many_requests(
                 f"{self._most_requests} requests are being answered already (max_in_flight): send this one again later."
             )
-        if key is not None and self._requests_of[key] >= max(self._key_share * self._most_requests, 1):
+        if key is not None and self._requests_of[key] >= max(self.key_share * self._most_requests, 1):
             raise problems.too_many_requests(
                 f"{self._requests_of[key]} requests with this key are being answered already, its share of all "
                 "(key_share): send this one again later."
             )
 
     @contextlib.contextmanager
-    def slot(self, texts: int, key: int | None) -> Iterator[Callable[[int], None]]:
+    def slot(self, texts: int, key: str | None) -> Iterator[Callable[[int], None]]:
         """An admission slot for one request, for as long as the context lasts.
 
         A request must leave as much free as it takes. So those that cost much never take everything: one that
@@ -70,7 +71,7 @@ class Admission:
 
         Args:
             texts: what it costs.
-            key: the number of the client's key, if it has one.
+            key: the fingerprint of the client's key, if it has one.
 
         Raises:
             Problem: 429, there is no slot; says which limit is reached.
@@ -92,7 +93,7 @@ class Admission:
         finally:
             self._count(-1, -held, key)
 
-    def _check_room(self, texts: int, held: int, key: int | None) -> None:
+    def _check_room(self, texts: int, held: int, key: str | None) -> None:
         """Whether there is room for what a request costs, beside what others hold."""
         others = self._texts - held
         if others and others + _HEADROOM * texts > self._most_texts:
@@ -101,13 +102,13 @@ class Admission:
                 "send this one again later, or fewer texts at a time."
             )
         others = self._texts_of[key] - held if key is not None else 0
-        if others and others + texts > self._key_share * self._most_texts:
+        if others and others + texts > self.key_share * self._most_texts:
             raise problems.too_many_requests(
                 f"What is being answered for this key leaves too little of its share (key_share) for {_texts(texts)}: "
                 "send this one again later, or fewer texts at a time."
             )
 
-    def _count(self, requests: int, texts: int, key: int | None) -> None:
+    def _count(self, requests: int, texts: int, key: str | None) -> None:
         self.in_flight += requests
         self._texts += texts
         if key is not None:

@@ -1,11 +1,20 @@
 """API keys: a client shows one, as `Authorization: Bearer …` or, in a browser, as the password of Basic."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Final
 
 from gateway.errors import problems
+
+logger = logging.getLogger("gateway")
+
+LOOK_SECONDS: Final = 1.0
+"""Between two looks at the file with the keys."""
+_FINGERPRINT_CHARACTERS: Final = 8
 
 
 class ApiKeys:
@@ -13,10 +22,39 @@ class ApiKeys:
 
     def __init__(self, keys: Iterable[str]) -> None:
         # Digests: of one length, so that comparing takes the same time for every key shown.
-        self._digests = [_digest(key.encode()) for key in keys]
+        self._digests = _digests(keys)
 
-    def check(self, authorization: str | None) -> int | None:
-        """Let a client in, or not; gives the number of its key, if keys are needed.
+    def __len__(self) -> int:
+        return len(self._digests)
+
+    async def follow(self, read: Callable[[], Awaitable[Collection[str]]], changed: Callable[[], None]) -> None:
+        """Keep to the keys that there are; never ends.
+
+        Whatever can't be read, or holds no key, changes nothing: a file that is damaged or emptied must lock nobody
+        out, and let nobody in.
+
+        Args:
+            read: gives all keys; raises ValueError, and says why, if it can't.
+            changed: called when they are others than before.
+        """
+        trouble = ""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                digests = _digests(await read())
+            except ValueError as error:
+                if str(error) != trouble:
+                    logger.warning("the keys that were read before go on to hold: %s", error)
+                trouble = str(error)
+                continue
+            trouble = ""
+            if digests != self._digests:
+                self._digests = digests
+                changed()
+                logger.info("the keys have changed: there are %d now", len(digests))
+
+    def check(self, authorization: str | None) -> str | None:
+        """Let a client in, or not; gives the fingerprint of its key, if keys are needed.
 
         Raises:
             Problem: 401, no key or a wrong one.
@@ -30,7 +68,11 @@ class ApiKeys:
         fits = [hmac.compare_digest(shown, digest) for digest in self._digests]
         if not any(fits):
             raise problems.unauthorized("This key is not known.")
-        return fits.index(True)
+        return shown.hex()[:_FINGERPRINT_CHARACTERS]
+
+
+def _digests(keys: Iterable[str]) -> list[bytes]:
+    return sorted(_digest(key.encode()) for key in keys)
 
 
 def _digest(key: bytes) -> bytes:

@@ -20,8 +20,8 @@ class RequestRecord:
     method: str
     id: str
     span: Span | None = None
-    key: int | None = None
-    """The number of the client's key, where keys are needed."""
+    key: str | None = None
+    """The fingerprint of the client's key, where keys are needed."""
     started: float = field(default_factory=time.perf_counter)
     version: tuple[str, str] = ("", "")
     """Model and version, once it has come to one."""

@@ -27,7 +27,7 @@ def metrics() -> Metrics:
     return Metrics()
 
 
-def refusal(admission: Admission, texts: int, key: int | None = None) -> str:
+def refusal(admission: Admission, texts: int, key: str | None = None) -> str:
     with pytest.raises(Problem) as refused, admission.slot(texts, key):
         pass
     assert refused.value.status == 429
@@ -65,8 +65,8 @@ def test_what_costs_much_leaves_room_for_what_costs_little(metrics: Metrics) -> 
 
 def test_what_costs_more_than_all_is_let_in_alone(metrics: Metrics) -> None:
     admission = Admission(100, 10, 0.5, metrics)
-    with admission.slot(50, 0):
-        refusal(admission, 1, 1)
+    with admission.slot(50, "first"):
+        refusal(admission, 1, "second")
     with admission.slot(1, None):
         refusal(admission, 50)
 
@@ -75,32 +75,32 @@ def test_a_key_has_its_share(metrics: Metrics) -> None:
     admission = Admission(8, 100, 0.5, metrics)
     with ExitStack() as stack:
         for _ in range(4):
-            stack.enter_context(admission.slot(1, 0))
-        assert "key_share" in refusal(admission, 1, 0)
+            stack.enter_context(admission.slot(1, "first"))
+        assert "key_share" in refusal(admission, 1, "first")
         for _ in range(4):
-            stack.enter_context(admission.slot(1, 1))
-    with admission.slot(30, 0):
-        assert "key_share" in refusal(admission, 30, 0)
-        with admission.slot(30, 1):
+            stack.enter_context(admission.slot(1, "second"))
+    with admission.slot(30, "first"):
+        assert "key_share" in refusal(admission, 30, "first")
+        with admission.slot(30, "second"):
             pass
 
 
 def test_what_a_request_costs_may_show_later(metrics: Metrics) -> None:
     admission = Admission(100, 100, 0.5, metrics)
-    with admission.slot(1, 0) as hold:
+    with admission.slot(1, "first") as hold:
         hold(95)  # Alone, everything is let in.
-        assert "max_texts_in_flight" in refusal(admission, 5, 1)
+        assert "max_texts_in_flight" in refusal(admission, 5, "second")
         hold(3)  # It holds what it held.
-        assert "max_texts_in_flight" in refusal(admission, 5, 1)
-    with admission.slot(20, 0), admission.slot(1, 1) as hold:
+        assert "max_texts_in_flight" in refusal(admission, 5, "second")
+    with admission.slot(20, "first"), admission.slot(1, "second") as hold:
         hold(40)
         with pytest.raises(Problem, match="max_texts_in_flight"):
             hold(41)
     admission = Admission(100, 1000, 0.05, metrics)
-    with admission.slot(10, 0), admission.slot(1, 0) as hold, pytest.raises(Problem, match="key_share"):
+    with admission.slot(10, "first"), admission.slot(1, "first") as hold, pytest.raises(Problem, match="key_share"):
         hold(41)
     admission = Admission(100, 100, 0.5, metrics)
-    with admission.slot(50, 0), admission.slot(25, 1):
+    with admission.slot(50, "first"), admission.slot(25, "second"):
         assert admission.in_flight == 2
 
 

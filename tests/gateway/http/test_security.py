@@ -1,5 +1,6 @@
 """Keys, CORS and headers: who is let in, and what a browser may do."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
 from tests.gateway.support.gateway_process import SECRET, GatewayProcess, running_gateway
 from tests.support.triton_process import TritonProcess
+from tests.support.waiting import wait_until
 
 OTHER = "another-key-for-another-client"
 ORIGIN = "https://example.org"
@@ -81,6 +83,40 @@ def test_a_key_from_the_environment(shared_repository: Path, shared_triton: Trit
             assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200
         with running.client() as client:
             assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 401
+
+
+def test_keys_rotate_without_a_restart(shared_repository: Path, shared_triton: TritonProcess, tmp_path: Path) -> None:
+    """As Kubernetes changes a Secret that is mounted: files behind a link to a directory, which is swapped."""
+
+    def swap(number: int, keys: str) -> None:
+        (tmp_path / f"..{number}").mkdir()
+        (tmp_path / f"..{number}" / "keys").write_text(keys)
+        (tmp_path / "..data_tmp").symlink_to(f"..{number}")
+        (tmp_path / "..data_tmp").replace(tmp_path / "..data")
+        if number > 1:
+            shutil.rmtree(tmp_path / f"..{number - 1}")
+
+    swap(1, SECRET)
+    (tmp_path / "keys").symlink_to("..data/keys")
+    flags = (f"--api-keys-file={tmp_path / 'keys'}", "--workers=2")
+    with running_gateway(shared_repository, shared_triton.grpc_url, *flags) as running, running.client() as client:
+        running.wait_until_ready()
+
+        def statuses(key: str) -> set[int]:
+            # Of both workers, sooner or later: every connection goes to either.
+            headers = {"authorization": f"Bearer {key}", "connection": "close"}
+            return {client.get("/v1/models", headers=headers).status_code for _ in range(20)}
+
+        assert (statuses(SECRET), statuses(OTHER)) == ({200}, {401})
+        swap(2, f"{SECRET}\n{OTHER}")
+        wait_until(lambda: statuses(OTHER) == {200}, running.log)
+        assert statuses(SECRET) == {200}
+        swap(3, OTHER)
+        wait_until(lambda: statuses(SECRET) == {401}, running.log)
+        # One that is damaged neither locks out nor lets in.
+        swap(4, "# nothing")
+        wait_until(lambda: running.log().count("holds no key") == 2, running.log)
+        assert (statuses(SECRET), statuses(OTHER)) == ({401}, {200})
 
 
 def test_a_listed_origin_may_ask(client: httpx.Client) -> None:
