@@ -65,6 +65,20 @@ Included once, by the gateway's Deployment. Takes the root context.
   {{- end -}}
 {{- end -}}
 
+{{- $settings := .Values.gateway.settings -}}
+{{- if lt (int ($settings.maxBodyBytes | default 2097152)) (int ($settings.maxCharacters | default 10000)) -}}
+  {{- fail (printf "gateway.settings.maxBodyBytes %v is too small for one text of maxCharacters %v" ($settings.maxBodyBytes | default 2097152) ($settings.maxCharacters | default 10000)) -}}
+{{- end -}}
+{{- range $limit, $usual := dict "maxInFlight" 256 "maxTextsInFlight" 4096 -}}
+  {{- $most := int (index $settings $limit | default $usual) -}}
+  {{- if lt $most (int ($settings.workers | default 1)) -}}
+    {{- fail (printf "gateway.settings.%s %d leaves some of %v workers without any" $limit $most $settings.workers) -}}
+  {{- end -}}
+{{- end -}}
+{{- if and .Values.keys.existingSecret .Values.monitoring.serviceMonitor.enabled (eq .Values.keys.file .Values.keys.metricsFile) -}}
+  {{- fail "keys.metricsFile is keys.file: Prometheus needs a file with one key and nothing else" -}}
+{{- end -}}
+
 {{- $scaled := false -}}
 {{- range $component := list "triton" "gateway" -}}
   {{- $values := index $.Values $component -}}
@@ -73,7 +87,11 @@ Included once, by the gateway's Deployment. Takes the root context.
     {{- fail (printf "%s.autoscaling.minReplicas %d is more than maxReplicas %d" $component (int $scale.minReplicas) (int $scale.maxReplicas)) -}}
   {{- end -}}
   {{- $scaled = or $scaled $scale.enabled -}}
-  {{- if and (eq (toString $values.rollingUpdate.maxSurge) "0") (eq (toString $values.rollingUpdate.maxUnavailable) "0") -}}
+  {{- $memory := $values.resources -}}
+  {{- if gt (int (include "ru-emotions.mebibytes" $memory.requests.memory)) (int (include "ru-emotions.mebibytes" $memory.limits.memory)) -}}
+    {{- fail (printf "%s.resources.requests.memory %s is more than limits.memory %s" $component $memory.requests.memory $memory.limits.memory) -}}
+  {{- end -}}
+  {{- if and (has (toString $values.rollingUpdate.maxSurge) (list "0" "0%")) (has (toString $values.rollingUpdate.maxUnavailable) (list "0" "0%")) -}}
     {{- fail (printf "%s.rollingUpdate: maxSurge and maxUnavailable are both 0, so nothing could ever be updated" $component) -}}
   {{- end -}}
 {{- end -}}
