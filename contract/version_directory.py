@@ -35,6 +35,8 @@ MOST_GRAPH_BYTES: Final = 1 << 31
 DEFAULT_PROFILE: Final = "balanced"
 """Every version has it; it judges where nobody names another."""
 
+_ROUNDING: Final = 0.001
+"""By which six shares of four decimals may miss 1."""
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -103,6 +105,27 @@ class Sample(_Strict):
     probabilities: list[list[Probability]]
 
 
+class Reference(_Strict):
+    """What the texts of the rows are like that the thresholds come from; texts of other kinds show as a drift from it.
+
+    Tokens are counted as the gateway counts them: special ones included, and cut to `max_length`.
+    """
+
+    rows: str = Field(description="which rows, and whose answers to them")
+    texts: int = Field(ge=1, description="how many")
+    predicted: dict[str, Probability] = Field(description="share of them by their most probable emotion")
+    unknown_share: Probability = Field(description="share of unknown tokens among all of theirs")
+    tokens: float = Field(gt=0, description="mean tokens of one")
+
+    @model_validator(mode="after")
+    def _is_a_distribution(self) -> Self:
+        if tuple(self.predicted) != EMOTIONS:
+            raise ValueError(f"predicted must name {', '.join(EMOTIONS)}, in this order")
+        if abs(sum(self.predicted.values()) - 1.0) > _ROUNDING:
+            raise ValueError("predicted must add up to 1")
+        return self
+
+
 class Card(_Strict):
     """`card.json`: what a version is, how to feed it and how good it is.
 
@@ -112,7 +135,8 @@ class Card(_Strict):
     from the CPU graph, and has a record of its own. `repeats` is the version whose files these
     are, where a rollback published them again; `pulled_from` is the hub repository and commit that
     they were pulled from. `sample` is what the CPU graph must answer, asked by
-    `deploy.check_served`; cards from before there was one have none.
+    `deploy.check_served`; `reference` is what the gateway's metrics are compared with. Cards from before there were
+    these have none, nor has one whose thresholds were tuned on nothing a `reference`.
     """
 
     model: str
@@ -132,6 +156,7 @@ class Card(_Strict):
     files: dict[str, str]
     licence: str
     limits: list[str]
+    reference: Reference | None = None
     sample: Sample | None = None
 
     @model_validator(mode="after")

@@ -58,7 +58,7 @@ def make_app(settings: Settings) -> FastAPI:
     Raises:
         TracingError: traces are wanted, but their packages are not installed.
     """
-    metrics, tracing = Metrics(), Tracing(settings.otlp_endpoint)
+    metrics, tracing = Metrics(_version(), settings.revision), Tracing(settings.otlp_endpoint)
     api_keys = ApiKeys(read_keys(settings))
 
     @contextlib.asynccontextmanager
@@ -91,7 +91,7 @@ def make_app(settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         redirect_slashes=False,
     )
-    document = partial(openapi_document, app, _limits(settings), routes.OPEN_PATHS, needs_key=bool(api_keys))
+    document = partial(openapi_document, app, _limits(settings), routes.OPEN_PATHS, needs_key=api_keys.are_needed)
     app.openapi = document  # type: ignore[method-assign]
     if settings.allowed_origins:
         app.add_middleware(

@@ -71,9 +71,9 @@ def serve(settings: Settings, listener: socket.socket) -> int:
 
 def _serve_with_workers(settings: Settings, listener: socket.socket) -> int:
     with tempfile.TemporaryDirectory(prefix="emotion-metrics-") as directory:
-        # Before any worker imports prometheus_client, which looks for it then.
+        # Before anybody imports prometheus_client, which looks for it then.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
-        supervisor = Multiprocess(_configuration(settings), sockets=[listener])
+        supervisor = _Supervisor(_configuration(settings), sockets=[listener])
         _say_listening(listener)
         supervisor.run()
     return 1 if any(process.exitcode == uvicorn.config.STARTUP_FAILURE for process in supervisor.processes) else 0
@@ -99,6 +99,25 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         for listener in sockets or []:
             _say_listening(listener)
+
+
+class _Supervisor(Multiprocess):
+    """Keeps workers running, and counts those that it had to replace. Its figures are shared, as the workers' are."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        # Only now, as for the workers.
+        from prometheus_client import CollectorRegistry
+
+        from gateway.telemetry.process_metrics import worker_restarts
+
+        self._restarts = worker_restarts(CollectorRegistry())
+
+    def keep_subprocess_alive(self) -> None:
+        """Called twice a second: a worker that has died, or answers no more, is replaced."""
+        before = [*self.processes]
+        super().keep_subprocess_alive()
+        self._restarts.inc(sum(now is not then for then, now in zip(before, self.processes, strict=True)))
 
 
 def _say_listening(listener: socket.socket) -> None:

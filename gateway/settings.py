@@ -19,6 +19,8 @@ VARIABLE_ONLY: Final = frozenset({"api_keys"})
 """Settings without a flag: whoever lists the processes reads their flags."""
 _ADDRESS: Final = re.compile(r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$")
 _ORIGIN: Final = re.compile(r"^https?://[A-Za-z0-9.-]+(:\d{1,5})?$|^https?://\[[0-9A-Fa-f:.]+\](:\d{1,5})?$")
+_KEY_NAME: Final = re.compile(r"^[A-Za-z0-9._-]{1,15}$")
+"""Shorter than any key, so that a key in a name's place is refused, and never shown."""
 _KEY: Final = re.compile(r"^[A-Za-z0-9._~+/=-]{16,}$")
 _HIGHEST_PORT: Final = 65_535
 
@@ -75,9 +77,16 @@ class Settings(BaseSettings):
         description="seconds a connection is kept without a request; longer than a proxy in front keeps it",
     )
     api_keys: SecretStr | None = Field(
-        None, description="keys of which a client must show one, with commas between them; only as a variable"
+        None,
+        description="keys of which a client must show one, with commas between them; `name:key` gives one a name for "
+        "metrics; only as a variable",
     )
     api_keys_file: FilePath | None = Field(None, description="file with such keys, one a line; # begins a comment")
+    revision: str = Field(
+        "unknown",
+        pattern=r"^[A-Za-z0-9._/+-]{1,64}$",
+        description="what the gateway was built from, such as a commit, for `emotion_build_info`; the image sets it",
+    )
     cors_origins: str | None = Field(
         None, description="origins whose pages may ask, with commas between them, such as https://example.org; * is all"
     )
@@ -164,29 +173,35 @@ class Settings(BaseSettings):
         return _split(self.cors_origins or "")
 
 
-def read_keys(settings: Settings) -> frozenset[str]:
-    """The keys of which a client must show one; empty if none is needed.
+def read_keys(settings: Settings) -> dict[str, str]:
+    """The keys of which a client must show one, each with its name, or "" if it has none; empty if none is needed.
 
     Raises:
-        ValueError: keys were to be given, but there are none or one can't be sent.
+        ValueError: keys were to be given, but there are none, one can't be sent, or a name can't be used.
     """
     if settings.api_keys is not None:
-        where, keys = "api_keys", _split(settings.api_keys.get_secret_value())
+        where, entries = "api_keys", _split(settings.api_keys.get_secret_value())
     elif settings.api_keys_file is not None:
         where = f"api_keys_file {settings.api_keys_file}"
         try:
             lines = settings.api_keys_file.read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"{where} can't be read: {error}") from None
-        keys = [key for line in lines if (key := line.partition("#")[0].strip())]
+        entries = [entry for line in lines if (entry := line.partition("#")[0].strip())]
     else:
-        return frozenset()
-    if not keys:
+        return {}
+    if not entries:
         raise ValueError(f"{where} holds no key: give one, or leave the setting out")
-    # Never the key itself in the sentence.
-    if not all(_KEY.match(key) for key in keys):
+    named = [(name.strip(), key.strip()) for name, _, key in (entry.rpartition(":") for entry in entries)]
+    # Never the key itself in the sentence, nor a name: it may be a key.
+    if not all(_KEY.match(key) for _, key in named):
         raise ValueError(f"{where} holds a key that is shorter than 16 characters, or not of A-Z a-z 0-9 - . _ ~ + / =")
-    return frozenset(keys)
+    if not all(_KEY_NAME.match(name) for entry, (name, _) in zip(entries, named, strict=True) if ":" in entry):
+        raise ValueError(f"{where} holds a name (name:key) that is not 1 to 15 characters of A-Z a-z 0-9 - . _")
+    keys = {key: name for name, key in named}
+    if len({*named}) != len(keys):
+        raise ValueError(f"{where} holds one key under two names: give each key one")
+    return keys
 
 
 def _split(values: str) -> list[str]:

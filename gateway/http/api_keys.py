@@ -5,29 +5,47 @@ import base64
 import hashlib
 import hmac
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from gateway.errors import problems
 
 logger = logging.getLogger("gateway")
 
+UNKNOWN: Final = "(unknown)"
+"""What figures call every key that is not known, and none; no key can have this name."""
 LOOK_SECONDS: Final = 1.0
 """Between two looks at the file with the keys."""
-_FINGERPRINT_CHARACTERS: Final = 8
+_FINGERPRINT_BYTES: Final = 3
+"""So few that of any list of guesses many fit, and slow to try: nobody learns a key from its fingerprint."""
+_FINGERPRINT_ROUNDS: Final = 1 << 11
+_MOST_FINGERPRINTS: Final = 10_000
 
 
 class ApiKeys:
-    """The keys that are let in; without any, everybody is."""
+    """The keys that are let in, by name; without any, everybody is."""
 
-    def __init__(self, keys: Iterable[str]) -> None:
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        """Begin with some, a hundredth of a second for each that has no name.
+
+        Args:
+            keys: each with its name; "" for its fingerprint. Those with one name are one client's.
+        """
         # Digests: of one length, so that comparing takes the same time for every key shown.
-        self._digests = _digests(keys)
+        self._given = _digests(keys)
+        self._names = _names(self._given)
 
     def __len__(self) -> int:
-        return len(self._digests)
+        """How many clients have one."""
+        return len(set(self._names.values()))
 
-    async def follow(self, read: Callable[[], Awaitable[Collection[str]]], changed: Callable[[], None]) -> None:
+    @property
+    def are_needed(self) -> bool:
+        """Whether a client must show one."""
+        return bool(self._names)
+
+    async def follow(self, read: Callable[[], Awaitable[Mapping[str, str]]], changed: Callable[[], None]) -> None:
         """Keep to the keys that there are; never ends.
 
         Whatever can't be read, or holds no key, changes nothing: a file that is damaged or emptied must lock nobody
@@ -41,38 +59,49 @@ class ApiKeys:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                digests = _digests(await read())
+                given = _digests(await read())
             except ValueError as error:
                 if str(error) != trouble:
                     logger.warning("the keys that were read before go on to hold: %s", error)
                 trouble = str(error)
                 continue
             trouble = ""
-            if digests != self._digests:
-                self._digests = digests
+            if given != self._given:
+                self._given, self._names = given, _names(given)
                 changed()
-                logger.info("the keys have changed: there are %d now", len(digests))
+                logger.info("the keys have changed: there are %d now", len(given))
 
     def check(self, authorization: str | None) -> str | None:
-        """Let a client in, or not; gives the fingerprint of its key, if keys are needed.
+        """Let a client in, or not; gives the name of its key, if keys are needed.
 
         Raises:
             Problem: 401, no key or a wrong one.
         """
-        if not self._digests:
+        if not self._names:
             return None
         if authorization is None:
             raise problems.unauthorized("A key is needed: send it as Authorization: Bearer <key>.")
         shown = _digest(_key(authorization))
         # All of them, whichever fits: the time must not tell.
-        fits = [hmac.compare_digest(shown, digest) for digest in self._digests]
+        fits = [hmac.compare_digest(shown, digest) for digest in self._names]
         if not any(fits):
             raise problems.unauthorized("This key is not known.")
-        return shown.hex()[:_FINGERPRINT_CHARACTERS]
+        return self._names[shown]
 
 
-def _digests(keys: Iterable[str]) -> list[bytes]:
-    return sorted(_digest(key.encode()) for key in keys)
+def _digests(keys: Mapping[str, str]) -> dict[bytes, str]:
+    return {_digest(key.encode()): name for key, name in keys.items()}
+
+
+def _names(given: Mapping[bytes, str]) -> dict[bytes, str]:
+    return {digest: name or _fingerprint(digest) for digest, name in given.items()}
+
+
+@lru_cache(_MOST_FINGERPRINTS)
+def _fingerprint(digest: bytes) -> str:
+    """A name that tells nothing of a key: 24 bits of the scrypt hash of its SHA-256, such as `key-3f09ac`."""
+    derived = hashlib.scrypt(digest, salt=b"emotion_key", n=_FINGERPRINT_ROUNDS, r=8, p=1, dklen=_FINGERPRINT_BYTES)
+    return f"key-{derived.hex()}"
 
 
 def _digest(key: bytes) -> bytes:

@@ -80,7 +80,9 @@ class RequestMiddleware:
 
         try:
             if endpoint not in self._open_paths:
+                record.key_name = self._api_keys.name(None)
                 record.key = self._api_keys.check(header(scope, b"authorization"))
+                record.key_name = self._api_keys.name(record.key)
             if not endpoint:
                 raise problems.not_found(f"There is no {path[:200]} here; /docs lists what is.")
             # HEAD is answered wherever GET is; the server leaves out the body.
@@ -110,6 +112,8 @@ class RequestMiddleware:
 
     def _report(self, record: RequestRecord, status: int) -> None:
         self._metrics.request(record.endpoint, record.version, status, record.seconds)
+        if record.key_name:
+            self._metrics.key_used(record.key_name, status, record.texts)
         if record.span is not None:
             self._tracing.end_request(record.span, status, record.model_fields())
         if self._log_requests or status in _LOGGED:

@@ -84,12 +84,15 @@ class Batcher:
         queue = self._queues.get(version.served)
         if queue is None:
             queue = self._queues[version.served] = VersionQueue()
-        queue.pending.append(request)
+        queue.add(request)
         self._schedule_flush(version, queue)
+        if not queue.flush_scheduled:
+            self._tell(version, queue)
         try:
             return await request.answer
         except asyncio.CancelledError:
             queue.withdraw(request)
+            self._tell(version, queue)
             if request.calls:
                 await asyncio.wait(request.calls, timeout=max(deadline - loop.time(), 0.0))
             raise
@@ -114,7 +117,7 @@ class Batcher:
 
     def _flush_or_delay(self, version: Version, queue: VersionQueue) -> None:
         queue.flush_scheduled = False
-        if not queue.calls or queue.pending_rows() >= _FULL_ENOUGH * queue.mean_call_rows():
+        if not queue.calls or queue.waiting >= _FULL_ENOUGH * queue.mean_call_rows():
             self._flush(version, queue)
         elif queue.delay_timer is None:
             loop = asyncio.get_running_loop()
@@ -129,6 +132,7 @@ class Batcher:
                 break
             ranges, is_retry = queue.take(version.max_batch_size)
             self._start_call(version, queue, TritonCall(ranges, replica, is_retry))
+        self._tell(version, queue)
         if (
             not queue.tasks
             and not queue.flush_scheduled
@@ -136,6 +140,9 @@ class Batcher:
             and self._queues.get(version.served) is queue
         ):
             del self._queues[version.served]
+
+    def _tell(self, version: Version, queue: VersionQueue) -> None:
+        self._metrics.triton.queue(version.name, queue.waiting, len(queue.tasks))
 
     def _start_call(self, version: Version, queue: VersionQueue, call: TritonCall) -> None:
         task = asyncio.create_task(self._call_triton(version, queue, call))
@@ -166,6 +173,7 @@ class Batcher:
                     answer = await self._triton.infer(call.replica, version.served, rows, version.card.pad_id, headers)
                     break
                 except TritonError as error:
+                    self._metrics.triton.failed(version.name, error.code.name)
                     # One that starts, stops or has not loaded the version yet turns calls away,
                     # while another answers; asking again is safe, since an answer changes nothing.
                     if not error.may_be_unloaded or all(request.answer.done() for request, _, _ in call.ranges):
@@ -177,7 +185,7 @@ class Batcher:
                     call.replica = other
                     self._watch_call(version, queue, call)
                     tried.append(other)
-        self._metrics.triton_call(version.model, version.version, len(rows), loop.time() - began)
+        self._metrics.triton.answered(version.name, len(rows), loop.time() - began)
         return answer
 
     def _call_ended(
@@ -217,14 +225,15 @@ class Batcher:
 
     def _retry_or_fail(self, version: Version, queue: VersionQueue, call: TritonCall, rows: RowRange) -> None:
         """Numbers that are no probabilities may be another client's fault: asked again, alone, they may be right."""
-        self._metrics.answer_refused(version.model, version.version)
+        self._metrics.triton.refused(version.name)
         what = f"{version.model} version {version.version} at {call.replica.address} answered probabilities that are"
         if not call.is_retry:
             logger.warning("%s not all finite and between 0 and 1; the request is sent once more, alone", what)
             # The queue may have been forgotten when its last call ended.
             queue = self._queues.setdefault(version.served, queue)
-            queue.retries.append(rows)
+            queue.add_retry(rows)
             self._schedule_flush(version, queue)
+            self._tell(version, queue)
             return
         logger.error("%s not all finite and between 0 and 1, for a request alone too", what)
         rows.request.answer.set_exception(TritonError(grpc.StatusCode.DATA_LOSS, f"{what} none"))

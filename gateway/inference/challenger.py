@@ -69,12 +69,12 @@ class ChallengerCalls:
             if _is_failure(error):
                 self._failed(challenger, "canary", error)
             return None
-        self._metrics.request((challenger.model, challenger.version), "canary")
+        self._metrics.request(challenger.name, "canary")
         return result
 
     def answered_by_default(self, canary: Canary, query: Query, answered: InferenceResult) -> None:
         """The default version has answered: the challenger is asked too, where it is a shadow, and not waited for."""
-        self._metrics.request((answered.version.model, answered.version.version), "default")
+        self._metrics.request(answered.version.name, "default")
         challenger = canary.challenger
         if canary.trial.kind != "shadow" or not _have_profile(canary, query):
             return
@@ -82,7 +82,7 @@ class ChallengerCalls:
             return  # The default version has just been unloaded.
         rows = answered.rows
         if self._rests(challenger) or (self._shadow_rows and self._shadow_rows + rows > _MOST_SHADOW_ROWS):
-            self._metrics.dropped((challenger.model, challenger.version))
+            self._metrics.dropped(challenger.name)
             return
         self._shadow_rows += rows
         task = asyncio.create_task(self._shadow(challenger, query, answered))
@@ -97,7 +97,7 @@ class ChallengerCalls:
             await asyncio.wait(self._shadows)
 
     async def _shadow(self, challenger: Version, query: Query, answered: InferenceResult) -> None:
-        name = challenger.model, challenger.version
+        name = challenger.name
         until = asyncio.get_running_loop().time() + _SHADOW_SECONDS
         record = RequestRecord(endpoint="", method="", id="")  # that nobody reads: this is no request of a client
         try:
@@ -125,7 +125,7 @@ class ChallengerCalls:
         return self._rests_until.get(challenger.served, 0.0) > asyncio.get_running_loop().time()
 
     def _failed(self, challenger: Version, role: Role, error: Exception) -> None:
-        self._metrics.failed((challenger.model, challenger.version), role)
+        self._metrics.failed(challenger.name, role)
         if self._rests(challenger):
             return  # One of several that were under way.
         why = "it was too late" if isinstance(error, TimeoutError) else str(error)

@@ -70,7 +70,7 @@ class VersionInference:
             TritonError: Triton failed.
         """
         _check_profile(version, query)
-        record.version = name = version.model, version.version
+        record.version = name = version.name
         began = time.perf_counter()
         parts: list[list[Part]] | None = None
         try:

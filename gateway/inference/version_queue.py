@@ -74,6 +74,8 @@ class VersionQueue:
     def __init__(self) -> None:
         self.pending: deque[PendingRequest] = deque()
         self.retries: deque[RowRange] = deque()
+        self.waiting = 0
+        """Rows that no call carries yet, of `pending` and `retries`."""
         self.tasks: set[asyncio.Task[Probabilities]] = set()
         """The calls under way."""
         self.calls_on: Counter[Replica] = Counter()
@@ -95,9 +97,15 @@ class VersionQueue:
             self.delay_timer.cancel()
             self.delay_timer = None
 
-    def pending_rows(self) -> int:
-        """Rows that no call carries yet."""
-        return sum(len(request.rows) - request.sent for request in self.pending)
+    def add(self, request: PendingRequest) -> None:
+        """A request waits."""
+        self.pending.append(request)
+        self.waiting += len(request.rows)
+
+    def add_retry(self, rows: RowRange) -> None:
+        """Rows wait to be asked for once more."""
+        self.retries.append(rows)
+        self.waiting += rows.stop - rows.start
 
     def mean_call_rows(self) -> float:
         """Rows of a call, the mean of the last few."""
@@ -105,9 +113,10 @@ class VersionQueue:
 
     def is_empty(self) -> bool:
         """Whether nobody waits for a call; who does not any more is forgotten."""
-        self.pending = deque(request for request in self.pending if not request.answer.done())
+        for request in [request for request in self.pending if request.answer.done()]:
+            self.withdraw(request)
         while self.retries and self.retries[0].request.answer.done():
-            self.retries.popleft()
+            self._take_retry()
         return not self.pending and not self.retries
 
     def take(self, max_rows: int) -> tuple[list[RowRange], bool]:
@@ -119,7 +128,7 @@ class VersionQueue:
         `max_rows` go along, for whoever comes next waits for the calls under way.
         """
         if self.retries:
-            return [self.retries.popleft()], True
+            return [self._take_retry()], True
         free = max_rows
         taken: dict[PendingRequest, int] = {}
         first = min(_FIRST_ROWS, max(free // max(len(self.pending), 1), 1))
@@ -140,6 +149,7 @@ class VersionQueue:
         for request, rows in taken.items():
             ranges.append(RowRange(request, request.sent, request.sent + rows))
             request.sent += rows
+            self.waiting -= rows
         self.pending = deque(request for request in self.pending if request.sent < len(request.rows))
         return ranges, False
 
@@ -147,6 +157,12 @@ class VersionQueue:
         """The rows of a request that no call carries yet are not wanted any more."""
         if request in self.pending:
             self.pending.remove(request)
+            self.waiting -= len(request.rows) - request.sent
+
+    def _take_retry(self) -> RowRange:
+        rows = self.retries.popleft()
+        self.waiting -= rows.stop - rows.start
+        return rows
 
     def call_sent(self, call: TritonCall, slow_timer: asyncio.TimerHandle) -> None:
         """A call is under way on its Triton."""

@@ -7,6 +7,7 @@ at once when a request needs it. What is wrong with one version costs that versi
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -144,7 +145,7 @@ class Catalogue:
             await asyncio.wait([self._refresh_under_way])
 
     async def _refresh(self) -> None:
-        begun_at = asyncio.get_running_loop().time()
+        begun_at, looked_at = asyncio.get_running_loop().time(), time.time()
         try:
             found = await self._query_triton()
         except TritonError as error:
@@ -152,7 +153,7 @@ class Catalogue:
                 raise
             # A version may have gone between the list and the question about it.
             found = await self._query_triton()
-        self._report(found)
+        self._report(found, looked_at)
         self.served = found
         self._refreshed_at = begun_at
 
@@ -189,18 +190,22 @@ class Catalogue:
                 raise
             return UnusableVersion(row, "configuration", "Triton does not tell its configuration")
 
-    def _report(self, found: ServedModels) -> None:
+    def _report(self, found: ServedModels, looked_at: float) -> None:
         for entry in found.unusable:
             if entry not in self.served.unusable:
                 model, version = entry.served.model, entry.served.version
                 logger.warning("model %s version %s is left out: %s", model, version, entry.reason)
-        self._metrics.unusable((row.served.model, row.served.version, row.kind) for row in found.unusable)
         for model, versions in found.models.items():
             before = {version.version for version in self.served.models.get(model, ())}
             new = [version.version for version in versions if version.version not in before]
             if new:
                 logger.info("model %s: version %s found", model, ", ".join(new))
         report_canaries(self.served.canaries, found.canaries)
+        self._metrics.looked(
+            looked_at,
+            {version.name: version.card.reference for versions in found.models.values() for version in versions},
+            {(row.served.model, row.served.version, row.kind) for row in found.unusable},
+        )
 
 
 def _number(version: Version) -> int:

@@ -71,6 +71,11 @@ class Version:
         """Its number, as Triton and its directory have it."""
         return self.served.version
 
+    @property
+    def name(self) -> tuple[str, str]:
+        """Both, as metrics and records have them."""
+        return self.served.model, self.served.version
+
 
 def check_configuration(limits: ModelLimits) -> None:
     """Whether a version takes what the gateway sends.

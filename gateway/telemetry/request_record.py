@@ -21,7 +21,7 @@ class RequestRecord:
     id: str
     span: Span | None = None
     key: str | None = None
-    """The fingerprint of the client's key, where keys are needed."""
+    """What figures call the client's key, where keys are needed."""
     started: float = field(default_factory=time.perf_counter)
     version: tuple[str, str] = ("", "")
     """Model and version, once it has come to one."""

@@ -38,7 +38,7 @@ def test_their_figures_are_one(several: GatewayProcess) -> None:
     labels = {"endpoint": "/v1/emotions", "status": "200"}
     with several.client() as client:
         asked = figure(client, "emotion_requests_total", **labels)
-        joyful = figure(client, "emotion_predicted_total", emotion="joy")
+        joyful = figure(client, "emotion_predicted_total", version="2", emotion="joy")
     for _ in range(40):
         # A connection each, so that both workers get some.
         with several.client() as client:
@@ -46,7 +46,7 @@ def test_their_figures_are_one(several: GatewayProcess) -> None:
     with several.client() as client:
         for _ in range(5):
             assert figure(client, "emotion_requests_total", **labels) == asked + 40
-        assert figure(client, "emotion_predicted_total", emotion="joy") == joyful + 40
+        assert figure(client, "emotion_predicted_total", version="2", emotion="joy") == joyful + 40
         assert figure(client, "emotion_ready") == 1
 
 

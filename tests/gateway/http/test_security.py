@@ -166,7 +166,7 @@ def test_a_bug_is_logged_without_the_clients_words(caplog: pytest.LogCaptureFixt
         RequestMiddleware,
         paths={"/broken"},
         open_paths=frozenset(),
-        api_keys=ApiKeys([]),
+        api_keys=ApiKeys({}),
         metrics=Metrics(),
         tracing=Tracing(None),
         log_requests=False,

@@ -19,7 +19,8 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 def pending(loop: asyncio.AbstractEventLoop, queue: VersionQueue, *rows: int) -> list[PendingRequest]:
     found = [PendingRequest([[number]] * number, 0.0, None, loop.create_future()) for number in rows]
-    queue.pending.extend(found)
+    for request in found:
+        queue.add(request)
     return found
 
 
@@ -41,7 +42,7 @@ def test_few_rows_do_not_wait_behind_many(loop: asyncio.AbstractEventLoop) -> No
     assert taken(queue, 64) == {256: (0, 56), 200: (0, 4), 1: (0, 1), 3: (0, 3)}
     # Many at once do not all become late together: the first goes ahead.
     assert taken(queue, 64) == {256: (56, 116), 200: (4, 8)}
-    assert queue.pending_rows() == 140 + 192
+    assert queue.waiting == 140 + 192
 
 
 def test_more_requests_than_rows(loop: asyncio.AbstractEventLoop) -> None:
