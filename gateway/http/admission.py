@@ -44,7 +44,7 @@ class Admission:
         """Whether there is any slot at all: asked before a body is read.
 
         Args:
-            key: the fingerprint of the client's key, if it has one.
+            key: the name of the client's key, if it has one.
 
         Raises:
             Problem: 429, there is none.
@@ -71,7 +71,7 @@ class Admission:
 
         Args:
             texts: what it costs.
-            key: the fingerprint of the client's key, if it has one.
+            key: the name of the client's key, if it has one.
 
         Raises:
             Problem: 429, there is no slot; says which limit is reached.

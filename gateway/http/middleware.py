@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import problems
 from gateway.errors.problems import Problem
-from gateway.http.api_keys import ApiKeys
+from gateway.http.api_keys import UNKNOWN, ApiKeys
 from gateway.http.heads import header
 from gateway.http.request_state import RequestState, request_state
 from gateway.telemetry import log
@@ -79,10 +79,9 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            if endpoint not in self._open_paths:
-                record.key_name = self._api_keys.name(None)
+            if self._api_keys.are_needed and endpoint not in self._open_paths:
+                record.key = UNKNOWN
                 record.key = self._api_keys.check(header(scope, b"authorization"))
-                record.key_name = self._api_keys.name(record.key)
             if not endpoint:
                 raise problems.not_found(f"There is no {path[:200]} here; /docs lists what is.")
             # HEAD is answered wherever GET is; the server leaves out the body.
@@ -112,8 +111,8 @@ class RequestMiddleware:
 
     def _report(self, record: RequestRecord, status: int) -> None:
         self._metrics.request(record.endpoint, record.version, status, record.seconds)
-        if record.key_name:
-            self._metrics.key_used(record.key_name, status, record.texts)
+        if record.key is not None:
+            self._metrics.key_used(record.key, status, record.texts)
         if record.span is not None:
             self._tracing.end_request(record.span, status, record.model_fields())
         if self._log_requests or status in _LOGGED:
