@@ -28,7 +28,7 @@ WINDOWS: Final = {
     "3d": "40s",
 }
 FOR: Final = {"1m": "1s", "2m": "1s", "3m": "1s", "5m": "2s", "10m": "2s", "15m": "2s", "30m": "2s"}
-LIMITS: Final = {
+LIMITS: Final[dict[str, float]] = {
     "last_look_seconds": 4,
     "gateway_memory_bytes": 450_000_000,
     "drift_texts": 40,
@@ -47,8 +47,12 @@ def alerts() -> dict[str, dict[str, Any]]:
     return {rule["alert"]: rule for group in rule_groups() for rule in group["rules"] if "alert" in rule}
 
 
-def write_rules(directory: Path) -> None:
+def write_rules(directory: Path, **limits: float) -> None:
     """All rules, scaled, in one file.
+
+    Args:
+        directory: where it is written.
+        limits: further limits than those of the table.
 
     Raises:
         KeyError: a window or a `for` that the tables lack.
@@ -60,8 +64,8 @@ def write_rules(directory: Path) -> None:
             if "for" in rule:
                 rule["for"] = FOR[rule["for"]]
             limit = rule.get("labels", {}).get("of")
-            if limit in LIMITS:
-                rule["expr"] = f"vector({LIMITS[limit]})"
+            if limit in (here := LIMITS | limits):
+                rule["expr"] = f"vector({here[limit]})"
     (directory / "rules.yml").write_text(yaml.safe_dump({"groups": groups}), "utf-8")
 
 

@@ -284,6 +284,17 @@ def test_memory_fills(watch: Watch, shared_triton: Shared, namespace: str, start
         watch.heal(namespace, "EmotionGatewayMemory")
 
 
+def test_the_machines_memory_is_short(watch: Watch, shared_triton: Shared, namespace: str) -> None:
+    """It isn't filled: the limit falls below what is in use, and rises again."""
+    triton, _ = shared_triton
+    watch.scrape(namespace, triton=triton.metrics_port)
+    watch.wait_until_scraped(namespace)
+    watch.silent(namespace, "EmotionTritonHostMemory")
+    with watch.limit(host_memory_share=0.001):
+        watch.fire(namespace, "EmotionTritonHostMemory")
+    watch.heal(namespace, "EmotionTritonHostMemory")
+
+
 def test_file_descriptors_run_out(watch: Watch, shared_triton: Shared, namespace: str) -> None:
     triton, repository = shared_triton
     with running_gateway(repository, triton.grpc_url) as gateway:

@@ -4,9 +4,9 @@ import contextlib
 import http.server
 import json
 import re
-import shutil
 import subprocess
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import yaml
 
+from deploy.monitoring.programs import find
 from tests.deploy.monitoring.scaled import write_prometheus, write_rules
 from tests.gateway.support.gateway_process import SECRET
 from tests.support.triton_process import free_ports
 from tests.support.waiting import wait_until
 
-PACKAGES = "apt install prometheus prometheus-alertmanager"
 _BADLY_RENDERED = re.compile(r"<no value>|<error|%!|NaN")
 
 
@@ -56,6 +55,7 @@ class Watch:
     directory: Path
     prometheus: str
     receiver: Receiver
+    started: float = field(default_factory=time.time)
     targets: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     """By job: namespace by address."""
 
@@ -82,16 +82,24 @@ class Watch:
             unfinished.write_text(json.dumps(groups), "utf-8")
             unfinished.rename(self.directory / f"{job}.json")
 
+    @contextlib.contextmanager
+    def limit(self, **limits: float) -> Iterator[None]:
+        """Other limits, for as long as the context lasts."""
+        for number in (limits, {}):
+            write_rules(self.directory, **number)
+            assert httpx.post(f"{self.prometheus}/-/reload", trust_env=False, timeout=60).status_code == 200
+            if number:
+                yield
+
     def query(self, expr: str) -> list[dict[str, Any]]:
         answer = httpx.get(f"{self.prometheus}/api/v1/query", params={"query": expr}, trust_env=False, timeout=30)
         assert answer.status_code == 200, f"{expr}: {answer.text}"
         found: list[dict[str, Any]] = answer.json()["data"]["result"]
         return found
 
-    def of_all_time(self, expr: str, seconds: float) -> list[dict[str, Any]]:
-        """A query over all that the test has seen, as a panel makes it."""
-        now = float(self.query("time()")[1])  # type: ignore[arg-type]
-        window = {"start": now - seconds, "end": now, "step": 1}
+    def of_all_time(self, expr: str) -> list[dict[str, Any]]:
+        """The series of a query over all that the tests have seen, as a panel asks."""
+        window: dict[str, Any] = {"start": self.started, "end": time.time(), "step": 1}
         answer = httpx.get(
             f"{self.prometheus}/api/v1/query_range", params={"query": expr, **window}, trust_env=False, timeout=60
         )
@@ -108,29 +116,27 @@ class Watch:
     def fire(self, namespace: str, *alerts: str) -> None:
         """Wait until Alertmanager has told of each."""
         for alert in alerts:
-            wait_until(lambda: self.receiver.fires(alert, namespace), lambda: self._told(alert, namespace))
+            self._wait(alert, namespace, fires=True)
 
     def heal(self, namespace: str, *alerts: str) -> None:
         """Wait until Alertmanager has told of each that it is over."""
         for alert in alerts:
-            wait_until(lambda: not self.receiver.fires(alert, namespace), lambda: self._told(alert, namespace))
+            self._wait(alert, namespace, fires=False)
 
     def silent(self, namespace: str, *alerts: str) -> None:
         """None of them fires now."""
         names = "|".join(alerts)
         assert self.query(f'ALERTS{{alertname=~"{names}",namespace="{namespace}",alertstate="firing"}}') == []
 
+    def _wait(self, alert: str, namespace: str, *, fires: bool) -> None:
+        wait_until(
+            lambda: self.receiver.fires(alert, namespace) is fires,
+            lambda: f"{'fires' if fires else 'heals'}: {self._told(alert, namespace)}",
+        )
+
     def _told(self, alert: str, namespace: str) -> str:
         pending = self.query(f'ALERTS{{namespace="{namespace}"}}')
         return f"{alert} in {namespace}; Alertmanager told {self.receiver.status[alert, namespace]}; {pending}"
-
-
-def program(name: str) -> str:
-    """A program of Debian's; fails the test, never skips it, if it is not there."""
-    found = shutil.which(name)
-    if found is None:
-        pytest.fail(f"there is no {name} here: {PACKAGES}")
-    return found
 
 
 @contextlib.contextmanager
@@ -170,18 +176,19 @@ def running_watch(directory: Path) -> Iterator[Watch]:
         (directory / "alertmanager.yml").write_text(yaml.safe_dump({"route": route, "receivers": receivers}), "utf-8")
         commands = {
             "alertmanager": [
-                program("prometheus-alertmanager"),
+                str(find("alertmanager")),
                 f"--config.file={directory}/alertmanager.yml",
                 f"--storage.path={directory}/alertmanager",
                 f"--web.listen-address=127.0.0.1:{alertmanager}",
                 "--cluster.listen-address=",
             ],
             "prometheus": [
-                program("prometheus"),
+                str(find("prometheus")),
                 f"--config.file={settings}",
                 f"--storage.tsdb.path={directory}/prometheus",
                 f"--web.listen-address=127.0.0.1:{prometheus}",
                 "--rules.alert.resend-delay=1s",
+                "--web.enable-lifecycle",
             ],
         }
         watch = Watch(directory, f"http://127.0.0.1:{prometheus}", receiver)
