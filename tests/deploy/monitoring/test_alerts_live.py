@@ -248,9 +248,10 @@ def test_a_gateway_restarts_again_and_again(watch: Watch, shared_triton: Shared,
     (port,) = free_ports(1)
     for _ in range(4):
         with running_gateway(repository, triton.grpc_url, f"--port={port}") as gateway:
-            gateway.wait_until_ready()
+            started = psutil.Process(gateway.process.pid).create_time()
             watch.scrape(namespace, gateway=gateway.url)
-            watch.wait_until_scraped(namespace)
+            new = f'process_start_time_seconds{{namespace="{namespace}"}} > {started - 1}'
+            wait_until(lambda new=new: watch.query(new), gateway.log)
     watch.fire(namespace, "EmotionGatewayDown", "EmotionNoGatewayReady", "EmotionGatewayRestarts")
     with running_gateway(repository, triton.grpc_url, f"--port={port}") as gateway:
         gateway.wait_until_ready()
