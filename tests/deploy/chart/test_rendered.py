@@ -161,24 +161,23 @@ def started(args: list[str], directory: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in shell.stdout.splitlines())
 
 
-@pytest.mark.parametrize(("values", "service"), [("pvc", "triton-cpu"), ("gpu", "triton"), ("s3", "triton-cpu")])
+@pytest.mark.parametrize(("values", "service"), [("pvc", "triton-cpu"), ("gpu", "triton"), ("s3", "triton-cpu"), ("s3-direct", "triton-cpu")])
 def test_triton_starts_as_under_compose(values: str, service: str, tmp_path: Path) -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"][service]
     theirs = started([part.replace("$$", "$") for part in compose["command"]], tmp_path)
     ours = started(container(values, "triton")["args"], tmp_path)
     for flag in ("--http-restricted-api", "--grpc-restricted-protocol"):
         assert ours.pop(flag).partition(":")[0] == theirs.pop(flag).partition(":")[0] == ",".join(CLOSED_PROTOCOLS)
-    polls = values == "pvc"
-    different = {
-        "pvc": {},
-        "gpu": {"--model-repository": "/models"},
-        "s3": {"--model-repository": "s3://https://s3.eu-central-1.amazonaws.com:443/example-models/emotions/production"},
-    }[values]
+    polls = values in ("pvc", "s3")
+    theirs["--model-repository"] = {
+        "s3": "/repository/models",
+        "s3-direct": "s3://http://minio.storage:9000/models",
+    }.get(values, "/models")
     if not polls:
         # What it starts with it keeps, and all of it must be right.
         theirs |= {"--model-control-mode": "none", "--exit-on-error": "true", "--strict-readiness": "true"}
         del theirs["--repository-poll-secs"]
-    assert ours == theirs | different
+    assert ours == theirs
     variables = {each["name"]: each.get("value") for each in container(values, "triton")["env"]}
     assert compose.get("environment", {}).items() <= variables.items()
 
@@ -202,7 +201,7 @@ def test_nobody_reaches_tritons_http(values: str) -> None:
     assert first["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "gateway"
     assert bool(others) is (values == "everything")
     ports = [port["port"] for rule in policy["egress"] for port in rule["ports"]]
-    assert ports == ([53, 53, 443] if values == "s3" else [])
+    assert ports == {"s3": [53, 53, 443], "s3-direct": [53, 53, 9000]}.get(values, [])
 
 
 def test_each_probe_fits_its_failure() -> None:
@@ -297,7 +296,7 @@ def test_a_cpu_asks_for_no_gpu() -> None:
     [
         ("minimal", f"models.image.digest=sha256:{'a' * 64}"),
         ("cpu", "models.revision=2"),
-        ("s3", "models.revision=8"),
+        ("s3-direct", "models.revision=8"),
     ],
 )
 def test_a_new_version_replaces_the_pods(values: str, change: str) -> None:
@@ -307,6 +306,34 @@ def test_a_new_version_replaces_the_pods(values: str, change: str) -> None:
         assert before["template"] != after["template"]
         assert before["selector"] == after["selector"], "it can't be changed"
         assert before["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+
+
+@pytest.mark.parametrize("values", CI)
+def test_both_read_the_models_where_they_are(values: str) -> None:
+    for component in COMPONENTS:
+        pod = find(resources(values), "Deployment", component)["spec"]["template"]["spec"]
+        (main,) = pod["containers"]
+        named = [part.partition("=")[2] for part in main.get("args", []) if part.startswith("--model-repository=")]
+        named += [each["value"] for each in main["env"] if each["name"] == "EMOTION_MODEL_REPOSITORY"]
+        (repository,) = named
+        mounts = [mount["mountPath"] for mount in main["volumeMounts"] if mount["name"] == "models"]
+        if repository.startswith("s3://"):
+            assert mounts == []
+            continue
+        (mount,) = [each for each in main["volumeMounts"] if each["name"] == "models"]
+        assert mount["readOnly"] is True
+        fetchers = pod.get("initContainers", [])
+        assert [each["name"] for each in fetchers] == (
+            ["fetch-models", "follow-models"] if values.startswith("s3") else []
+        )
+        # The first must be done before anything starts; the second goes on beside it.
+        assert [each.get("restartPolicy") for each in fetchers] == [None, "Always"][: len(fetchers)]
+        for each in fetchers:
+            command, bucket, directory, _ = each["args"]
+            assert (command, directory) == ("fetch", repository)
+            assert re.fullmatch(r"s3://https?://[^/]+:\d+/\S+", bucket)
+        # New versions are made beside the directory and renamed into it, so both must be on one volume.
+        assert mount["mountPath"] == (repository if not fetchers else str(Path(repository).parent))
 
 
 def test_keys_come_as_a_directory_and_prometheus_has_one() -> None:
