@@ -38,6 +38,10 @@
 {{- else }}
   emptyDir:
     sizeLimit: {{ $models.s3.size }}
+# Of its own: Triton empties its /tmp when it starts.
+- name: fetch-tmp
+  emptyDir:
+    sizeLimit: 64Mi
 {{- end }}
 {{- end -}}
 
@@ -74,7 +78,7 @@ in place only whole versions whose checksums are right; a bucket that is away or
   volumeMounts:
     - name: models
       mountPath: /repository
-    - name: tmp
+    - name: fetch-tmp
       mountPath: /tmp
 {{- end }}
 {{- end -}}
