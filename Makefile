@@ -23,7 +23,7 @@ NO_PYTHON := error: no $(PYTHON) here. On Debian 12 and 13 and Ubuntu 24.04, as 
 NEEDS_PYTHON := command -v $(PYTHON) > /dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-kubernetes check-deploy test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
+.PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-kubernetes check-deploy check-monitoring test-monitoring dashboards test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -87,6 +87,20 @@ check-deploy: $(DEPLOY) ## check what is in deploy/: the chart with helm, schema
 test-kubernetes: $(DEPLOY) ## install, upgrade and scale the chart on the cluster that KUBECONFIG names
 	build/deploy/bin/python -m pytest -m kubernetes -s --timeout=3600 tests/deploy/chart
 
+# Prometheus and Alertmanager, where they are not installed: Debian's packages are unpacked in build/prometheus.
+check-monitoring: $(DEPLOY) ## check alerts with promtool, their tests, Alertmanager's settings, dashboards
+	@build/deploy/bin/python -m deploy.monitoring.programs
+	build/deploy/bin/python -m deploy.monitoring.generate --check
+	build/deploy/bin/python -m deploy.monitoring.check
+
+test-monitoring: $(SERVING) $(DEVELOPMENT) ## break a live service: every alert must fire and heal; minutes
+	@.venv/bin/python -m server install
+	@.venv-dev/bin/python -m deploy.monitoring.programs
+	.venv-dev/bin/python -m pytest -m monitoring tests/deploy/monitoring
+
+dashboards: $(DEPLOY) ## write deploy/monitoring/dashboards anew
+	build/deploy/bin/python -m deploy.monitoring.generate
+
 # One of them alone: make drills DRILLS=tests/gateway/drills/test_overload.py
 DRILLS ?= tests/clients tests/gateway tests/integration tests/training
 drills: $(SERVING) $(DEVELOPMENT) ## the long drills, more than an hour: hostile clients, overload, failures, restarts
@@ -143,7 +157,7 @@ check-served: $(SERVING) ## does a running Triton answer as its versions should?
 	@.venv/bin/python -m deploy.check_served --url $(URL) $(FLAGS)
 
 clean: ## remove the environments, and what benchmarks, tests and make python made
-	rm -rf .venv .venv-dev .venv-training .venv-triton .venv-triton-gpu build/benchmarks build/cluster build/deploy build/onnxruntime build/python build/pythons build/uv
+	rm -rf .venv .venv-dev .venv-training .venv-triton .venv-triton-gpu build/benchmarks build/cluster build/deploy build/onnxruntime build/prometheus build/python build/pythons build/uv
 
 $(SERVING): pyproject.toml constraints.txt
 	@$(NEEDS_PYTHON)

@@ -28,7 +28,7 @@ DIRECTORY: Final = Path(__file__).resolve().parents[1] / "dashboards"
 def main(arguments: Sequence[str]) -> int:
     """Write or check every dashboard; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m deploy.monitoring.generate", description=main.__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is not what would be written")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file differs")
     check = parser.parse_args(arguments).check
     files = {DIRECTORY / f"{name}.json": board.json() for name, board in BOARDS.items()}
     if not check:

@@ -28,6 +28,11 @@ class Query:
     legend: str = ""
 
 
+def rate(counter: str, selector: str, by: str) -> str:
+    """PromQL: a counter's increase a second, added up by some labels."""
+    return f"sum by ({by}) (rate({counter}{{{selector}}}[$__rate_interval]))"
+
+
 @dataclass(frozen=True)
 class Panel:
     """One panel: a graph over time, numbers of now, or a table of now."""
@@ -94,7 +99,7 @@ class Board:
 
 
 def _choice(name: str, label: str, query: str) -> builders.QueryVariable:
-    """What can be chosen at the top; all at first. Outside of Kubernetes there are no namespaces: `.*` fits none too."""
+    """What can be chosen at the top; all at first, and `.*` fits also where there is none, as outside of Kubernetes."""
     everything = models.VariableOption(selected=True, text="All", value="$__all")
     return (
         builders.QueryVariable(name)

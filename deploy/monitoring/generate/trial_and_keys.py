@@ -2,20 +2,18 @@
 
 from typing import Final
 
-from deploy.monitoring.generate.board import Board, Panel, Query, Row
+from deploy.monitoring.generate.board import Board, Panel, Query, Row, rate
 
 _CHOSEN: Final = 'namespace=~"$namespace",model=~"$model"'
 _NAMESPACE: Final = 'namespace=~"$namespace"'
 _NAME: Final = "{{model}} {{version}}"
+_BY: Final = "model, version"
+_SHADOW_TEXTS: Final = rate("emotion_shadow_texts_total", _CHOSEN, _BY)
 
 
 def _per_text(counter: str) -> Query:
-    return Query(
-        f"sum by (model, version, emotion) (rate({counter}{{{_CHOSEN}}}[$__rate_interval])) "
-        "/ on (model, version) group_left () "
-        f"sum by (model, version) (rate(emotion_shadow_texts_total{{{_CHOSEN}}}[$__rate_interval]))",
-        _NAME + " {{emotion}}",
-    )
+    by_emotion = rate(counter, _CHOSEN, f"{_BY}, emotion")
+    return Query(f"{by_emotion} / on ({_BY}) group_left () {_SHADOW_TEXTS}", _NAME + " {{emotion}}")
 
 
 TRIAL_AND_KEYS: Final = Board(
@@ -31,8 +29,7 @@ TRIAL_AND_KEYS: Final = Board(
                     "default and canary answered; shadow was asked as well.",
                     (
                         Query(
-                            "sum by (model, version, role) "
-                            f"(rate(emotion_canary_requests_total{{{_CHOSEN}}}[$__rate_interval]))",
+                            rate("emotion_canary_requests_total", _CHOSEN, f"{_BY}, role"),
                             _NAME + " {{role}}",
                         ),
                     ),
@@ -43,11 +40,11 @@ TRIAL_AND_KEYS: Final = Board(
                     "The default version answered them. Dropped: too many texts were under way, or it had just failed.",
                     (
                         Query(
-                            f"sum by (model, version) (rate(emotion_canary_failures_total{{{_CHOSEN}}}[$__rate_interval]))",
+                            rate("emotion_canary_failures_total", _CHOSEN, _BY),
                             "failed by " + _NAME,
                         ),
                         Query(
-                            f"sum by (model, version) (rate(emotion_shadow_dropped_total{{{_CHOSEN}}}[$__rate_interval]))",
+                            rate("emotion_shadow_dropped_total", _CHOSEN, _BY),
                             "dropped by " + _NAME,
                         ),
                     ),
@@ -58,8 +55,7 @@ TRIAL_AND_KEYS: Final = Board(
                     "Of those that both versions have read. How far they differ, not which is right.",
                     (
                         Query(
-                            f"sum by (model, version) (rate(emotion_shadow_top_agreed_total{{{_CHOSEN}}}[$__rate_interval])) / "
-                            f"sum by (model, version) (rate(emotion_shadow_texts_total{{{_CHOSEN}}}[$__rate_interval]))",
+                            f"{rate('emotion_shadow_top_agreed_total', _CHOSEN, _BY)} / {_SHADOW_TEXTS}",
                             _NAME,
                         ),
                     ),
@@ -90,7 +86,7 @@ TRIAL_AND_KEYS: Final = Board(
                     "A key is shown by its name or by a fingerprint.",
                     (
                         Query(
-                            f"sum by (key) (rate(emotion_key_texts_total{{{_NAMESPACE}}}[$__rate_interval]))",
+                            rate("emotion_key_texts_total", _NAMESPACE, "key"),
                             "{{key}}",
                         ),
                     ),
@@ -101,7 +97,7 @@ TRIAL_AND_KEYS: Final = Board(
                     "429: this key's share, or the limits for all, are reached.",
                     (
                         Query(
-                            f"sum by (key, status) (rate(emotion_key_requests_total{{{_NAMESPACE}}}[$__rate_interval]))",
+                            rate("emotion_key_requests_total", _NAMESPACE, "key, status"),
                             "{{key}} {{status}}",
                         ),
                     ),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from deploy.monitoring.generate.board import Board, Panel, Query, Row
+from deploy.monitoring.generate.board import Board, Panel, Query, Row, rate
 
 _CHOSEN: Final = 'namespace=~"$namespace",model=~"$model"'
 _TRITON: Final = 'job="ru-emotions-triton",namespace=~"$namespace"'
@@ -11,7 +11,7 @@ _NAME: Final = "{{model}} {{version}}"
 
 
 def _rate(counter: str) -> str:
-    return f"sum by ({_BY}) (rate({counter}{{{_CHOSEN}}}[$__rate_interval]))"
+    return rate(counter, _CHOSEN, _BY)
 
 
 def _microseconds(counter: str) -> Query:
@@ -26,13 +26,17 @@ TRITON: Final = Board(
         Row(
             "Requests",
             (
-                Panel("Requests a second", "Answered, whoever asked.", (Query(_rate("nv_inference_request_success"), _NAME),)),
+                Panel(
+                    "Requests a second",
+                    "Answered, whoever asked.",
+                    (Query(_rate("nv_inference_request_success"), _NAME),),
+                ),
                 Panel(
                     "Failed requests a second",
                     "BACKEND: the computation failed. REJECTED: the queue was full. CANCELED and OTHER: the client's.",
                     (
                         Query(
-                            f"sum by ({_BY}, reason) (rate(nv_inference_request_failure{{{_CHOSEN}}}[$__rate_interval]))",
+                            rate("nv_inference_request_failure", _CHOSEN, f"{_BY}, reason"),
                             _NAME + " {{reason}}",
                         ),
                     ),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from deploy.monitoring.generate.board import Board, Panel, Query, Row
+from deploy.monitoring.generate.board import Board, Panel, Query, Row, rate
 
 _CHOSEN: Final = 'namespace=~"$namespace",model=~"$model"'
 
@@ -16,7 +16,7 @@ def _quantiles(histogram: str) -> tuple[Query, ...]:
 
 
 def _rate(counter: str, by: str = "model, version", legend: str = "{{model}} {{version}}") -> Query:
-    return Query(f"sum by ({by}) (rate({counter}{{{_CHOSEN}}}[$__rate_interval]))", legend)
+    return Query(rate(counter, _CHOSEN, by), legend)
 
 
 VERSIONS: Final = Board(
@@ -61,7 +61,12 @@ VERSIONS: Final = Board(
                     "Read by each version, as a shadow too.",
                     (_rate("emotion_text_tokens_count"),),
                 ),
-                Panel("Tokenization", "Of all texts of a request.", _quantiles("emotion_tokenization_seconds"), unit="s"),
+                Panel(
+                    "Tokenization",
+                    "Of all texts of a request.",
+                    _quantiles("emotion_tokenization_seconds"),
+                    unit="s",
+                ),
                 Panel(
                     "Texts in a call to Triton",
                     "On average. Under load, texts of many requests travel together.",
@@ -92,11 +97,7 @@ VERSIONS: Final = Board(
                 Panel(
                     "Failed calls a second, by gRPC code",
                     "UNAVAILABLE: no Triton, its queue is full, or it does not serve the version.",
-                    (
-                        _rate(
-                            "emotion_triton_failures_total", "model, version, code", "{{model}} {{version}} {{code}}"
-                        ),
-                    ),
+                    (_rate("emotion_triton_failures_total", "model, version, code", "{{model}} {{version}} {{code}}"),),
                 ),
                 Panel(
                     "Answers refused a second",

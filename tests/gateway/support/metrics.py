@@ -2,19 +2,31 @@
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from tests.support.waiting import wait_until
 
 
-def figure(client: httpx.Client, name: str, **labels: str) -> float:
-    """One sample's value, 0 if there is none yet."""
+def samples(client: httpx.Client, name: str, **labels: str) -> list[Sample]:
+    """All samples of a name that have these labels."""
     response = client.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain; version=")
-    for family in text_string_to_metric_families(response.text):
-        for sample in family.samples:
-            if sample.name == name and labels.items() <= sample.labels.items():
-                return float(sample.value)
-    return 0.0
+    return [
+        sample
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    ]
+
+
+def figure(client: httpx.Client, name: str, **labels: str) -> float:
+    """One sample's value, 0 if there is none yet."""
+    return next((float(sample.value) for sample in samples(client, name, **labels)), 0.0)
+
+
+def total(client: httpx.Client, name: str, **labels: str) -> float:
+    """All samples' values together."""
+    return sum(float(sample.value) for sample in samples(client, name, **labels))
 
 
 def in_flight(client: httpx.Client) -> float:
@@ -29,9 +41,7 @@ def unusable_versions(client: httpx.Client) -> dict[tuple[str, str, str], float]
     """`emotion_version_unusable` by model, version and reason."""
     return {
         (sample.labels["model"], sample.labels["version"], sample.labels["reason"]): sample.value
-        for family in text_string_to_metric_families(client.get("/metrics").text)
-        for sample in family.samples
-        if sample.name == "emotion_version_unusable"
+        for sample in samples(client, "emotion_version_unusable")
     }
 
 

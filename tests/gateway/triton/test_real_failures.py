@@ -10,6 +10,7 @@ from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
+from tests.gateway.support.metrics import figure
 from tests.gateway.support.small_model import VOCABULARY, publish
 from tests.support.triton_process import TritonProcess, running_triton
 
@@ -137,6 +138,7 @@ def test_every_status_that_triton_produces(
     assert status_from_triton(triton, LETTER[code]) == code
     _, status, sentence = FROM_TRITON[code]
     with gateway.client() as client:
+        failures = figure(client, "emotion_triton_failures_total", code=code.name)
         response = client.post("/v1/emotions", json={"text": LETTER[code]})
         assert response.status_code == status
         assert response.headers["content-type"] == "application/problem+json"
@@ -144,4 +146,7 @@ def test_every_status_that_triton_produces(
         assert response.headers.get("retry-after") == ("1" if status == 503 else None)
         assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200
         assert client.get("/health/ready").status_code == 200
+        # The gateway's own deadline is no failure of the call, which goes on.
+        failed = code != grpc.StatusCode.DEADLINE_EXCEEDED
+        assert figure(client, "emotion_triton_failures_total", code=code.name) == failures + failed
     assert "words for the log" not in response.text
