@@ -23,7 +23,7 @@ NO_PYTHON := error: no $(PYTHON) here. On Debian 12 and 13 and Ubuntu 24.04, as 
 NEEDS_PYTHON := command -v $(PYTHON) > /dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-kubernetes check-deploy check-monitoring test-monitoring dashboards test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
+.PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-kubernetes check-deploy check-chart check-compose check-monitoring test-monitoring dashboards test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -79,9 +79,20 @@ test-cluster: $(SERVING) $(CLUSTER) ## test the jobs of clients/ on a real Ray a
 	@.venv/bin/python -m server install
 	build/cluster/bin/python -m pytest -m cluster tests/clients/cluster
 
-# Nothing needs to be installed; without node, the resources of KEDA and the like stay unchecked.
-check-deploy: $(DEPLOY) ## check what is in deploy/: the chart with helm, schemas of Kubernetes and nonsense values; Compose
-	build/deploy/bin/python -m pytest -m deploy tests/deploy
+# Nothing needs to be installed by hand; without node, the resources of KEDA and the like stay unchecked, and it says so.
+check-deploy: $(DEPLOY) ## check what is in deploy/: chart (helm, Kubernetes' schemas, nonsense values), Compose, alerts
+	@failed=; for part in chart compose monitoring; do \
+		$(MAKE) --no-print-directory check-$$part || failed="$$failed $$part"; \
+	done; \
+	test -z "$$failed" || { echo "check-deploy: NOT well:$$failed (see above)" >&2; exit 1; }; \
+	echo "check-deploy: all well: chart compose monitoring"
+
+check-chart: $(DEPLOY)
+	@build/deploy/bin/python -m pytest -m deploy tests/deploy/chart
+
+# Those of its tests that need no tritonserver; make test runs all.
+check-compose: $(DEPLOY)
+	@build/deploy/bin/python -m pytest tests/deploy/test_compose.py -k "schema or profile or waits or mounted or published"
 
 # In a namespace of its own, which is deleted afterwards. The images: docs/running/kubernetes.md
 test-kubernetes: $(DEPLOY) ## install, upgrade and scale the chart on the cluster that KUBECONFIG names

@@ -1,14 +1,20 @@
 {{/* The model repository in its three places. All take the root context. */}}
 
-{{/* As tritonserver's --model-repository has it. */}}
-{{- define "ru-emotions.repository" -}}
-{{- if eq .Values.models.source "s3" -}}
+{{/* Its directory in both containers. */}}
+{{- define "ru-emotions.modelDirectory" -}}
+{{- ternary "/repository/models" "/models" (eq .Values.models.source "s3") -}}
+{{- end -}}
+
+{{/* Whether Triton reads the bucket itself. */}}
+{{- define "ru-emotions.direct" -}}
+{{- if and (eq .Values.models.source "s3") .Values.models.s3.direct -}}true{{- end -}}
+{{- end -}}
+
+{{/* The bucket, as tritonserver and `fetch` take it. */}}
+{{- define "ru-emotions.bucket" -}}
 {{- $s3 := .Values.models.s3 -}}
 {{- $url := urlParse $s3.endpoint -}}
 {{- printf "s3://%s://%s:%s/%s" $url.scheme $url.hostname (include "ru-emotions.port" $s3.endpoint) (list $s3.bucket $s3.prefix | compact | join "/") -}}
-{{- else -}}
-/models
-{{- end -}}
 {{- end -}}
 
 {{/* Takes a URL: its port, or that of its scheme. */}}
@@ -18,25 +24,68 @@
 {{- $named | default (ternary "443" "80" (eq $url.scheme "https")) -}}
 {{- end -}}
 
-{{/* The volume of both pods; with s3 the gateway has its own, and Triton none. */}}
 {{- define "ru-emotions.modelVolume" -}}
 {{- $models := .Values.models -}}
-{{- if eq $models.source "image" -}}
 - name: models
+{{- if eq $models.source "image" }}
   image:
     reference: {{ printf "%s@%s" $models.image.repository $models.image.digest }}
     pullPolicy: {{ $models.image.pullPolicy }}
-{{- else if eq $models.source "pvc" -}}
-- name: models
+{{- else if eq $models.source "pvc" }}
   persistentVolumeClaim:
     claimName: {{ $models.pvc.claim }}
     readOnly: true
+{{- else }}
+  emptyDir:
+    sizeLimit: {{ $models.s3.size }}
+# Of its own: Triton empties its /tmp when it starts.
+- name: fetch-tmp
+  emptyDir:
+    sizeLimit: 64Mi
+{{- end }}
 {{- end -}}
+
+{{- define "ru-emotions.modelMount" -}}
+- name: models
+  # A copy that is fetched has new versions made beside it.
+  mountPath: {{ ternary "/repository" "/models" (eq .Values.models.source "s3") }}
+  readOnly: true
+{{- end -}}
+
+{{/*
+Containers that fetch the bucket's repository: one that must be done before anything starts, and one that goes on. Both put
+in place only whole versions whose checksums are right; a bucket that is away or empty changes nothing.
+*/}}
+{{- define "ru-emotions.fetchers" -}}
+{{- $s3 := .Values.models.s3 -}}
+{{- range $name, $flags := dict "fetch-models" (list (printf "--patience=%v" .Values.triton.startSeconds)) "follow-models" (list (printf "--every=%v" $s3.every)) }}
+- name: {{ $name }}
+  image: {{ include "ru-emotions.image" (dict "root" $ "image" $s3.fetch.image) }}
+  imagePullPolicy: {{ $s3.fetch.image.pullPolicy }}
+  {{- if eq $name "follow-models" }}
+  # A sidecar: it runs as long as the pod.
+  restartPolicy: Always
+  {{- end }}
+  args: {{ concat (list "fetch" (include "ru-emotions.bucket" $) "/repository/models") $flags | toJson }}
+  env: {{- include "ru-emotions.s3Variables" $ | nindent 4 }}
+  resources:
+    requests:
+      cpu: 50m
+      memory: 128Mi
+    limits:
+      memory: 512Mi
+  securityContext: {{- include "ru-emotions.containerSecurity" true | nindent 4 }}
+  volumeMounts:
+    - name: models
+      mountPath: /repository
+    - name: fetch-tmp
+      mountPath: /tmp
+{{- end }}
 {{- end -}}
 
 {{/* Whether Triton looks for new versions by itself. */}}
 {{- define "ru-emotions.polls" -}}
-{{- if and (eq .Values.models.source "pvc") (eq .Values.models.pvc.update "poll") -}}true{{- end -}}
+{{- if or (and (eq .Values.models.source "pvc") (eq .Values.models.pvc.update "poll")) (and (eq .Values.models.source "s3") (not .Values.models.s3.direct)) -}}true{{- end -}}
 {{- end -}}
 
 {{- define "ru-emotions.s3Variables" -}}

@@ -143,15 +143,14 @@ def test_the_values_files_between_them_use_every_value() -> None:
     unused = {leaf for leaf in every if not any(other[: len(leaf)] == leaf for other in used)}
     # What only a cluster of one's own differs in.
     assert {".".join(leaf) for leaf in unused} <= {
-        "models.s3.copy.image.repository",
-        "models.s3.copy.image.tag",
-        "models.s3.copy.image.digest",
-        "models.s3.copy.image.pullPolicy",
+        "models.s3.fetch.image.repository",
+        "models.s3.fetch.image.tag",
+        "models.s3.fetch.image.digest",
+        "models.s3.fetch.image.pullPolicy",
         "networkPolicy.enabled",
         "triton.gpu.resource",
         "triton.pollSeconds",
         "triton.autoscaling.textsWaiting",
         "triton.autoscaling.pendingRequests",
-        "gateway.modelsSize",
         "gateway.image.digest",
     }
