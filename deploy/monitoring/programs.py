@@ -4,6 +4,7 @@
 Exit codes: 0 they are there, 1 they can't be had.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -48,7 +49,7 @@ def unpack() -> None:
     UNPACKED.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=UNPACKED) as directory:
         try:
-            _run(["apt-get", "download", *PACKAGES], Path(directory))
+            _download(Path(directory))
             for package in Path(directory).glob("*.deb"):
                 _run(["dpkg-deb", "--extract", str(package), str(UNPACKED)], Path(directory))
         except (OSError, subprocess.CalledProcessError) as error:
@@ -57,6 +58,18 @@ def unpack() -> None:
                 f"apt-get update && apt-get install {' '.join(PACKAGES)}. Elsewhere: put prometheus, promtool, "
                 "alertmanager and amtool on PATH."
             ) from None
+
+
+def _download(directory: Path) -> None:
+    download = ["apt-get", "download", *PACKAGES]
+    try:
+        _run(download, directory)
+    except subprocess.CalledProcessError:
+        if os.geteuid() != 0:
+            raise
+        # A fresh machine has no lists of packages yet.
+        _run(["apt-get", "update"], directory)
+        _run(download, directory)
 
 
 def _run(command: list[str], directory: Path) -> None:

@@ -73,12 +73,3 @@ def start_gateway(watch: Watch, namespace: str) -> Start:
             yield gateway
 
     return start
-
-
-@pytest.fixture(scope="session")
-def static_gateway(shared_triton: tuple[TritonProcess, Path]) -> Iterator[GatewayProcess]:
-    """One that nobody watches or breaks."""
-    triton, repository = shared_triton
-    with running_gateway(repository, triton.grpc_url) as gateway:
-        gateway.wait_until_ready()
-        yield gateway

@@ -38,7 +38,7 @@ from tests.deploy.monitoring.watch import Watch
 from tests.gateway.support.damages import DAMAGES
 from tests.gateway.support.gateway_process import SECRET, GatewayProcess, running_gateway
 from tests.gateway.support.limited import limit_descriptors
-from tests.gateway.support.small_model import EMOTIONS, make_card, publish
+from tests.gateway.support.small_model import EMOTIONS, make_card, make_graph, publish
 from tests.gateway.support.versions import wait_for_version
 from tests.support.triton_process import TritonProcess, free_ports, running_triton
 from tests.support.waiting import wait_until
@@ -299,13 +299,13 @@ def test_the_machines_memory_is_short(watch: Watch, shared_triton: Shared, names
 def test_file_descriptors_run_out(watch: Watch, shared_triton: Shared, namespace: str) -> None:
     triton, repository = shared_triton
     with running_gateway(repository, triton.grpc_url) as gateway:
-        limit_descriptors(gateway, 80)
+        limit_descriptors(gateway, 120)
         gateway.wait_until_ready()
         watch.scrape(namespace, gateway=gateway.url)
         watch.wait_until_scraped(namespace)
         watch.silent(namespace, "EmotionGatewayFileDescriptors")
         with contextlib.ExitStack() as connections:
-            for _ in range(55):
+            for _ in range(75):
                 client = connections.enter_context(gateway.client())
                 client.get("/health/live")
             watch.fire(namespace, "EmotionGatewayFileDescriptors")
@@ -354,7 +354,7 @@ def test_clients_send_other_texts(
         "tokens": 9.0,
     }
     card = make_card("emotion_rubert", 3, version) | {"reference": reference}
-    publish(repository, 3, card=card)
+    publish(repository, 3, card=card, graph=make_graph(2))
     with start_gateway(repository, triton) as gateway:
         wait_for_version(gateway, "3")
         with asking(gateway, clients=4) as statuses:
