@@ -137,6 +137,26 @@ def test_every_metric_of_the_gateways_is_one_it_has() -> None:
     assert named - has == set()
 
 
+def test_alertmanager_routes_and_inhibits_alerts_that_there_are() -> None:
+    settings = yaml.safe_load((MONITORING / "compose/alertmanager.yml").read_text("utf-8"))
+    receivers = {receiver["name"] for receiver in settings["receivers"]}
+    route = settings["route"]
+    assert {route["receiver"], *(branch["receiver"] for branch in route["routes"])} == receivers
+    severities = {rule["labels"]["severity"] for rule in ALERTS.values()}
+    routed = {re.fullmatch(r'severity="(\w+)"', branch["matchers"][0])[1] for branch in route["routes"]}  # type: ignore[index]
+    assert severities - routed == {"warning"}
+    for rule in settings["inhibit_rules"]:
+        sources, targets = (
+            {name for matcher in rule[side] for name in re.findall(r"Emotion\w+", matcher)}
+            for side in ("source_matchers", "target_matchers")
+        )
+        assert sources | targets <= ALERTS.keys()
+        # An alert that hides others is never less urgent than they are.
+        order = ["info", "warning", "critical"]
+        urgent = {name: order.index(rule["labels"]["severity"]) for name, rule in ALERTS.items()}
+        assert min(urgent[name] for name in sources) >= max(urgent[name] for name in targets)
+
+
 def test_windows_are_those_that_the_live_tests_scale() -> None:
     windows = {window for path in RULES for window in re.findall(r"\[(\w+)\]", path.read_text("utf-8"))}
     assert windows == WINDOWS.keys()
