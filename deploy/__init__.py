@@ -1,6 +1,6 @@
 """Ways to run the whole: the gateway's image, systemd units, and both parts on this machine.
 
-`check_served` asks a running Triton whether it answers as its versions should.
+`check_served` asks a running Triton whether it answers as its versions should. `monitoring` watches it all.
 
 May import: `server` and `gateway`, to start them; `contract`, to check what is served.
 """

@@ -38,6 +38,7 @@ OLDEST_IMAGE = (26, 7)
 HTTP_PORT = 8000  # Triton's default; the launcher opens it only if asked to.
 TRITON_SERVICES = {"triton": "gpu", "triton-cpu": "cpu"}
 MODELS = "/models"
+MONITORING = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
 Service = dict[str, Any]
 
 
@@ -145,9 +146,13 @@ def test_a_plain_up_is_the_gpu_machine_and_a_profile_is_the_cpu(services: dict[s
     assert [line for line in lines if line and not line.startswith("#")] == ["COMPOSE_PROFILES=gpu"]
     in_profile = {
         profile: {name for name, service in services.items() if profile in service["profiles"]}
-        for profile in ("gpu", "cpu")
+        for profile in ("gpu", "cpu", "monitoring")
     }
-    assert in_profile == {"gpu": {"triton", "gateway"}, "cpu": {"triton-cpu", "gateway"}}
+    assert in_profile == {
+        "gpu": {"triton", "gateway"},
+        "cpu": {"triton-cpu", "gateway"},
+        "monitoring": set(MONITORING),
+    }
 
 
 def test_the_gateway_waits_for_the_triton_that_is_there(gateway: Service) -> None:
@@ -174,6 +179,7 @@ def test_every_port_is_the_codes_own_and_published_on_this_machine_only(services
         "triton": triton,
         "triton-cpu": triton,
         "gateway": [f"127.0.0.1:{port}:{port}"],
+        **{name: [f"127.0.0.1:{port}:{port}"] for name, port in MONITORING.items()},
     }
 
 
@@ -430,3 +436,99 @@ def test_the_image_is_built_from_the_dockerfile(gateway: Service) -> None:
 def test_the_gateway_in_the_container_may_write_nothing_but_a_temporary_file(gateway: Service) -> None:
     assert gateway["read_only"] is True
     assert gateway["tmpfs"] == ["/tmp"]  # noqa: S108
+
+
+# Monitoring
+
+
+@pytest.fixture(scope="module")
+def prometheus_settings() -> dict[str, Any]:
+    text = (ROOT / "deploy/monitoring/compose/prometheus.yml").read_text("utf-8")
+    loaded: dict[str, Any] = yaml.safe_load(text)
+    return loaded
+
+
+def host_and_port(services: dict[str, Service], target: str) -> bool:
+    """Whether a service, or an alias of one, listens at a target."""
+    host, _, port = target.removeprefix("http://").partition(":")
+    return any(
+        host in (name, *service.get("networks", {}).get("default", {}).get("aliases", []))
+        and any(published.endswith(f":{port}") for published in service.get("ports", []))
+        for name, service in services.items()
+    )
+
+
+def test_prometheus_asks_services_that_are_there(
+    services: dict[str, Service], prometheus_settings: dict[str, Any]
+) -> None:
+    jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in prometheus_settings["scrape_configs"]}
+    assert jobs == {"ru-emotions-gateway": ["gateway:8080"], "ru-emotions-triton": ["triton:8002"]}
+    (alertmanager,) = prometheus_settings["alerting"]["alertmanagers"]
+    data_sources = yaml.safe_load((ROOT / "deploy/monitoring/compose/grafana/datasources.yml").read_text("utf-8"))
+    urls = [source["url"] for source in data_sources["datasources"]]
+    for target in (
+        *jobs["ru-emotions-gateway"],
+        *jobs["ru-emotions-triton"],
+        *alertmanager["static_configs"][0]["targets"],
+        *urls,
+    ):
+        assert host_and_port(services, target), target
+
+
+def test_every_file_of_monitoring_is_there_and_read_only(services: dict[str, Service], compose: dict[str, Any]) -> None:
+    for name in MONITORING:
+        for volume in services[name]["volumes"]:
+            source, target, *mode = volume.split(":")
+            if source.startswith("./"):
+                assert mode == ["ro"]
+                assert (ROOT / source).exists(), source
+            else:
+                assert source in compose["volumes"], source
+                assert target in (f"/{name}", "/var/lib/grafana")
+
+
+def test_prometheus_finds_rules_and_key_where_its_settings_say(
+    services: dict[str, Service], prometheus_settings: dict[str, Any], compose: dict[str, Any]
+) -> None:
+    mounts = dict(volume.split(":")[1::-1] for volume in services["prometheus"]["volumes"])
+    home = "/etc/prometheus"
+    (rules,) = prometheus_settings["rule_files"]
+    assert list((ROOT / mounts[f"{home}/rules"]).glob(rules.removeprefix("rules/")))
+    (secret,) = services["prometheus"]["secrets"]
+    (gateway,) = [job for job in prometheus_settings["scrape_configs"] if "authorization" in job]
+    assert secret["target"] == f"{home}/{gateway['authorization']['credentials_file']}"
+    variable, _, default = compose["secrets"][secret["source"]]["file"].strip("${}").partition(":-")
+    assert variable == "EMOTION_MONITORING_KEY_FILE"
+    assert (ROOT / default).is_file()
+
+
+def test_the_images_of_monitoring_name_a_version(services: dict[str, Service]) -> None:
+    for name in MONITORING:
+        assert re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", services[name]["image"])
+
+
+def test_monitoring_starts_in_an_order_that_ends(services: dict[str, Service]) -> None:
+    waits = {name: set(services[name].get("depends_on", {})) for name in MONITORING}
+    assert waits == {"prometheus": {"alertmanager"}, "alertmanager": set(), "grafana": {"prometheus"}}
+    for name, port in MONITORING.items():
+        assert f"http://127.0.0.1:{port}/" in services[name]["healthcheck"]["test"][-1]
+
+
+def test_settings_and_data_are_where_the_flags_say(services: dict[str, Service]) -> None:
+    for name in ("prometheus", "alertmanager"):
+        flags = as_flags([flag for flag in services[name]["command"] if "=" in flag])
+        assert flags["--config.file"] in {volume.split(":")[1] for volume in services[name]["volumes"]}
+        path = flags.get("--storage.tsdb.path", flags.get("--storage.path"))
+        assert path in {volume.split(":")[1] for volume in services[name]["volumes"]}
+
+
+def test_nobody_may_change_grafana(services: dict[str, Service]) -> None:
+    settings = services["grafana"]["environment"]
+    assert settings["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert settings["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+    provider = yaml.safe_load((ROOT / "deploy/monitoring/compose/grafana/dashboards.yml").read_text("utf-8"))
+    mounts = dict(volume.split(":")[1::-1] for volume in services["grafana"]["volumes"])
+    (dashboards,) = provider["providers"]
+    assert list((ROOT / mounts[dashboards["options"]["path"]]).glob("*.json"))
+    home = Path(settings["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert (ROOT / mounts[str(home.parent)] / home.name).is_file()
