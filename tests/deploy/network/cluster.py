@@ -86,9 +86,11 @@ class Cluster:
 
     def stop(self, name: str) -> None:
         """As a supervisor does: SIGTERM, and wait."""
-        process = self._running[name]
         self.program(name).send_signal(signal.SIGTERM)
-        process.wait(SECONDS)
+        self.wait_for_the_end(name)
+
+    def wait_for_the_end(self, name: str) -> None:
+        self._running[name].wait(SECONDS)
 
     def program(self, name: str) -> psutil.Process:
         """What was started on a node: `ip netns exec` becomes it."""

@@ -78,6 +78,19 @@ def test_the_tritons_are_restarted_one_after_the_other(cluster: Cluster, drill: 
     none_failed(phases.before, phases.during, phases.after)
 
 
+def test_a_triton_dies(cluster: Cluster, drill: Drill) -> None:
+    """With calls in its hands, which are made again at the other."""
+
+    def act() -> None:
+        cluster.tritonserver(TRITONS[0]).kill()
+        cluster.wait_for_the_end(TRITONS[0])
+        cluster.start(TRITONS[0])
+        time.sleep(2)
+
+    phases = drill(act)
+    none_failed(phases.before, phases.during, phases.after)
+
+
 def test_the_gateways_are_restarted_one_after_the_other(cluster: Cluster, drill: Drill) -> None:
     def act() -> None:
         for name in GATEWAYS:
