@@ -204,5 +204,7 @@ def test_a_gateway_falls_silent(cluster: Cluster, drill: Drill) -> None:
 
     phases = drill(act)
     none_failed(phases.before, phases.after)
-    assert set(phases.during.failures) <= {"ReadTimeout", "ConnectTimeout", "ReadError"}
+    # It gives up by itself what it holds while no Triton can be reached (504).
+    kinds = {outcome.partition(" ")[0] for outcome in phases.during.failures}
+    assert kinds <= {"ReadTimeout", "ConnectTimeout", "ReadError", "504"}
     assert phases.during.failures.total() <= 60, "at most what goes there in two looks"
