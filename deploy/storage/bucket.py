@@ -30,6 +30,7 @@ _MEANINGS: Final = (
     ("SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY is wrong"),
     ("RequestTimeTooSkewed", "this machine's clock is wrong"),
     ("AccessDenied", "these credentials may not do that"),
+    ("/api/token", "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
     ("error sending request", "the store can't be reached"),
 )
 

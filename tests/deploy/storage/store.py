@@ -79,15 +79,20 @@ class Store:
             self.process.wait()
 
 
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Store]:
-    """The server with an empty bucket; the variables hold credentials that it takes."""
-    (port,) = free_ports(1)
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables hold some, and nobody is asked for others."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """The server with an empty bucket; it takes any credentials."""
+    (port,) = free_ports(1)
     with (tmp_path / "store.log").open("wb") as log:
         process = subprocess.Popen(
             [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", str(port)],

@@ -17,7 +17,7 @@ from deploy.storage.bucket import Bucket
 from deploy.storage.copy import LocalCopy
 from deploy.storage.policy import chosen_versions
 from tests.deploy.storage.store import BUCKET, MODEL, PREFIX, Store, add_version, files, storage
-from tests.support.triton_process import ROOT
+from tests.support.triton_process import ROOT, free_ports
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.storage
@@ -197,6 +197,17 @@ def test_wrong_credentials_are_named(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
     assert fetch(store, copy) == 1
     assert "AWS_ACCESS_KEY_ID" in capsys.readouterr().err
+
+
+def test_no_credentials_are_named(
+    store: Store, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    # On AWS a machine's role would be asked for at an address that is nobody's here.
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{free_ports(1)[0]}")
+    assert fetch(store, copy) == 1
+    assert "there are no credentials" in capsys.readouterr().err
 
 
 def test_a_wrong_clock_is_named(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
