@@ -100,9 +100,12 @@ Included once, by the gateway's Deployment. Takes the root context.
 {{- end -}}
 {{- end -}}
 
-{{/* Seconds that the gateway needs to stop: the drain, its deadline, 1 for answers, 1 for calls, and 5 to end. */}}
+{{/* Seconds for which a gateway that was told to stop closes each connection with its answer. */}}
+{{- define "ru-emotions.closing" -}}3{{- end -}}
+
+{{/* Seconds that it needs to stop: the drain, `closing`, its deadline, 1 for answers, 1 for calls, and 5 to end. */}}
 {{- define "ru-emotions.gatewayGrace" -}}
-{{- add .Values.gateway.drainSeconds (ceil (.Values.gateway.settings.requestTimeout | default 5)) 7 -}}
+{{- add .Values.gateway.drainSeconds (include "ru-emotions.closing" .) (ceil (.Values.gateway.settings.requestTimeout | default 5)) 7 -}}
 {{- end -}}
 
 {{/* Seconds that Triton needs to stop: the drain, what --exit-timeout-secs gives requests under way, and 5 to end. */}}

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.deploy
 COMPONENTS = ("gateway", "triton")
 SCALED = ("hpa", "keda", "everything")
 OWN = {
-    "host", "port", "triton_address", "triton_tls", "triton_tls_ca", "triton_tls_certificate", "triton_tls_key",
+    "drain", "host", "port", "triton_address", "triton_tls", "triton_tls_ca", "triton_tls_certificate", "triton_tls_key",
     "model_repository", "api_keys", "api_keys_file", "revision",
 }  # fmt: skip
 """Settings of the gateway that the chart makes itself, or leaves alone."""
@@ -134,7 +134,7 @@ def test_the_times_to_stop_add_up(values: str) -> None:
     (triton,) = [pod for name, pod in found.items() if name.endswith("-triton")]
     variables = {each["name"]: each.get("value") for each in gateway["containers"][0]["env"]}
     timeout = float(variables["EMOTION_REQUEST_TIMEOUT"])
-    needed = int(timeout) + serving._GRACE_SECONDS + app._GRACE_SECONDS
+    needed = float(variables["EMOTION_DRAIN"]) + int(timeout) + serving._GRACE_SECONDS + app._GRACE_SECONDS
     assert gateway["terminationGracePeriodSeconds"] >= slept(gateway) + needed + 3
     (exit_timeout,) = re.findall(r"--exit-timeout-secs=(\d+)", str(triton["containers"][0]["args"]))
     assert triton["terminationGracePeriodSeconds"] >= slept(triton) + int(exit_timeout) + 5
