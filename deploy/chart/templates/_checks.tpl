@@ -87,6 +87,10 @@ Included once, by the gateway's Deployment. Takes the root context.
     {{- fail (printf "%s.autoscaling.minReplicas %d is more than maxReplicas %d" $component (int $scale.minReplicas) (int $scale.maxReplicas)) -}}
   {{- end -}}
   {{- $scaled = or $scaled $scale.enabled -}}
+  {{- $targets := ternary (list "textsWaiting" "pendingRequests") (list "cpuUtilization" "refusedPerSecond") (eq $component "triton") -}}
+  {{- if and $scale.enabled (not (index $scale (first $targets))) (not (index $scale (last $targets))) -}}
+    {{- fail (printf "%s.autoscaling: %s are both 0, so there is nothing to scale on" $component (join " and " $targets)) -}}
+  {{- end -}}
   {{- $memory := $values.resources -}}
   {{- if gt (int (include "ru-emotions.mebibytes" $memory.requests.memory)) (int (include "ru-emotions.mebibytes" $memory.limits.memory)) -}}
     {{- fail (printf "%s.resources.requests.memory %s is more than limits.memory %s" $component $memory.requests.memory $memory.limits.memory) -}}

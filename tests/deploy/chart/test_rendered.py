@@ -273,6 +273,18 @@ def test_what_it_scales_on_is_there() -> None:
     assert asked == given == {"emotion_texts_waiting", "nv_inference_pending_request_count", "emotion_requests_refused"}
 
 
+@pytest.mark.parametrize("values", ["hpa", "keda"])
+def test_what_is_not_there_need_not_be_scaled_on(values: str) -> None:
+    """An autoscaler takes nothing away while one of its metrics can't be had."""
+    off = ("gateway.autoscaling.cpuUtilization=0", "triton.autoscaling.pendingRequests=0")
+    found = resources(values, *off)
+    kind = {"hpa": "HorizontalPodAutoscaler", "keda": "ScaledObject"}[values]
+    for component, name in (("gateway", "emotion_requests"), ("triton", "emotion_texts_waiting")):
+        spec = find(found, kind, component)["spec"]
+        (only,) = spec.get("metrics", spec.get("triggers"))
+        assert name in str(only)
+
+
 @pytest.mark.parametrize("values", CI)
 def test_a_drain_never_stands_still(values: str) -> None:
     found = resources(values, *[f"{component}.replicas=1" for component in COMPONENTS])
