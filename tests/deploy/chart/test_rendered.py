@@ -24,8 +24,8 @@ pytestmark = pytest.mark.deploy
 COMPONENTS = ("gateway", "triton")
 SCALED = ("hpa", "keda", "everything")
 OWN = {
-    "drain", "host", "port", "triton_address", "triton_tls", "triton_tls_ca", "triton_tls_certificate", "triton_tls_key",
-    "model_repository", "api_keys", "api_keys_file", "revision",
+    "drain", "host", "port", "triton_address", "triton_tls", "triton_tls_ca", "triton_tls_certificate",
+    "triton_tls_key", "model_repository", "api_keys", "api_keys_file", "revision",
 }  # fmt: skip
 """Settings of the gateway that the chart makes itself, or leaves alone."""
 

@@ -43,7 +43,7 @@ def install_schemas(directory: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(SCHEMAS / name, directory)
     # Compiled schemas only: no package needs a script of its own.
-    install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
     subprocess.run(install, cwd=directory, check=True, env=os.environ | {"npm_config_engine_strict": "false"})
 
 
