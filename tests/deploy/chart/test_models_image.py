@@ -1,4 +1,4 @@
-"""deploy/kubernetes/models.Dockerfile: the model repository as an image. Read as Docker reads it; there is no engine here."""
+"""deploy/kubernetes/models.Dockerfile: the model repository as an image, read as Docker reads it."""
 
 import os
 import re
