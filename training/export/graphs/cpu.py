@@ -6,10 +6,14 @@ nothing else reaches the classifier.
 
 Activations are quantised per token, not with one scale over the batch as ONNX Runtime's
 dynamic quantisation does: a row's answer must not depend on its neighbours.
+
+Every operator must give the same bits on every ONNX Runtime. A last bit moves some activation to the next
+of its 255 steps, that moves more of them in every layer behind it, and the answer is off by as much as int8
+itself costs.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -18,7 +22,14 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from training.export.graphs.cpu_attention import TILES, TILES_OF_FEW, OneRow, Tiles
-from training.export.graphs.weights import Array, EncoderWeights, Shape
+from training.export.graphs.weights import (
+    GELU_BELOW_ZERO,
+    LESS_ADDED,
+    Array,
+    EncoderWeights,
+    Shape,
+    with_folded_norms,
+)
 from training.export.graphs.writer import CONTRIB, GraphWriter, Tokens, clean_tokens
 
 Precision = Literal["fp32", "int8"]
@@ -41,10 +52,15 @@ _ZERO_POINT: Final = 128
 
 @dataclass(frozen=True)
 class Activations:
-    """What a product reads: `values` `[n, width]`, uint8 with a `scale` float32 `[n, 1]`, or float32 without one."""
+    """What a product reads: `values` `[n, width]`, uint8 with a `scale` float32 `[n, 1]`, or float32 without one.
+
+    `zero_point` stands for zero, or with `added` for minus that: what was added to all values to make them positive.
+    """
 
     values: str
     scale: str | None = None
+    zero_point: int = _ZERO_POINT
+    added: float = 0.0
 
 
 class _Linear:
@@ -52,13 +68,14 @@ class _Linear:
 
     def __init__(self, g: GraphWriter, weights: EncoderWeights, precision: Precision, tokens: Tokens) -> None:
         self._g = g
-        self._arrays = _with_parted_last_layer(weights)
+        self._arrays = _with_parted_last_layer(with_folded_norms(weights), weights.shape)
         self._precision = precision
         if precision == "int8":
             # One for each line that is quantised, as QuantizeLinear wants them; made once for all products.
             self._zero_points = {
-                "tokens": self._zeros_like(tokens.ids),
-                "rows": self._zeros_like(tokens.lengths),
+                (lines, value): self._filled_like(like, value)
+                for lines, like in (("tokens", tokens.ids), ("rows", tokens.lengths))
+                for value in (_ZERO_POINT, 0)
             }
 
     def plain(self, name: str) -> str:
@@ -83,59 +100,75 @@ class _Linear:
         if self._precision == "fp32":
             return Activations(x)
         largest = g.node("ReduceMax", g.node("Abs", x), axes=[-1], keepdims=0)
-        scale = g.node("Mul", g.node("Max", largest, g.constant(np.float32(1e-10))), g.constant(np.float32(1 / 127)))
-        values = g.node("QuantizeLinear", x, scale, self._zero_points[lines], axis=0)
-        return Activations(values, g.node("Unsqueeze", scale, g.integers(1)))
+        return self._quantised(x, largest, lines, Activations("", zero_point=_ZERO_POINT))
+
+    def gelu_activations(self, x: str, lines: Lines) -> Activations:
+        """The same of GELU's results, of which hardly anything is negative: all 255 steps are for what is positive."""
+        g = self._g
+        if self._precision == "fp32":
+            return Activations(x)
+        positive = g.node("Add", x, g.constant(np.float32(GELU_BELOW_ZERO)))
+        largest = g.node("ReduceMax", positive, axes=[-1], keepdims=0)
+        return self._quantised(positive, largest, lines, Activations("", zero_point=0, added=GELU_BELOW_ZERO))
+
+    def _quantised(self, x: str, largest: str, lines: Lines, kind: Activations) -> Activations:
+        """`largest` float32 `[n]` of each line of `x` becomes the last step."""
+        g, steps = self._g, 255 - kind.zero_point
+        scale = g.node("Mul", g.node("Max", largest, g.constant(np.float32(1e-10))), g.constant(np.float32(1 / steps)))
+        values = g.node("QuantizeLinear", x, scale, self._zero_points[lines, kind.zero_point], axis=0)
+        return replace(kind, values=values, scale=g.node("Unsqueeze", scale, g.integers(1)))
 
     def chosen(self, x: Activations, lines: str) -> Activations:
         """Some lines of `x`, by their numbers int64 `[m]`."""
         g = self._g
-        return Activations(g.node("Gather", x.values, lines), x.scale and g.node("Gather", x.scale, lines))
+        return replace(x, values=g.node("Gather", x.values, lines), scale=x.scale and g.node("Gather", x.scale, lines))
 
     def product(self, name: str, x: Activations) -> str:
         """`x · weight + bias`, float32 `[n, out]`."""
         bias = self._arrays[f"{name}.bias"]
-        g, columns = self._g, self._columns(name, x)
-        if len(bias) % WIDTH_MULTIPLE:
-            columns = g.node("Slice", columns, g.integers(0), g.integers(len(bias)), g.integers(1))
-        return self._finished(name, x, columns, bias)
+        g, width = self._g, len(bias)
+        columns, from_added = self._columns(name, x)
+        if width % WIDTH_MULTIPLE:
+            columns = g.node("Slice", columns, g.integers(0), g.integers(width), g.integers(1))
+        return self._finished(name, x, columns, bias - from_added[:width])
 
     def padded_product(self, name: str, x: Activations) -> str:
         """The same with columns of zeros at its end, `[n, out to the next WIDTH_MULTIPLE]`."""
-        bias = _with_zeros(self._arrays[f"{name}.bias"], axis=0)
-        return self._finished(name, x, self._columns(name, x), bias)
+        columns, from_added = self._columns(name, x)
+        return self._finished(name, x, columns, _with_zeros(self._arrays[f"{name}.bias"], axis=0) - from_added)
 
-    def _columns(self, name: str, x: Activations) -> str:
+    def _columns(self, name: str, x: Activations) -> tuple[str, Array]:
+        """`x · weight` without the scale of `x`, and what of it comes from `x.added`, float32 `[out]`."""
         g = self._g
         weight = _with_zeros(self._arrays[f"{name}.weight"], axis=1)
         if name.endswith(_READS_PADDED):
             weight = _with_zeros(weight, axis=0)
-        if self._precision == "fp32":
-            return str(g.node("MatMul", x.values, g.constant(weight, f"{name}.weight")))
+        if x.scale is None:
+            columns = g.node("MatMul", x.values, g.constant(weight, f"{name}.weight"))
+            return columns, np.zeros(weight.shape[1], np.float32)
         table, scale = quantise(weight, axis=0, largest=WEIGHT_RANGE)
-        return str(g.node(
+        columns = g.node(
             "MatMulIntegerToFloat", x.values, g.constant(table, f"{name}.weight.int8"), g.constant(np.float32(1)),
-            g.constant(scale[0], f"{name}.weight.scale"), g.constant(np.uint8(_ZERO_POINT)), domain=CONTRIB,
-        ))  # fmt: skip
+            g.constant(scale[0], f"{name}.weight.scale"), g.constant(np.uint8(x.zero_point)), domain=CONTRIB,
+        )  # fmt: skip
+        return columns, (x.added * table.sum(axis=0) * scale[0]).astype(np.float32)
 
     def _finished(self, name: str, x: Activations, columns: str, bias: Array) -> str:
         g = self._g
         scaled = g.node("Mul", columns, x.scale) if x.scale else columns
-        return str(g.node("Add", scaled, g.constant(bias, f"{name}.bias")))
+        return str(g.node("Add", scaled, g.constant(bias, f"{name}.{LESS_ADDED if x.added else 'bias'}")))
 
-    def _zeros_like(self, lines: str) -> str:
-        value = numpy_helper.from_array(np.array([_ZERO_POINT], dtype=np.uint8))
-        return str(self._g.node("ConstantOfShape", self._g.node("Shape", lines), value=value))
+    def _filled_like(self, lines: str, value: int) -> str:
+        filling = numpy_helper.from_array(np.array([value], dtype=np.uint8))
+        return str(self._g.node("ConstantOfShape", self._g.node("Shape", lines), value=filling))
 
 
-def _with_parted_last_layer(weights: EncoderWeights) -> dict[str, Array]:
-    """The weights' arrays, with the last layer's `qkv` in two, since it has fewer queries than keys and values."""
-    arrays, hidden = dict(weights.arrays), weights.shape.hidden
-    last = f"layer.{weights.shape.layers - 1}"
-    for part in ("weight", "bias"):
-        whole = arrays.pop(f"{last}.qkv.{part}")
-        arrays[f"{last}.q.{part}"], arrays[f"{last}.kv.{part}"] = whole[..., :hidden], whole[..., hidden:]
-    return arrays
+def _with_parted_last_layer(arrays: dict[str, Array], shape: Shape) -> dict[str, Array]:
+    """With the last layer's `qkv` in two, since it has fewer queries than keys and values."""
+    last = f"layer.{shape.layers - 1}"
+    queries = {f"{last}.q.{part}": arrays[f"{last}.qkv.{part}"][..., : shape.hidden] for part in ("weight", "bias")}
+    others = {f"{last}.kv.{part}": arrays[f"{last}.qkv.{part}"][..., shape.hidden :] for part in ("weight", "bias")}
+    return {name: array for name, array in arrays.items() if not name.startswith(f"{last}.qkv.")} | queries | others
 
 
 def _with_zeros(array: Array, axis: int) -> Array:
@@ -154,12 +187,11 @@ def quantise(array: Array, axis: int, largest: int) -> tuple[npt.NDArray[np.int8
 
 def fused_operators(shape: Shape) -> dict[str, int]:
     """The operators that the int8 graph must have; its encoder is there for one row, for few and for more."""
-    products = 3 * (4 * shape.layers + 1) + 2
     return {
         "MultiHeadAttention": (1 + TILES_OF_FEW + TILES) * shape.layers,
-        "LayerNormalization": 3 * (2 * shape.layers + 1),
-        "MatMulIntegerToFloat": products,
-        "QuantizeLinear": products - 3,
+        "InstanceNormalization": 3 * (2 * shape.layers + 1),
+        "MatMulIntegerToFloat": 3 * (4 * shape.layers + 1),
+        "QuantizeLinear": 3 * 4 * shape.layers,
     }
 
 
@@ -172,8 +204,9 @@ def build_cpu_graph(weights: EncoderWeights, precision: Precision) -> onnx.Model
     tokens = clean_tokens(g, shape)
     linear = _Linear(g, weights, precision, tokens)
     first = _by_number_of_rows(g, shape, linear, tokens)
-    pooled = g.node("Tanh", linear.padded_product("head.dense", linear.activations(first, "rows")))
-    logits = linear.product("head.out", linear.activations(pooled, "rows"))
+    # In fp32: one line for each row costs little, and nothing behind it evens out what int8 would move.
+    pooled = g.node("Tanh", linear.padded_product("head.dense", Activations(first)))
+    logits = linear.product("head.out", Activations(pooled))
     return g.finish(g.probabilities(logits, shape), tokens.unless_empty, f"Zero-padding encoder, {precision}")
 
 
@@ -202,10 +235,22 @@ def _by_number_of_rows(g: GraphWriter, shape: Shape, linear: _Linear, tokens: To
 def _encoder(g: GraphWriter, shape: Shape, linear: _Linear, tokens: Tokens, attention: OneRow | Tiles) -> str:
     """The last hidden state of each row's first token, float32 `[rows, hidden]`."""
 
+    def normalised(x: str) -> str:
+        """Of mean 0 and variance 1 in each line.
+
+        Not with LayerNormalization, whose last bits are other ones in ONNX Runtime 1.24, 1.27 and 1.31 (and which takes
+        five times as long in 1.27 and 1.28). To this operator a line is one channel of an image.
+        """
+        images = g.node("Unsqueeze", x, g.integers(1))
+        scale, shift = g.constant(np.ones(1, np.float32)), g.constant(np.zeros(1, np.float32))
+        images = g.node("InstanceNormalization", images, scale, shift, epsilon=shape.layer_norm_epsilon)
+        return str(g.node("Squeeze", images, g.integers(1)))
+
+    def scaled(name: str, x: str) -> str:
+        return add(g.node("Mul", x, linear.plain(f"{name}.weight")), linear.plain(f"{name}.bias"))
+
     def norm(name: str, x: str) -> str:
-        parameters = linear.plain(f"{name}.weight"), linear.plain(f"{name}.bias")
-        # Not the fused SkipLayerNormalization: on CPUs it takes several times as long as these two.
-        return str(g.node("LayerNormalization", x, *parameters, axis=-1, epsilon=shape.layer_norm_epsilon))
+        return scaled(name, normalised(x))
 
     def add(a: str, b: str) -> str:
         return str(g.node("Add", a, b))
@@ -234,8 +279,9 @@ def _encoder(g: GraphWriter, shape: Shape, linear: _Linear, tokens: Tokens, atte
             context = attention(q, k, v, first_only=True)
             x, lines = g.node("Gather", x, tokens.starts), "rows"
         out = linear.product(f"{name}.context", linear.activations(context, lines))
-        x = norm(f"{name}.norm1", add(out, x))
-        up = g.node("Gelu", linear.padded_product(f"{name}.up", linear.activations(x, lines)), domain=CONTRIB)
-        down = linear.product(f"{name}.down", linear.activations(up, lines))
+        read = normalised(add(out, x))
+        x = scaled(f"{name}.norm1", read)
+        up = g.node("Gelu", linear.padded_product(f"{name}.up_normalised", linear.activations(read, lines)), domain=CONTRIB)
+        down = linear.product(f"{name}.down", linear.gelu_activations(up, lines))
         x = norm(f"{name}.norm2", add(down, x))
     return x

@@ -16,6 +16,10 @@ from training.encoder.label_columns import SOFTMAX
 Array = npt.NDArray[np.float32]
 UNNAMED: Final = "const_"
 """How the names of a graph's constants begin that are no weights."""
+GELU_BELOW_ZERO: Final = 0.17
+"""What int8 graphs add to GELU's results, so that none is negative (the least is -0.16998)."""
+LESS_ADDED: Final = "bias_less_added"
+"""The name in such a graph of `down`'s bias less what comes of that addition."""
 FAMILIES: Final = "BERT, RoBERTa and XLM-RoBERTa can be exported, and encoders built the same way"
 LARGEST_BYTES: Final = 2 * 1024**3
 """What one ONNX file can hold."""
@@ -172,6 +176,36 @@ def from_checkpoint(model: Any, max_length: int, pad_id: int, unk_id: int) -> En
     return EncoderWeights(shape, {name: np.ascontiguousarray(a) for name, a in arrays.items()})
 
 
+def with_folded_norms(weights: EncoderWeights) -> dict[str, Array]:
+    """The arrays with `up_normalised` instead of `up`: it reads what `norm1` has before its own weight and bias.
+
+    These are in `up_normalised` then. An encoder that learned outliers made them with that weight, so that what is
+    quantised for the product has smaller ones.
+    """
+    arrays = dict(weights.arrays)
+    for layer in range(weights.shape.layers):
+        name = f"layer.{layer}"
+        up = arrays.pop(f"{name}.up.weight")
+        arrays[f"{name}.up_normalised.weight"] = arrays[f"{name}.norm1.weight"][:, None] * up
+        arrays[f"{name}.up_normalised.bias"] = arrays.pop(f"{name}.up.bias") + arrays[f"{name}.norm1.bias"] @ up
+    return arrays
+
+
+def _unfold(arrays: dict[str, Array], layers: int) -> None:
+    """Give back `up` and the biases, where a graph has others instead."""
+    for layer in range(layers):
+        name = f"layer.{layer}"
+        if f"{name}.up_normalised.weight" in arrays:
+            factor, folded = arrays[f"{name}.norm1.weight"][:, None], arrays.pop(f"{name}.up_normalised.weight")
+            # A channel without a weight gives its bias alone, which is in the product's bias.
+            up = np.divide(folded, factor, out=np.zeros_like(folded), where=factor != 0)
+            arrays[f"{name}.up.weight"] = up
+            arrays[f"{name}.up.bias"] = arrays.pop(f"{name}.up_normalised.bias") - arrays[f"{name}.norm1.bias"] @ up
+        if f"{name}.down.{LESS_ADDED}" in arrays:
+            bias, weight = arrays.pop(f"{name}.down.{LESS_ADDED}"), arrays[f"{name}.down.weight"]
+            arrays[f"{name}.down.bias"] = bias + GELU_BELOW_ZERO * weight.sum(axis=0)[: len(bias)]
+
+
 def from_cpu_graph(path: Path, shape: Shape) -> EncoderWeights:
     """The weights in a published CPU graph, dequantised where they are int8.
 
@@ -185,6 +219,7 @@ def from_cpu_graph(path: Path, shape: Shape) -> EncoderWeights:
             arrays[base] = array.astype(np.float32) * tensors[f"{base}.scale"]
         elif not name.endswith(".scale") and not name.startswith(UNNAMED):
             arrays[name] = array
+    _unfold(arrays, shape.layers)
     last = f"layer.{shape.layers - 1}"
     for part in ("weight", "bias"):
         pieces = [arrays.pop(f"{last}.{piece}.{part}") for piece in ("q", "kv")]
