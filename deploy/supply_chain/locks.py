@@ -1,0 +1,269 @@
+"""Write the lock files: every package of every environment and image, with its version and its files' SHA-256.
+
+    python -m deploy.supply_chain.locks            # what `make lock` does
+    python -m deploy.supply_chain.locks --upgrade  # newer versions of what pyproject.toml leaves open
+
+pyproject.toml says what is asked for. uv finds versions that fit together, once for all environments, so that a package
+has one version everywhere. Versions of the present locks are kept as long as they fit. Nothing that was published after
+`tool.uv.exclude-newer` is looked at: the same input gives the same bytes.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.tags import Tag
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from deploy.supply_chain.command import ROOT, SupplyChainError, run_command
+
+PYTHONS: Final = ("3.11", "3.12", "3.13")
+MACHINES: Final = ("x86_64", "aarch64")
+CUDA: Final = re.compile(r"(torch|triton|(nvidia|cuda)-.*)")
+"""PyTorch and what only its build for CUDA needs: its CPU build comes without, and from another index than PyPI."""
+_PIN: Final = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)", re.MULTILINE)
+_HEADER: Final = "# Made by `make lock` from pyproject.toml; don't edit."
+
+
+@dataclass(frozen=True)
+class Lock:
+    """One lock file."""
+
+    file: str
+    what: str
+    """What it is for, one line."""
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    project: bool = True
+    """With the project's own dependencies."""
+    dependencies: bool = True
+    """With what the packages need in turn."""
+    cuda: bool | None = False
+    """Whether PyTorch and its CUDA packages are in it (True: they alone; None: they as well)."""
+
+
+DEV: Final = ("bulk", "dev", "telegram", "tracing", "tracking", "training")
+LOCKS: Final = (
+    Lock("locks/build.txt", "What makes the project's wheel", groups=("build",), project=False),
+    Lock("locks/serving.txt", "`make serve`: .venv"),
+    Lock("locks/gateway.txt", "The gateway's image", extras=("tracing",)),
+    Lock(
+        "locks/telegram.txt",
+        "The Telegram bot: its image, and `make bot`",
+        extras=("telegram",),
+        groups=("telegram-image",),
+        project=False,
+    ),
+    Lock("locks/bulk.txt", "Bulk scoring: its image, and `make classify`", extras=("bulk",)),
+    Lock("locks/export.txt", "`make gpu-weights`", extras=("export",), project=False),
+    Lock("locks/ray.txt", "Jobs on Ray", extras=("ray",)),
+    Lock("locks/cluster.txt", "`make test-cluster`", extras=("bulk", "ray", "spark"), groups=("cluster-tests",)),
+    Lock("locks/tracking.txt", "Runs in MLflow", extras=("tracking",), project=False),
+    Lock("locks/training.txt", "`make training`, without PyTorch", extras=("training",)),
+    Lock("locks/dev.txt", "`make test`, without PyTorch", extras=DEV),
+    Lock("locks/torch.txt", "PyTorch as PyPI has it, with CUDA", extras=("training",), project=False, cuda=True),
+    Lock("locks/uv.txt", "`make python`, `make lock`", groups=("uv",), project=False),
+    Lock("locks/supply.txt", "The commands of docs/running/supply-chain.md", groups=("build", "supply"), project=False),
+    Lock("server/environment/requirements.txt", "Triton's own environment", (), ("triton",), False, False, None),
+    Lock("server/environment/requirements-gpu.txt", "The same for a GPU", (), ("triton-gpu",), False, False, None),
+    Lock(
+        "server/text_backend/requirements-image.txt",
+        "What NVIDIA's image lacks for the text models",
+        groups=("triton-image",),
+        project=False,
+        dependencies=False,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A package of a lock."""
+
+    name: str
+    version: str
+    marker: str
+    hashes: frozenset[str]
+    """SHA-256 values, hexadecimal."""
+
+
+def asked_for(lock: Lock, pyproject: dict[str, Any]) -> list[str]:
+    """The requirements of a lock, as pyproject.toml has them."""
+    project = pyproject["project"]
+    lines = list(project["dependencies"]) if lock.project else []
+    for extra in lock.extras:
+        lines += project["optional-dependencies"][extra]
+    for group in lock.groups:
+        lines += pyproject["dependency-groups"][group]
+    return lines
+
+
+def read_lock(text: str) -> dict[str, Pinned]:
+    """The packages of a lock file's text, by name."""
+    found = {}
+    for line in text.replace("\\\n", " ").splitlines():
+        if line.strip() and not line.startswith("#"):
+            name, _, rest = line.partition("--hash")[0].partition("==")
+            version, _, marker = rest.partition(";")
+            hashes = frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", line))
+            found[name] = Pinned(name, version.strip(), marker.strip(), hashes)
+    return found
+
+
+def render(lock: Lock, packages: Iterable[Pinned]) -> str:
+    """A lock file's text, in the format of pip."""
+    lines = [f"{_HEADER} {lock.what}."]
+    for package in sorted(packages, key=lambda package: package.name):
+        marker = f" ; {package.marker}" if package.marker else ""
+        hashes = [f"--hash=sha256:{value}" for value in sorted(package.hashes)]
+        lines.append(" \\\n    ".join([f"{package.name}=={package.version}{marker}", *hashes]))
+    return "\n".join(lines) + "\n"
+
+
+def where(marker: str) -> str | None:
+    """A marker without what holds for every system of ours: empty if it always holds, None if never."""
+    if not marker:
+        return ""
+    held = {
+        Marker(marker).evaluate(
+            {
+                "python_version": python,
+                "python_full_version": f"{python}.0",
+                "platform_machine": machine,
+                "sys_platform": "linux",
+                "platform_system": "Linux",
+                "os_name": "posix",
+                "implementation_name": "cpython",
+                "platform_python_implementation": "CPython",
+                "extra": "",
+            }
+        )
+        for python in PYTHONS
+        for machine in MACHINES
+    }
+    return None if held == {False} else "" if held == {True} else marker
+
+
+def fits(tag: Tag) -> bool:
+    """Whether a wheel with this tag is for one of our Pythons, on Linux with glibc."""
+    if tag.platform != "any" and not (
+        tag.platform.startswith(("manylinux", "linux")) and tag.platform.endswith(MACHINES)
+    ):
+        return False
+    ours = [f"cp{python.replace('.', '')}" for python in PYTHONS]
+    if tag.interpreter.startswith("py3"):
+        return tag.abi == "none"
+    if tag.abi == "abi3":
+        return int(tag.interpreter.removeprefix("cp3")) <= int(PYTHONS[-1].partition(".")[2])
+    return tag.interpreter in ours and tag.abi in (tag.interpreter, "none")
+
+
+def hashes_of(package: dict[str, Any]) -> frozenset[str]:
+    """SHA-256 of the files of a package of pylock.toml that one of our systems would take.
+
+    Of its wheels those that fit; of the source only where there is no such wheel, so that nothing else is ever built.
+    """
+    wheels = {wheel["url"].rpartition("/")[2]: wheel["hashes"]["sha256"] for wheel in package.get("wheels", ())}
+    fitting = {sha256 for name, sha256 in wheels.items() if any(map(fits, parse_wheel_filename(name)[3]))}
+    if not fitting and "sdist" in package:
+        fitting = {package["sdist"]["hashes"]["sha256"]}
+    if not fitting:
+        raise SupplyChainError(f"{package['name']} {package['version']} has no file for Linux: choose another version")
+    return frozenset(fitting)
+
+
+def uv(requirements: Iterable[str], *flags: str, root: Path) -> None:
+    """Let uv compile requirements.
+
+    Raises:
+        SupplyChainError: they don't fit together, or the package index can't be reached.
+    """
+    program = Path(sys.executable).with_name("uv")
+    command = [str(program), "pip", "compile", "--quiet", "--universal", f"--python-version={PYTHONS[0]}"]
+    done = subprocess.run(  # noqa: S603 - our own command
+        [*command, "--no-header", "--no-annotate", "--no-emit-index-url", *flags, "-"],
+        input="\n".join(requirements), cwd=root, text=True, capture_output=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SupplyChainError(f"uv finds no versions for {flags[-1]}:\n{done.stderr.strip()}")
+
+
+def write_locks(root: Path, *, upgrade: bool = False) -> list[str]:
+    """Write every lock file of a checkout.
+
+    Returns:
+        The names of those that changed.
+
+    Raises:
+        SupplyChainError: the requirements don't fit together, or the package index can't be reached.
+    """
+    pyproject = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    with tempfile.TemporaryDirectory() as name:
+        versions = Path(name, "versions.txt")
+        if not upgrade:
+            versions.write_text("\n".join(_present_pins(root, pyproject)), "utf-8")
+        together = [line for lock in LOCKS if lock.dependencies for line in asked_for(lock, pyproject)]
+        uv(together, "--output-file", str(versions), root=root)
+        return [lock.file for lock in LOCKS if _write(lock, pyproject, versions, root)]
+
+
+def _present_pins(root: Path, pyproject: dict[str, Any]) -> list[str]:
+    """What the present locks pin and pyproject.toml doesn't contradict."""
+    asked = [Requirement(line) for lock in LOCKS for line in asked_for(lock, pyproject)]
+    exact = {canonicalize_name(requirement.name) for requirement in asked if requirement.specifier}
+    files = [root / lock.file for lock in LOCKS if lock.dependencies]
+    texts = [file.read_text("utf-8") for file in files if file.exists()]
+    pins = {(canonicalize_name(name), version) for text in texts for name, version in _PIN.findall(text)}
+    return [f"{name}=={version}" for name, version in sorted(pins) if name not in exact]
+
+
+def _write(lock: Lock, pyproject: dict[str, Any], versions: Path, root: Path) -> bool:
+    with tempfile.TemporaryDirectory() as name:
+        output = Path(name, "pylock.toml")
+        flags = ["--format=pylock.toml", "--generate-hashes", "--output-file", str(output)]
+        flags += ["--constraint", str(versions)] if lock.dependencies else ["--no-deps"]
+        asked = asked_for(lock, pyproject)
+        if not lock.dependencies:
+            known = dict(_PIN.findall(versions.read_text("utf-8")))
+            asked = [line if "==" in line else f"{line}=={known[line]}" for line in asked]
+        uv(asked, *flags, root=root)
+        found = tomllib.loads(output.read_text("utf-8"))["packages"]
+    packages = [
+        Pinned(package["name"], package["version"], marker, hashes_of(package))
+        for package in found
+        if (marker := where(package.get("marker", ""))) is not None
+        and lock.cuda in (None, bool(CUDA.fullmatch(package["name"])))
+    ]
+    path, text = root / lock.file, render(lock, packages)
+    if path.exists() and path.read_text("utf-8") == text:
+        return False
+    unfinished = path.with_name(f".unfinished-{path.name}")
+    unfinished.write_text(text, "utf-8")
+    os.replace(unfinished, path)
+    return True
+
+
+def main() -> None:
+    """Write the lock files and say which changed."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.supply_chain.locks", description=__doc__)
+    parser.add_argument("--upgrade", action="store_true", help="don't keep the versions of the present locks")
+    parser.add_argument("--check", action="store_true", help="fail if a lock file was not up to date")
+    arguments = parser.parse_args()
+    changed = write_locks(ROOT, upgrade=arguments.upgrade)
+    print(f"changed: {', '.join(changed)}" if changed else f"all {len(LOCKS)} lock files are up to date")
+    if arguments.check and changed:
+        raise SupplyChainError("lock files were not what `make lock` makes of pyproject.toml: commit what it made")
+
+
+if __name__ == "__main__":
+    run_command(main)
