@@ -25,7 +25,7 @@ NO_PYTHON := error: no $(PYTHON) here. On Debian 12 and 13 and Ubuntu 24.04, as 
 NEEDS_PYTHON := command -v $(PYTHON) > /dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lock pin-images lint format gpu-weights checkpoints gpu-check clean
+.PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-pythons test-page drills end-to-end perf bench compare bench-gpu audit check-served check-supply licences lock pin-images release sbom wheel lint format gpu-weights checkpoints gpu-check clean
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -135,6 +135,29 @@ gpu-check: $(SERVING) ## on a GPU machine: does its GPU answer as the GPU graphs
 # Newer versions of what pyproject.toml leaves open: make lock FLAGS=--upgrade
 lock: $(SUPPLY) ## write the lock files in locks/ and server/ from pyproject.toml
 	@build/supply/bin/python -m deploy.supply_chain.locks $(FLAGS)
+
+wheel: $(SUPPLY) ## build the project's wheel in dist/; the same commit gives the same bytes
+	@build/supply/bin/python -m deploy.supply_chain.wheel $(FLAGS)
+
+sbom: $(SUPPLY) ## a bill of materials (CycloneDX) for each image and the release, in build/sbom
+	@build/supply/bin/python -m deploy.supply_chain.sbom $(FLAGS)
+
+licences: $(SUPPLY) ## write docs/running/licences.md; fails on a licence that is not allowed
+	@build/supply/bin/python -m deploy.supply_chain.licences $(FLAGS)
+
+# Without PyPI and OSV: make audit FLAGS="--advisories all.zip"
+audit: $(SUPPLY) ## ask for known vulnerabilities of every locked package; exit status 3: no source could be asked
+	@build/supply/bin/python -m deploy.supply_chain.audit $(FLAGS)
+
+release: $(SUPPLY) ## check, build everything that is given away into dist/, tag, push nothing; VERSION=1.2.3
+	@$(if $(VERSION),,echo "error: name the version: make release VERSION=1.2.3" >&2; exit 2)
+	@build/supply/bin/python -m deploy.supply_chain.release $(VERSION)
+
+check-supply: $(SUPPLY) ## check locks, licences, bills of materials, the wheel and the tools around them; minutes
+	build/supply/bin/python -m deploy.supply_chain.locks --check
+	build/supply/bin/python -m deploy.supply_chain.licences --check
+	build/supply/bin/python -m deploy.supply_chain.images
+	build/supply/bin/python -m pytest -m supply tests/deploy/supply_chain
 
 pin-images: ## write the digests of the images that ours are built on; needs crane, skopeo or docker, and a registry
 	@$(PYTHON) -m deploy.supply_chain.images --pin
