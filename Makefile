@@ -48,7 +48,7 @@ classify: $(BULK) ## score every row of a file; INPUT=file OUTPUT=file
 # From where uv takes it: UV_PYTHON_INSTALL_MIRROR, UV_PYTHON_DOWNLOADS_JSON_URL. Nothing else here downloads a Python.
 python: ## no Python from 3.11 to 3.13 here? Let uv download one into build/python
 	@command -v uv > /dev/null || test -x build/uv/bin/uv || { $(NEEDS_PYTHON); $(PYTHON) -m server.pythons && \
-		echo "Preparing build/uv (once)" && $(PYTHON) -m venv build/uv && build/uv/bin/python $(INSTALL) --requirement locks/uv.txt; }
+		echo "Preparing build/uv (once)" && $(PYTHON) -m venv build/uv && build/uv/bin/python $(INSTALL) --requirement locks/tools/uv.txt; }
 	@PATH="$$PATH:$(CURDIR)/build/uv/bin" uv python install --no-bin --install-dir build/python 3.13
 	@echo "Python 3.13 is in build/python. Now: make serve"
 
@@ -212,22 +212,22 @@ $(DEVELOPMENT): pyproject.toml locks/build.txt locks/dev.txt locks/torch.txt
 	@touch $@
 
 # Spark has no wheel: it is built, with the setuptools that the lock names.
-$(CLUSTER): pyproject.toml locks/build.txt locks/cluster.txt
+$(CLUSTER): pyproject.toml locks/build.txt locks/tools/cluster.txt
 	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --python-only
 	@echo "Preparing build/cluster (once)"
 	@$(PYTHON) -m venv build/cluster
 	@build/cluster/bin/python $(INSTALL) --requirement locks/build.txt
-	@build/cluster/bin/python $(INSTALL) --no-build-isolation --requirement locks/cluster.txt
+	@build/cluster/bin/python $(INSTALL) --no-build-isolation --requirement locks/tools/cluster.txt
 	@build/cluster/bin/python $(PROJECT)
 	@build/cluster/bin/python -m pip check --quiet
 	@touch $@
 
-$(SUPPLY): locks/supply.txt locks/uv.txt
+$(SUPPLY): locks/tools/supply.txt locks/tools/uv.txt
 	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --python-only
 	@echo "Preparing build/supply (once)"
 	@$(PYTHON) -m venv build/supply
-	@build/supply/bin/python $(INSTALL) --requirement locks/supply.txt --requirement locks/uv.txt
+	@build/supply/bin/python $(INSTALL) --requirement locks/tools/supply.txt --requirement locks/tools/uv.txt
 	@build/supply/bin/python -m pip check --quiet
 	@touch $@

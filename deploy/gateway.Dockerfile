@@ -12,6 +12,14 @@ RUN python -m venv /opt/gateway \
     && /opt/gateway/bin/pip install --no-cache-dir --no-deps --only-binary=:all: --require-hashes \
         --requirement gateway.txt \
     && /opt/gateway/bin/pip check
+# The version that /docs and the metrics name: the code below is copied, not installed, so it has no metadata else.
+COPY pyproject.toml ./
+RUN /opt/gateway/bin/python -c "import pathlib, sysconfig, tomllib; \
+        project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+        name = project['name'].replace('-', '_') + '-' + project['version'] + '.dist-info'; \
+        place = pathlib.Path(sysconfig.get_path('purelib'), name); place.mkdir(); lines = 'Metadata-Version: 2.1', \
+        'Name: ' + project['name'], 'Version: ' + project['version'], ''; \
+        (place / 'METADATA').write_text(chr(10).join(lines))"
 
 FROM $BASE
 ENV PATH=/opt/gateway/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

@@ -1,5 +1,6 @@
-"""What the commands share: the checkout, their error, and how it ends them."""
+"""What the commands share: the checkout, git, their error, and how it ends them."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,18 @@ class SupplyChainError(Exception):
         super().__init__(message)
         self.status = status
         """The exit status of the command that it ends."""
+
+
+def git(*arguments: str, root: Path = ROOT) -> str:
+    """What git says of a checkout.
+
+    Raises:
+        SupplyChainError: it refuses, such as where there is no checkout.
+    """
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    if done.returncode:
+        raise SupplyChainError(f"git {arguments[0]} in {root}: {done.stderr.strip()}")
+    return done.stdout.strip()
 
 
 def run_command(main: Callable[[], None]) -> None:

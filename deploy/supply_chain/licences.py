@@ -114,9 +114,13 @@ def check(packages: Iterable[Package]) -> None:
         )
 
 
-def check_weights() -> None:
-    """Refuse weights under a licence that is not allowed."""
-    for weights in shipped_weights():
+def check_weights(root: Path = ROOT) -> None:
+    """Refuse weights under a licence that is not allowed.
+
+    Raises:
+        SupplyChainError: names them.
+    """
+    for weights in shipped_weights(root):
         if not _is_spdx(weights.licence) or not is_allowed(weights.licence):
             raise SupplyChainError(
                 f"{weights.model} {weights.version} has the licence {weights.licence!r}, which is not on the list"

@@ -48,6 +48,8 @@ class Lock:
     """With the project's own dependencies."""
     dependencies: bool = True
     """With what the packages need in turn."""
+    apart: bool = False
+    """Versions are chosen for it alone, so that what it needs holds nothing else back."""
     cuda: bool | None = False
     """Whether PyTorch and its CUDA packages are in it (True: they alone; None: they as well)."""
 
@@ -67,15 +69,35 @@ LOCKS: Final = (
     Lock("locks/bulk.txt", "Bulk scoring: its image, and `make classify`", extras=("bulk",)),
     Lock("locks/export.txt", "`make gpu-weights`", extras=("export",), project=False),
     Lock("locks/ray.txt", "Jobs on Ray", extras=("ray",)),
-    Lock("locks/cluster.txt", "`make test-cluster`", extras=("bulk", "ray", "spark"), groups=("cluster-tests",)),
+    Lock("locks/tools/cluster.txt", "`make test-cluster`", extras=("bulk", "ray", "spark"), groups=("cluster-tests",)),
     Lock("locks/tracking.txt", "Runs in MLflow", extras=("tracking",), project=False),
     Lock("locks/training.txt", "`make training`, without PyTorch", extras=("training",)),
     Lock("locks/dev.txt", "`make test`, without PyTorch", extras=DEV),
     Lock("locks/torch.txt", "PyTorch as PyPI has it, with CUDA", extras=("training",), project=False, cuda=True),
-    Lock("locks/uv.txt", "`make python`, `make lock`", groups=("uv",), project=False),
-    Lock("locks/supply.txt", "The commands of docs/running/supply-chain.md", groups=("build", "supply"), project=False),
-    Lock("server/environment/requirements.txt", "Triton's own environment", (), ("triton",), False, False, None),
-    Lock("server/environment/requirements-gpu.txt", "The same for a GPU", (), ("triton-gpu",), False, False, None),
+    Lock("locks/tools/uv.txt", "`make python`, `make lock`", groups=("uv",), project=False),
+    Lock(
+        "locks/tools/supply.txt",
+        "The commands of docs/running/supply-chain.md",
+        groups=("build", "supply"),
+        project=False,
+        apart=True,
+    ),
+    Lock(
+        "server/environment/requirements.txt",
+        "Triton's own environment",
+        groups=("triton",),
+        project=False,
+        dependencies=False,
+        cuda=None,
+    ),
+    Lock(
+        "server/environment/requirements-gpu.txt",
+        "The same for a GPU",
+        groups=("triton-gpu",),
+        project=False,
+        dependencies=False,
+        cuda=None,
+    ),
     Lock(
         "server/text_backend/requirements-image.txt",
         "What NVIDIA's image lacks for the text models",
@@ -208,35 +230,45 @@ def write_locks(root: Path, *, upgrade: bool = False) -> list[str]:
         SupplyChainError: the requirements don't fit together, or the package index can't be reached.
     """
     pyproject = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    common = _versions([lock for lock in LOCKS if lock.dependencies and not lock.apart], pyproject, {}, root, upgrade)
+    changed = []
+    for lock in LOCKS:
+        versions = _versions([lock], pyproject, common, root, upgrade) if lock.apart else common
+        if _write(lock, pyproject, versions, root):
+            changed.append(lock.file)
+    return changed
+
+
+def _versions(
+    locks: list[Lock], pyproject: dict[str, Any], preferred: dict[str, str], root: Path, upgrade: bool
+) -> dict[str, str]:
+    """Versions that fit together for all these locks: preferred ones, then present ones, then the newest."""
+    asked = [line for lock in locks for line in asked_for(lock, pyproject)]
+    files = [root / lock.file for lock in locks]
+    present = {} if upgrade else {name: one for file in files if file.exists() for name, one in _pins(file).items()}
+    exact = {canonicalize_name(Requirement(line).name) for line in asked if "==" in line}
+    kept = [f"{name}=={one}" for name, one in {**present, **preferred}.items() if name not in exact]
     with tempfile.TemporaryDirectory() as name:
-        versions = Path(name, "versions.txt")
-        if not upgrade:
-            versions.write_text("\n".join(_present_pins(root, pyproject)), "utf-8")
-        together = [line for lock in LOCKS if lock.dependencies for line in asked_for(lock, pyproject)]
-        uv(together, "--output-file", str(versions), root=root)
-        return [lock.file for lock in LOCKS if _write(lock, pyproject, versions, root)]
+        # uv prefers what the file that it is to write says already.
+        output = Path(name, "versions.txt")
+        output.write_text("\n".join(kept), "utf-8")
+        uv(asked, "--output-file", str(output), root=root)
+        return _pins(output)
 
 
-def _present_pins(root: Path, pyproject: dict[str, Any]) -> list[str]:
-    """What the present locks pin and pyproject.toml doesn't contradict."""
-    asked = [Requirement(line) for lock in LOCKS for line in asked_for(lock, pyproject)]
-    exact = {canonicalize_name(requirement.name) for requirement in asked if requirement.specifier}
-    files = [root / lock.file for lock in LOCKS if lock.dependencies]
-    texts = [file.read_text("utf-8") for file in files if file.exists()]
-    pins = {(canonicalize_name(name), version) for text in texts for name, version in _PIN.findall(text)}
-    return [f"{name}=={version}" for name, version in sorted(pins) if name not in exact]
+def _pins(file: Path) -> dict[str, str]:
+    return {canonicalize_name(name): version for name, version in _PIN.findall(file.read_text("utf-8"))}
 
 
-def _write(lock: Lock, pyproject: dict[str, Any], versions: Path, root: Path) -> bool:
+def _write(lock: Lock, pyproject: dict[str, Any], versions: dict[str, str], root: Path) -> bool:
     with tempfile.TemporaryDirectory() as name:
-        output = Path(name, "pylock.toml")
-        flags = ["--format=pylock.toml", "--generate-hashes", "--output-file", str(output)]
-        flags += ["--constraint", str(versions)] if lock.dependencies else ["--no-deps"]
+        output, constraints = Path(name, "pylock.toml"), Path(name, "constraints.txt")
+        constraints.write_text("\n".join(f"{one}=={version}" for one, version in versions.items()), "utf-8")
         asked = asked_for(lock, pyproject)
         if not lock.dependencies:
-            known = dict(_PIN.findall(versions.read_text("utf-8")))
-            asked = [line if "==" in line else f"{line}=={known[line]}" for line in asked]
-        uv(asked, *flags, root=root)
+            asked = [line if "==" in line else f"{line}=={versions[line]}" for line in asked]
+        fixed = ["--constraint", str(constraints)] if lock.dependencies else ["--no-deps"]
+        uv(asked, "--format=pylock.toml", "--generate-hashes", *fixed, "--output-file", str(output), root=root)
         found = tomllib.loads(output.read_text("utf-8"))["packages"]
     packages = [
         Pinned(package["name"], package["version"], marker, hashes_of(package))
@@ -247,6 +279,7 @@ def _write(lock: Lock, pyproject: dict[str, Any], versions: Path, root: Path) ->
     path, text = root / lock.file, render(lock, packages)
     if path.exists() and path.read_text("utf-8") == text:
         return False
+    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".unfinished-{path.name}")
     unfinished.write_text(text, "utf-8")
     os.replace(unfinished, path)

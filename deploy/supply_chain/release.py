@@ -11,14 +11,13 @@ import gzip
 import io
 import re
 import shutil
-import subprocess
 import tarfile
 from datetime import date
 from pathlib import Path
 from typing import Final
 
 from deploy.supply_chain import images, licences
-from deploy.supply_chain.command import ROOT, SupplyChainError, run_command
+from deploy.supply_chain.command import ROOT, SupplyChainError, git, run_command
 from deploy.supply_chain.sbom import source_date_epoch, version, write_bills
 from deploy.supply_chain.shipped import SHIPPED, sha256_of
 from deploy.supply_chain.wheel import build_wheel, tracked_files
@@ -37,7 +36,7 @@ def notes_of(changelog: str, released: str) -> str:
     section = re.search(rf"^## \[{re.escape(released)}\](.*)\n((?:(?!^## |^\[).*\n?)*)", changelog, re.MULTILINE)
     if section is None:
         raise SupplyChainError(
-            f"CHANGELOG.md has no section for {released}: rename [Unreleased] to [{released}] - {date.today()}, commit"  # noqa: DTZ011
+            f"CHANGELOG.md has no section for {released}: rename [Unreleased] to [{released}] - {date.today()}, commit"
         )
     if not re.fullmatch(r" - \d{4}-\d\d-\d\d", section[1]):
         raise SupplyChainError(f"the section of {released} in CHANGELOG.md needs its day: ## [{released}] - 2026-01-31")
@@ -57,9 +56,9 @@ def check(released: str) -> str:
     if released != version():
         raise SupplyChainError(f"pyproject.toml has version {version()}, not {released}: change it there, and commit")
     notes = notes_of((ROOT / "CHANGELOG.md").read_text("utf-8"), released)
-    if changed := _git("status", "--porcelain"):
+    if changed := git("status", "--porcelain"):
         raise SupplyChainError(f"there are changes that are not committed:\n{changed}")
-    if _git("tag", "--list", f"v{released}"):
+    if git("tag", "--list", f"v{released}"):
         raise SupplyChainError(f"the tag v{released} is there already: a version is released once")
     return notes
 
@@ -95,13 +94,6 @@ def package_chart(directory: Path, root: Path = ROOT) -> Path:
     return path
 
 
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603, S607
-    if done.returncode:
-        raise SupplyChainError(f"git {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout.strip()
-
-
 def main() -> None:
     """Check, build, tag."""
     parser = argparse.ArgumentParser(prog="python -m deploy.supply_chain.release", description=__doc__)
@@ -112,7 +104,7 @@ def main() -> None:
         raise SupplyChainError(f"{licences.PAGE} is not up to date: make licences, and commit")
     for file in build(DIST):
         print(file.relative_to(ROOT))
-    _git("tag", "--annotate", f"v{released}", "--cleanup=whitespace", "--message", f"Version {released}\n\n{notes}\n")
+    git("tag", "--annotate", f"v{released}", "--cleanup=whitespace", "--message", f"Version {released}\n\n{notes}\n")
     print(images.report(ROOT)[0].splitlines()[-1])
     print(f"Tagged v{released}; nothing is pushed. These should have passed on this commit: {', '.join(TESTS)}.")
     print(f"Then: git push origin v{released}, and give away what is in dist/.")

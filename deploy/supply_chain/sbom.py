@@ -2,14 +2,14 @@
 
     python -m deploy.supply_chain.sbom --output build/sbom    # `make sbom`
 
-Each lists the packages with version, licence, SHA-256 of the wheel that is installed, and what needs what; an image also
-names the image that it is built on, and the release the models with the SHA-256 of their files. The same checkout gives
-the same bytes: the time is that of the last commit, or SOURCE_DATE_EPOCH. CycloneDX's own validator has to accept each.
+Each lists the packages with version, licence, SHA-256 of the wheel that is installed, and what needs what. An image's
+names the image that it is built on too, and the release's the models with the SHA-256 of their files. The same checkout
+gives the same bytes: the time is that of the last commit, or SOURCE_DATE_EPOCH. CycloneDX's own validator has to accept
+each.
 """
 
 import argparse
 import os
-import subprocess
 import tomllib
 import uuid
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
-from deploy.supply_chain.command import ROOT, SupplyChainError, run_command
+from deploy.supply_chain.command import ROOT, SupplyChainError, git, run_command
 from deploy.supply_chain.images import named_images
 from deploy.supply_chain.licences import licence_of
 from deploy.supply_chain.shipped import SHIPPED, Package, Shipped, Weights, packages_of, shipped_weights
@@ -44,16 +44,11 @@ def source_date_epoch() -> int:
     """Seconds since 1970: SOURCE_DATE_EPOCH, or the time of the last commit.
 
     Raises:
-        SupplyChainError: there is neither.
+        SupplyChainError: it is no number, or there is no commit.
     """
-    stated = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if not stated:
-        done = subprocess.run(
-            ["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        stated = done.stdout.strip()
+    stated = os.environ.get("SOURCE_DATE_EPOCH") or git("log", "-1", "--format=%ct")
     if not stated.isdecimal():
-        raise SupplyChainError("there is no last commit here: set SOURCE_DATE_EPOCH to seconds since 1970")
+        raise SupplyChainError(f"SOURCE_DATE_EPOCH must be seconds since 1970, not {stated!r}")
     return int(stated)
 
 

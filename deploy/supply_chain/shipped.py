@@ -1,8 +1,8 @@
 """What is shipped, and its packages' wheels: those that the images install, with their metadata and licence texts.
 
 The images run Python 3.12 on x86-64. Whatever Python runs this, pip fetches the wheels for those, checks them against
-the lock, and keeps them in `build/supply/wheels`: what a package says of itself is read from the very file that an image
-gets.
+the lock, and keeps them in `build/supply/wheels`: what a package says of itself is read from the very file that an
+image gets.
 """
 
 import email.parser
@@ -122,6 +122,7 @@ def _known_wheels() -> dict[str, Path]:
 
 
 def sha256_of(path: Path) -> str:
+    """A file's SHA-256, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

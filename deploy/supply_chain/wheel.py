@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from deploy.supply_chain.command import ROOT, SupplyChainError, run_command
+from deploy.supply_chain.command import ROOT, SupplyChainError, git, run_command
 from deploy.supply_chain.sbom import source_date_epoch
 
 FORBIDDEN: Final = ("tests/", "benchmarks/", "model_repository/", "deploy/supply_chain/")
@@ -35,12 +35,7 @@ def tracked_files(root: Path) -> list[str]:
     Raises:
         SupplyChainError: this is no checkout of git.
     """
-    done = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SupplyChainError(
-            f"a wheel is built from what git tracks, and {root} is no checkout: {done.stderr.strip()}"
-        )
-    names = filter(None, done.stdout.split("\0"))
+    names = filter(None, git("ls-files", "-z", root=root).split("\0"))
     return [name for name in names if (root / name).is_file() and not (root / name).is_symlink()]
 
 

@@ -56,7 +56,7 @@ def left_out_of_the_build(path: str) -> bool:
 
 def test_everything_copied_is_in_git_and_not_ignored() -> None:
     sources = copied_from_repository()
-    assert sources == ["locks/gateway.txt", "contract", "gateway"]
+    assert sources == ["locks/gateway.txt", "pyproject.toml", "contract", "gateway"]
     for source in sources:
         assert (ROOT / source).exists()
         assert not left_out_of_the_build(source)
@@ -97,13 +97,25 @@ def test_the_image_has_every_room_that_the_gateway_imports(tmp_path: Path) -> No
 
 def test_the_image_installs_the_projects_own_pins_and_those_for_traces() -> None:
     """And nothing without a hash; tests/deploy/supply_chain says what a lock holds."""
-    (install,) = [shlex.split(rest) for name, rest in instructions() if name == "RUN"]
+    install, _ = [shlex.split(rest) for name, rest in instructions() if name == "RUN"]
     assert {"--no-deps", "--only-binary=:all:", "--require-hashes"} <= set(install)
     assert install[install.index("--requirement") + 1] == "gateway.txt"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     asked = [*project["dependencies"], *project["optional-dependencies"]["tracing"]]
     pins = {line.removesuffix(" \\") for line in (ROOT / "locks/gateway.txt").read_text("utf-8").splitlines()}
     assert {re.sub(r"\[.*?\]", "", line) for line in asked} <= pins
+
+
+def test_the_image_knows_its_version(tmp_path: Path) -> None:
+    _, script = [shlex.split(rest) for name, rest in instructions() if name == "RUN"]
+    assert script[:2] == ["/opt/gateway/bin/python", "-c"]
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "gateway"], check=True)
+    python = tmp_path / "gateway/bin/python"
+    subprocess.run([python, *script[1:]], cwd=ROOT, check=True)
+    asked = [python, "-c", "import importlib.metadata as m; print(m.version('ru-emotions-triton'))"]
+    told = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert told == f"{project['version']}\n"
 
 
 def test_the_image_runs_the_gateway_as_nobody_special() -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.supply_chain.command import SupplyChainError
+from deploy.supply_chain.command import ROOT, SupplyChainError
 from deploy.supply_chain.images import UNREACHABLE, files, named_images, pin, report
-from tests.support.triton_process import ROOT
 
 DIGEST = "sha256:" + "ab" * 32
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.triton_process import ROOT
+from deploy.supply_chain.command import ROOT
 
 pytestmark = pytest.mark.supply
 VERSION = "2.13.0"

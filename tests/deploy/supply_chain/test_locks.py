@@ -10,8 +10,8 @@ from packaging.requirements import Requirement
 from packaging.tags import parse_tag
 from packaging.utils import canonicalize_name
 
+from deploy.supply_chain.command import ROOT
 from deploy.supply_chain.locks import CUDA, LOCKS, Lock, asked_for, fits, hashes_of, read_lock, render, where
-from tests.support.triton_process import ROOT
 
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
@@ -25,7 +25,7 @@ def text_of(lock: Lock) -> str:
 @every_lock
 def test_every_line_has_a_version_and_hashes(lock: Lock) -> None:
     for line in text_of(lock).replace("\\\n", " ").splitlines()[1:]:
-        assert re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; [^#]+?)?( +--hash=sha256:[0-9a-f]{64})+", line), line
+        assert re.fullmatch(r"[a-z0-9-]+==[\w.!+]+( ; [^#]+?)?( +--hash=sha256:[0-9a-f]{64})+", line), line
 
 
 @every_lock
@@ -58,9 +58,9 @@ def test_a_lock_is_complete(lock: Lock) -> None:
 
 
 def test_a_package_has_one_version_everywhere() -> None:
-    """Triton's CUDA libraries aside, which are those of its ONNX Runtime."""
+    """Triton's CUDA libraries aside, which are those of its ONNX Runtime, and tools that run apart."""
     versions: dict[str, set[str]] = {}
-    for lock in LOCKS:
+    for lock in [lock for lock in LOCKS if not lock.apart]:
         for name, package in read_lock(text_of(lock)).items():
             if not (lock.file.endswith("requirements-gpu.txt") and name.startswith("nvidia-")):
                 versions.setdefault(name, set()).add(package.version)
@@ -142,6 +142,6 @@ def test_markers_of_other_systems_are_dropped() -> None:
 
 
 def test_a_lock_is_read_as_it_was_written() -> None:
-    lock = next(lock for lock in LOCKS if lock.file == "locks/supply.txt")
+    lock = next(lock for lock in LOCKS if lock.file == "locks/tools/supply.txt")
     assert render(lock, read_lock(text_of(lock)).values()) == text_of(lock)
     assert " ; " in text_of(lock)
