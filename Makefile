@@ -134,7 +134,7 @@ gpu-check: $(SERVING) ## on a GPU machine: does its GPU answer as the GPU graphs
 
 # Newer versions of what pyproject.toml leaves open: make lock FLAGS=--upgrade
 lock: $(SUPPLY) ## write the lock files in locks/ and server/ from pyproject.toml
-	@build/supply/bin/python -m deploy.supply_chain.locks $(FLAGS)
+	@build/supply/bin/python -m deploy.supply_chain.write_locks $(FLAGS)
 
 wheel: $(SUPPLY) ## build the project's wheel in dist/; the same commit gives the same bytes
 	@build/supply/bin/python -m deploy.supply_chain.wheel $(FLAGS)
@@ -154,7 +154,7 @@ release: $(SUPPLY) ## check, build everything that is given away into dist/, tag
 	@build/supply/bin/python -m deploy.supply_chain.release $(VERSION)
 
 check-supply: $(SUPPLY) ## check locks, licences, bills of materials, the wheel and the tools around them; minutes
-	build/supply/bin/python -m deploy.supply_chain.locks --check
+	build/supply/bin/python -m deploy.supply_chain.write_locks --check
 	build/supply/bin/python -m deploy.supply_chain.licences --check
 	build/supply/bin/python -m deploy.supply_chain.images
 	build/supply/bin/python -m pytest -m supply tests/deploy/supply_chain

@@ -11,7 +11,8 @@ from packaging.tags import parse_tag
 from packaging.utils import canonicalize_name
 
 from deploy.supply_chain.command import ROOT
-from deploy.supply_chain.locks import CUDA, LOCKS, Lock, asked_for, fits, hashes_of, read_lock, render, where
+from deploy.supply_chain.locks import CUDA, LOCKS, Lock, asked_for, read_lock, render
+from deploy.supply_chain.write_locks import fits, hashes_of, where
 
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
