@@ -37,7 +37,7 @@ class Advisories:
         Raises:
             SupplyChainError: it can't be read, or has no advisories for PyPI.
         """
-        by_package = defaultdict(list)
+        by_package: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         days = []
         try:
             for record in _records(path):

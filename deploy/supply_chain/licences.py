@@ -66,7 +66,7 @@ def licence_of(package: Package) -> str:
     metadata = package.metadata
     stated = [metadata["License-Expression"], metadata["License"], *metadata.get_all("Classifier", [])]
     for value in filter(None, stated):
-        expression = _MEANT.get(value.strip(), value.strip())
+        expression = _MEANT.get(str(value).strip(), str(value).strip())
         if len(expression) < 100 and "::" not in expression and _is_spdx(expression):
             return expression
     raise SupplyChainError(

@@ -81,7 +81,7 @@ def bill(shipped: Shipped, *, epoch: int) -> str:
         needed = [libraries[need] for need in package.needs if need in libraries]
         bom.register_dependency(libraries[package.name], needed)
     bom.serial_number = uuid.uuid5(_NAMESPACE, JsonV1Dot6(bom).output_as_string())
-    text = JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
+    text: str = JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
     refused = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     if refused:
         raise SupplyChainError(f"CycloneDX refuses the bill of {name}: {refused}")

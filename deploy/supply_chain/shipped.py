@@ -6,7 +6,6 @@ image gets.
 """
 
 import email.parser
-import email.policy
 import hashlib
 import json
 import subprocess
@@ -14,7 +13,7 @@ import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.message import EmailMessage
+from email.message import Message
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,7 +81,7 @@ class Package:
     name: str
     version: str
     sha256: str
-    metadata: EmailMessage
+    metadata: Message
     texts: Mapping[str, str]
     """Licences and notices, by their place in the wheel."""
 
@@ -141,7 +140,7 @@ def _read(wheel: Path) -> Package:
     with zipfile.ZipFile(wheel) as file:
         names = file.namelist()
         (place,) = {name.partition("/")[0] for name in names if name.partition("/")[0].endswith(".dist-info")}
-        parser = email.parser.BytesParser(_class=EmailMessage, policy=email.policy.compat32)
+        parser = email.parser.BytesParser()
         metadata = parser.parsebytes(file.read(f"{place}/METADATA"))
         texts = {name: file.read(name).decode("utf-8", "replace") for name in names if _is_licence(name)}
     return Package(canonicalize_name(metadata["Name"]), metadata["Version"], sha256_of(wheel), metadata, texts)
