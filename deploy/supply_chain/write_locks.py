@@ -18,6 +18,7 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -75,7 +76,7 @@ def hashes_of(package: dict[str, Any]) -> frozenset[str]:
 
     Of its wheels those that fit; of the source only where there is no such wheel, so that nothing else is ever built.
     """
-    wheels = {wheel["url"].rpartition("/")[2]: wheel["hashes"]["sha256"] for wheel in package.get("wheels", ())}
+    wheels = {unquote(wheel["url"].rpartition("/")[2]): wheel["hashes"]["sha256"] for wheel in package.get("wheels", ())}
     fitting = {sha256 for name, sha256 in wheels.items() if any(map(fits, parse_wheel_filename(name)[3]))}
     if not fitting and "sdist" in package:
         fitting = {package["sdist"]["hashes"]["sha256"]}

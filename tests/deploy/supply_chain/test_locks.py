@@ -129,9 +129,9 @@ def test_wheels_that_a_system_of_ours_would_take(tag: str, ours: bool) -> None:
 
 def test_the_source_is_locked_only_without_a_wheel() -> None:
     sdist = {"hashes": {"sha256": "5" * 64}}
-    wheel = {"url": "https://index/a-1-py3-none-any.whl", "hashes": {"sha256": "a" * 64}}
+    wheel = {"url": "https://index/a-2%211-py3-none-any.whl", "hashes": {"sha256": "a" * 64}}
     foreign = {"url": "https://index/a-1-cp312-cp312-win_amd64.whl", "hashes": {"sha256": "f" * 64}}
-    package = {"name": "a", "version": "1", "sdist": sdist}
+    package = {"name": "a", "version": "2!1", "sdist": sdist}
     assert hashes_of(package | {"wheels": [wheel, foreign]}) == {"a" * 64}
     assert hashes_of(package | {"wheels": [foreign]}) == {"5" * 64}
 
