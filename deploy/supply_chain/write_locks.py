@@ -76,8 +76,11 @@ def hashes_of(package: dict[str, Any]) -> frozenset[str]:
 
     Of its wheels those that fit; of the source only where there is no such wheel, so that nothing else is ever built.
     """
-    wheels = {unquote(wheel["url"].rpartition("/")[2]): wheel["hashes"]["sha256"] for wheel in package.get("wheels", ())}
-    fitting = {sha256 for name, sha256 in wheels.items() if any(map(fits, parse_wheel_filename(name)[3]))}
+    fitting = set()
+    for wheel in package.get("wheels", ()):
+        name = unquote(wheel["url"].rpartition("/")[2])
+        if any(map(fits, parse_wheel_filename(name)[3])):
+            fitting.add(wheel["hashes"]["sha256"])
     if not fitting and "sdist" in package:
         fitting = {package["sdist"]["hashes"]["sha256"]}
     if not fitting:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from packaging.utils import canonicalize_name
 from deploy.supply_chain.command import ROOT
 from deploy.supply_chain.locks import CUDA, LOCKS, Lock, asked_for, read_lock, render
 from deploy.supply_chain.write_locks import fits, hashes_of, where
+from server.environment import installation
+from server.errors import TritonEnvironmentError
 
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
@@ -95,6 +98,14 @@ def test_nothing_is_installed_without_a_hash() -> None:
     for command in commands:
         assert "--no-deps" in command
         assert "--require-hashes" in command or command.endswith("--no-build-isolation --editable ."), command
+
+
+def test_triton_s_own_environment_is_installed_with_hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("numpy==2.4.6\n")
+    monkeypatch.setattr(installation, "requirements_file", lambda *, gpu: requirements)  # noqa: ARG005
+    with pytest.raises(TritonEnvironmentError, match=r"pip could not install requirements\.txt"):
+        installation.install(tmp_path / "environment")
 
 
 def test_every_lock_is_used() -> None:
