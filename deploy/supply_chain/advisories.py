@@ -41,12 +41,15 @@ class Advisories:
         days = []
         try:
             for record in _records(path):
-                names = {canonicalize_name(one["package"]["name"]) for one in _affected(record)}
+                for one in _affected(record):
+                    # pip-audit compares names as they are written.
+                    one["package"]["name"] = canonicalize_name(one["package"]["name"])
+                names = {one["package"]["name"] for one in _affected(record)}
                 for name in names:
                     by_package[name].append(record)
                 if names:
                     days.append(record["modified"][:10])
-        except (OSError, zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
+        except (OSError, zipfile.BadZipFile, AttributeError, KeyError, TypeError, ValueError) as error:
             raise SupplyChainError(f"{path} can't be read as OSV's advisories: {error!r}", 2) from None
         if not days:
             raise SupplyChainError(f"{path} has no advisories for PyPI", 2)
@@ -76,7 +79,7 @@ def _affected(record: dict[str, Any]) -> list[dict[str, Any]]:
 def _concerns(record: dict[str, Any], name: str, version: str) -> bool:
     """OSV's rule: the version is listed, or lies in a range."""
     for one in _affected(record):
-        if canonicalize_name(one["package"]["name"]) != name:
+        if one["package"]["name"] != name:
             continue
         if version in one.get("versions", []):
             return True
