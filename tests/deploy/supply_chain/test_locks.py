@@ -94,7 +94,7 @@ def test_nothing_is_installed_without_a_hash() -> None:
         line.strip() for file in files for line in file.read_text("utf-8").replace("\\\n", " ").splitlines()
         if re.search(r"\bpip install\b", line)
     ]  # fmt: skip
-    assert len(commands) == 2 + 4
+    assert len(commands) >= 2 + 4
     for command in commands:
         assert "--no-deps" in command
         assert "--require-hashes" in command or command.endswith("--no-build-isolation --editable ."), command
