@@ -50,7 +50,7 @@ class Named:
 
 def files(root: Path) -> list[Path]:
     """Where images are named."""
-    return sorted([*(root / "deploy").rglob("*.Dockerfile"), *root.glob("docker-compose*.yml")])
+    return sorted([*(root / "deploy").rglob("*Dockerfile"), *root.glob("docker-compose*.yml")])
 
 
 def named_images(root: Path) -> list[Named]:

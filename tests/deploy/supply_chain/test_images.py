@@ -32,7 +32,7 @@ def only_program(directory: Path, script: str, monkeypatch: pytest.MonkeyPatch) 
 def test_every_base_is_named_once_in_its_file() -> None:
     """So that a digest has one place; and what is built on the same tag is built on the same image."""
     bases = set()
-    for file in ROOT.glob("deploy/**/*.Dockerfile"):
+    for file in ROOT.glob("deploy/**/*Dockerfile"):
         lines = file.read_text("utf-8").splitlines()
         stages = {line.split()[1] for line in lines if line.startswith("FROM ")} - {"scratch"}
         named = [named for named in named_images(ROOT) if named.file == file]

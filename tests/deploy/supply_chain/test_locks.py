@@ -89,7 +89,7 @@ def test_what_is_installed_here_is_what_the_lock_says() -> None:
 
 def test_nothing_is_installed_without_a_hash() -> None:
     """Every pip of the Makefile and of the Dockerfiles, the project itself aside."""
-    files = [ROOT / "Makefile", *(ROOT / "deploy").rglob("*.Dockerfile")]
+    files = [ROOT / "Makefile", *(ROOT / "deploy").rglob("*Dockerfile")]
     commands = [
         line.strip() for file in files for line in file.read_text("utf-8").replace("\\\n", " ").splitlines()
         if re.search(r"\bpip install\b", line)
@@ -111,7 +111,7 @@ def test_triton_s_own_environment_is_installed_with_hashes(tmp_path: Path, monke
 def test_every_lock_is_used() -> None:
     used = "\n".join(
         path.read_text("utf-8")
-        for pattern in ("Makefile", "deploy/**/*.Dockerfile", "docs/**/*.md", "server/environment/*.py")
+        for pattern in ("Makefile", "deploy/**/*Dockerfile", "docs/**/*.md", "server/environment/*.py")
         for path in ROOT.glob(pattern)
     )
     assert [lock.file for lock in LOCKS if lock.file.rpartition("/")[2] not in used] == []
