@@ -49,15 +49,13 @@ COMPLETE = [lock for lock in LOCKS if lock.dependencies and not lock.cuda]
 def test_a_lock_is_complete(lock: Lock) -> None:
     """What its packages need in turn, by the metadata of those that are installed here, is in it too."""
     pinned = read_lock(text_of(lock))
+    here = {canonicalize_name(one.name): one for one in importlib.metadata.distributions()}
     missing = set()
-    for name in pinned:
-        try:
-            needs = importlib.metadata.requires(name) or []
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        for need in map(Requirement, needs):
-            if need.marker is None or need.marker.evaluate({"extra": ""}):
-                missing |= {canonicalize_name(need.name)} - pinned.keys()
+    for name, package in pinned.items():
+        if name in here and here[name].version == package.version:
+            for need in map(Requirement, here[name].requires or []):
+                if need.marker is None or need.marker.evaluate({"extra": ""}):
+                    missing |= {canonicalize_name(need.name)} - pinned.keys()
     assert {name for name in missing if not CUDA.fullmatch(name)} == set()
 
 
