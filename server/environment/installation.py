@@ -21,7 +21,7 @@ _ROOM: Final = Path(__file__).resolve().parent
 
 
 def requirements_file(*, gpu: bool) -> Path:
-    """The pinned packages of the environment."""
+    """The packages of the environment, with their hashes; pyproject.toml says why these."""
     return _ROOM / ("requirements-gpu.txt" if gpu else "requirements.txt")
 
 
@@ -73,7 +73,7 @@ def _build(directory: Path, requirements: Path) -> None:
         ) from None
     environment = read_environment(directory)
     pip = [str(directory / "bin/python"), "-m", "pip"]
-    options = ["--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary=:all:"]
+    options = ["--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary=:all:", "--require-hashes"]
     done = subprocess.run(  # noqa: S603 - our own command
         [*pip, "install", *options, "--progress-bar=off", "-r", str(requirements)],
         stdout=sys.stderr,

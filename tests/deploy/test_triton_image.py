@@ -76,4 +76,6 @@ def test_the_wheel_is_the_gateways_and_fits_every_python() -> None:
 
 
 def test_nothing_else_is_changed() -> None:
-    assert [name for name, _ in instructions()] == ["FROM", "COPY", "RUN", "COPY", "COPY", "COPY"]
+    assert [name for name, _ in instructions()] == [
+        *("ARG", "FROM", "COPY", "RUN", "COPY", "COPY", "COPY", "ARG", "LABEL")
+    ]

@@ -30,7 +30,8 @@ def link_programs(directory: Path, *names: str, path: str | None = None) -> None
 
 def copy_for_make(directory: Path) -> Path:
     """A checkout with what the Makefile needs before it makes anything."""
-    shutil.copytree(ROOT / "server", directory / "server", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+    for name in ("server", "locks"):
+        shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, directory)
     return directory

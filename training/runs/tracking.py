@@ -50,7 +50,7 @@ def check_tracking(settings: RunSettings) -> None:
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
         raise TrainingError(
             f"--track mlflow needs {' and '.join(missing)}, which this environment lacks: run"
-            f" {sys.executable} -m pip install --constraint constraints.txt --editable '.[tracking]'"
+            f" {sys.executable} -m pip install --no-deps --require-hashes --requirement locks/tracking.txt"
         )
     uri = _uri(settings)
     if urlsplit(uri).scheme in ("http", "https"):
