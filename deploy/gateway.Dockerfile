@@ -29,6 +29,7 @@ COPY contract ./contract
 COPY gateway ./gateway
 # Who builds for others says what it is made from: docs/running/supply-chain.md#images.
 ARG VERSION=unknown REVISION=unknown SOURCE=unknown
+ENV EMOTION_REVISION=$REVISION
 LABEL org.opencontainers.image.title="ru-emotions-gateway" \
     org.opencontainers.image.version=$VERSION \
     org.opencontainers.image.revision=$REVISION \

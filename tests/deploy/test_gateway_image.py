@@ -118,6 +118,14 @@ def test_the_image_knows_its_version(tmp_path: Path) -> None:
     assert told == f"{project['version']}\n"
 
 
+def test_the_image_tells_its_metrics_what_it_was_built_from() -> None:
+    told = [rest for name, rest in instructions() if name in ("ARG", "ENV") and "REVISION" in rest]
+    assert told == ["VERSION=unknown REVISION=unknown SOURCE=unknown", "EMOTION_REVISION=$REVISION"]
+    assert Settings(revision="unknown") == Settings()
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert Settings(revision=commit.stdout.strip())
+
+
 def test_the_image_runs_the_gateway_as_nobody_special() -> None:
     last_stage = instructions()[max(i for i, (name, _) in enumerate(instructions()) if name == "FROM") :]
     assert last_stage[0][1] == "$BASE"
