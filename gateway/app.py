@@ -25,6 +25,7 @@ from gateway.api.services import Services
 from gateway.http.admission import Admission
 from gateway.http.api_keys import ApiKeys
 from gateway.http.bodies import BodyReader
+from gateway.http.draining import process_draining
 from gateway.http.middleware import RequestMiddleware
 from gateway.inference.batching import Batcher
 from gateway.inference.challenger import ChallengerCalls
@@ -66,7 +67,8 @@ def make_app(settings: Settings) -> FastAPI:
         async with running_services(settings, api_keys, metrics, tracing) as services:
             app.state.services = services
             _collect_seldom()
-            yield
+            with process_draining().on_sigterm(settings.drain):
+                yield
         tracing.close()
 
     methods = _methods()

@@ -57,6 +57,13 @@ class Settings(BaseSettings):
         "published with the version; if nothing was, off",
     )
     request_timeout: float = Field(5.0, gt=0, le=3600, description="seconds a request may take, Triton included")
+    drain: float = Field(
+        0.0,
+        ge=0,
+        le=600,
+        description="seconds for which it goes on answering after SIGTERM, while /health/ready says no, so that a "
+        "balancer turns to others; 0 stops at once",
+    )
     refresh_interval: float = Field(1.0, gt=0, le=3600, description="seconds between looks at what Triton serves")
     max_texts: int = Field(256, ge=1, description="texts in one request, or parts of texts")
     max_characters: int = Field(10_000, ge=1, description="characters in one text")

@@ -22,6 +22,7 @@ from gateway.errors import problems
 from gateway.http.admission import cost
 from gateway.http.bodies import refuse_content_encoding
 from gateway.http.deadline import BodyEvictedError, RequestDeadline
+from gateway.http.draining import process_draining
 from gateway.http.request_state import request_state
 from gateway.inference.query import Query
 from gateway.inference.version_inference import InferenceResult
@@ -83,6 +84,8 @@ async def live(_: Request) -> Response:
 @router.get("/health/ready", **openapi.READY)
 async def ready(request: Request) -> Response:
     """Requests can be answered."""
+    if process_draining().begun:
+        raise problems.unavailable("The gateway is about to stop: ask another one.")
     missing = await get_services(request).readiness.reason_not_ready()
     if missing is not None:
         raise problems.unavailable(missing)

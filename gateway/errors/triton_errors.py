@@ -36,6 +36,11 @@ class TritonError(Exception):
         """Whether the model or version may have been unloaded since it was looked up."""
         return self.code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAVAILABLE)
 
+    @property
+    def another_may_answer(self) -> bool:
+        """Whether it is this Triton that starts, stops, is full or away, so that another one may answer the same."""
+        return self.may_be_unloaded or self.code == grpc.StatusCode.CANCELLED
+
 
 _GONE: Final = "Triton has just unloaded this model version: try again."
 _BUSY: Final = "Triton is not there, or can't take more at the moment: try again."

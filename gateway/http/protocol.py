@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from gateway.errors.problems import DEFAULT_HEADERS, SECURITY_HEADERS, Problem
 from gateway.http import heads
 from gateway.http.connections import process_connections
+from gateway.http.draining import process_draining
 from gateway.http.heads import MOST_HEAD_BYTES, MOST_TRAILER_BYTES
 from gateway.http.request_state import ConnectionState, RequestState, begin_request
 from gateway.http.transport import CoalescingTransport
@@ -156,6 +157,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head, self._in_body = False, True
         self._stop_timer()
         super().on_headers_complete()
+        if process_draining().begun:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """A part of a body."""

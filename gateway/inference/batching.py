@@ -9,6 +9,9 @@ Rows are right-padded to the longest of their call; the graph drops that before 
 anything, so padding costs 8 bytes a token.
 
 No call is ever cancelled: Triton dies of that. An answer that nobody waits for any more is dropped.
+
+An answer changes nothing, so the same may be asked twice: what one Triton turns away goes to another, and what one
+holds for long is asked from another too, once, if that one is well. The first answer counts.
 """
 
 import asyncio
@@ -159,7 +162,21 @@ class Batcher:
 
     def _call_is_slow(self, version: Version, queue: VersionQueue, call: TritonCall) -> None:
         queue.call_is_slow(call)
+        self._ask_another(version, queue, call)
         self._flush(version, queue)
+
+    def _ask_another(self, version: Version, queue: VersionQueue, call: TritonCall) -> None:
+        """One that stands still, or can't be reached, would keep its requests until their deadlines.
+
+        Not while every other Triton is slow too: that is load, and more of it would help nobody.
+        """
+        unanswered = [rows for rows in call.ranges if not rows.request.answer.done()]
+        if call.twin is not None or not unanswered:
+            return
+        other = self._triton.choose_well(version.served, queue.calls_on, [call.replica])
+        if other is not None:
+            call.twin = TritonCall(unanswered, other, call.is_retry, twin=call)
+            self._start_call(version, queue, call.twin)
 
     async def _call_triton(self, version: Version, queue: VersionQueue, call: TritonCall) -> Probabilities:
         rows = [row for request, start, stop in call.ranges for row in request.rows[start:stop]]
@@ -174,11 +191,11 @@ class Batcher:
                     break
                 except TritonError as error:
                     self._metrics.triton.failed(version.name, error.code.name)
-                    # One that starts, stops or has not loaded the version yet turns calls away,
-                    # while another answers; asking again is safe, since an answer changes nothing.
-                    if not error.may_be_unloaded or all(request.answer.done() for request, _, _ in call.ranges):
+                    # One that starts, stops or has not loaded the version yet turns calls away, while another
+                    # answers. That one may have as many calls as it should: these few come on top.
+                    if not error.another_may_answer or all(request.answer.done() for request, _, _ in call.ranges):
                         raise
-                    other = self._triton.choose(version.served, queue.calls_on, self._max_calls, tried)
+                    other = self._triton.choose(version.served, queue.calls_on, None, tried)
                     if other is None:
                         raise
                     queue.call_left(call)
@@ -193,12 +210,13 @@ class Batcher:
     ) -> None:
         queue.tasks.discard(task)
         queue.call_left(call)
+        call.ended = True
         for request, _, _ in call.ranges:
             request.calls.remove(task)
         if task.cancelled():
             for request, _, _ in call.ranges:
                 request.answer.cancel()
-        elif (error := task.exception()) is not None:
+        elif (error := task.exception()) is not None and call.is_last_hope:
             _fail(call, error)
         self._flush(version, queue)
         if not task.cancelled() and task.exception() is None:
@@ -213,8 +231,8 @@ class Batcher:
             request, start, stop = rows
             own = answer[offset : offset + stop - start]
             offset += stop - start
-            if request.answer.done():
-                continue
+            if request.answer.done() or request.answered[start]:
+                continue  # its twin was faster
             if not all_valid and not are_probabilities(own):
                 self._retry_or_fail(version, queue, call, rows)
                 continue

@@ -61,6 +61,14 @@ class TritonCall:
     """Whether it asks once more, for one request alone, what was answered with numbers that are no probabilities."""
     slow_timer: asyncio.TimerHandle | None = None
     is_slow: bool = False
+    twin: "TritonCall | None" = None
+    """At another Triton, with what of this one was unanswered when it had become slow; or the one it is the twin of."""
+    ended: bool = False
+
+    @property
+    def is_last_hope(self) -> bool:
+        """Whether no other call carries the same rows."""
+        return self.twin is None or self.twin.ended
 
     @property
     def row_count(self) -> int:

@@ -20,7 +20,7 @@ from gateway.models.canary import Canary, CanaryReader, report_canaries
 from gateway.models.version_reader import VersionReader
 from gateway.models.versions import UnusableVersionError, Version
 from gateway.telemetry.metrics import Metrics
-from gateway.triton.client import Triton
+from gateway.triton.client import Index, Triton
 from gateway.triton.replica import ModelVersion
 
 logger = logging.getLogger("gateway")
@@ -159,14 +159,15 @@ class Catalogue:
 
     async def _query_triton(self) -> ServedModels:
         index = await self._triton.index(REFRESH_TIMEOUT)
-        found = await asyncio.gather(*map(self._read, index.ready))
-        others = await self._reader.not_served(index.ready)
+        ready = [*index.ready, *await self._still_ready(index)]
+        found = await asyncio.gather(*map(self._read, ready))
+        others = await self._reader.not_served(ready)
         damaged = [
             UnusableVersion(row, damage.kind, str(damage))
             for row, damage in zip(others, await asyncio.gather(*map(self._reader.damage, others)), strict=True)
             if damage is not None
         ]
-        self._reader.keep_only([*index.ready, *others])
+        self._reader.keep_only([*ready, *others])
         usable: dict[str, list[Version]] = {}
         for version in found:
             if isinstance(version, Version):
@@ -177,6 +178,17 @@ class Catalogue:
         unusable = (*(version for version in found if isinstance(version, UnusableVersion)), *damaged)
         canaries = await self._canaries.read(models, [version.served for version in unusable])
         return ServedModels(models, unusable, index.down, canaries)
+
+    async def _still_ready(self, index: Index) -> list[ModelVersion]:
+        """Versions that the index lacks and that answer nevertheless.
+
+        Triton makes the index from its model repository, and where that is a bucket, an empty one makes an empty index
+        while everything is served.
+        """
+        known = [version.served for versions in self.served.models.values() for version in versions]
+        lost = [row for row in known if row not in index.ready]
+        answers = await asyncio.gather(*(self._triton.is_ready(row, REFRESH_TIMEOUT) for row in lost))
+        return [row for row, is_ready in zip(lost, answers, strict=True) if is_ready]
 
     async def _read(self, row: ModelVersion) -> Version | UnusableVersion:
         try:

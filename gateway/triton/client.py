@@ -135,10 +135,16 @@ class Triton:
         )
 
     def choose(
-        self, served: ModelVersion, load: Mapping[Replica, int], most: int, without: Sequence[Replica] = ()
+        self, served: ModelVersion, load: Mapping[Replica, int], most: int | None, without: Sequence[Replica] = ()
     ) -> Replica | None:
         """The Triton for the next call: see `Replicas`."""
         return self._replicas.choose(served, load, most, without)
+
+    def choose_well(
+        self, served: ModelVersion, load: Mapping[Replica, int], without: Sequence[Replica]
+    ) -> Replica | None:
+        """The Triton for a call that another one holds for long: see `Replicas`."""
+        return self._replicas.choose_well(served, load, without)
 
     async def infer(
         self,

@@ -57,20 +57,22 @@ class Replicas:
         return len(self._all)
 
     def choose(
-        self, served: ModelVersion, load: Mapping[Replica, int], most: int, without: Collection[Replica] = ()
+        self, served: ModelVersion, load: Mapping[Replica, int], most: int | None, without: Collection[Replica] = ()
     ) -> Replica | None:
         """The Triton that is to have the next call: among those that are well the one with the fewest, in turn.
 
         Args:
             served: the model version that the call is for.
             load: calls of this kind under way on each.
-            most: of them on any one.
-            without: Tritons that have turned the call away already.
+            most: of them on any one; None: as many as come.
+            without: Tritons that have the call, or have turned it away already.
 
         Returns:
             None if all have as many calls as they may.
         """
-        free = [replica for replica in self._all if load.get(replica, 0) < most and replica not in without]
+        free = [
+            replica for replica in self._all if (most is None or load.get(replica, 0) < most) and replica not in without
+        ]
         if not free:
             return None
         chosen = free[0]
@@ -80,6 +82,13 @@ class Replicas:
             self._all.remove(chosen)
             self._all.append(chosen)
         return chosen
+
+    def choose_well(
+        self, served: ModelVersion, load: Mapping[Replica, int], without: Collection[Replica]
+    ) -> Replica | None:
+        """The same, of those alone that are well and serve a model version."""
+        ailing = [replica for replica in self._all if any(_ailing(replica, served))]
+        return self.choose(served, load, None, [*ailing, *without])
 
     def by_health(self, served: ModelVersion) -> list[Replica]:
         """All, those first that are well and serve a model version."""

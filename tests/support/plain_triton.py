@@ -59,11 +59,11 @@ class PlainTriton:
 
 
 @contextlib.contextmanager
-def plain_triton(repository: Path, *flags: str, poll_seconds: int = 1) -> Iterator[PlainTriton]:
+def plain_triton(repository: Path | str, *flags: str, poll_seconds: int = 1) -> Iterator[PlainTriton]:
     """A tritonserver on free ports that answers over gRPC, and afterwards nothing left of it.
 
     Args:
-        repository: the model repository.
+        repository: the model repository: a directory, or the address of a bucket.
         flags: further flags; the last of a name counts.
         poll_seconds: between two looks at the repository; 0: only at the start.
     """

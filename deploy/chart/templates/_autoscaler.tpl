@@ -3,7 +3,7 @@ What scales a Deployment on what waits: a HorizontalPodAutoscaler, or KEDA's Sca
 
 (dict "root" $ "component" "triton" "metrics" (list (dict "name" … "target" … "series" …)) "cpu" 70). Each metric is a sum over
 the whole release: as many pods are wanted as its target goes into it. The largest number counts; a metric that can't be
-had takes nothing away.
+had takes nothing away. A target of 0 leaves its metric out.
 */}}
 {{- define "ru-emotions.autoscaler" -}}
 {{- $name := printf "%s-%s" (include "ru-emotions.name" .root) .component -}}
@@ -32,6 +32,7 @@ spec:
       behavior: {{- include "ru-emotions.scaleBehavior" $scale | nindent 8 }}
   triggers:
     {{- range .metrics }}
+    {{- if .target }}
     - type: prometheus
       metricType: AverageValue
       metadata:
@@ -40,6 +41,7 @@ spec:
         threshold: {{ .target | quote }}
         # Nothing refused is no series, and no failure.
         ignoreNullValues: "true"
+    {{- end }}
     {{- end }}
     {{- with .cpu }}
     - type: cpu
@@ -62,6 +64,7 @@ spec:
   maxReplicas: {{ $scale.maxReplicas }}
   metrics:
     {{- range .metrics }}
+    {{- if .target }}
     - type: External
       external:
         metric:
@@ -72,6 +75,7 @@ spec:
         target:
           type: AverageValue
           averageValue: {{ .target | quote }}
+    {{- end }}
     {{- end }}
     {{- with .cpu }}
     - type: Resource

@@ -87,6 +87,10 @@ Included once, by the gateway's Deployment. Takes the root context.
     {{- fail (printf "%s.autoscaling.minReplicas %d is more than maxReplicas %d" $component (int $scale.minReplicas) (int $scale.maxReplicas)) -}}
   {{- end -}}
   {{- $scaled = or $scaled $scale.enabled -}}
+  {{- $targets := ternary (list "textsWaiting" "pendingRequests") (list "cpuUtilization" "refusedPerSecond") (eq $component "triton") -}}
+  {{- if and $scale.enabled (not (index $scale (first $targets))) (not (index $scale (last $targets))) -}}
+    {{- fail (printf "%s.autoscaling: %s are both 0, so there is nothing to scale on" $component (join " and " $targets)) -}}
+  {{- end -}}
   {{- $memory := $values.resources -}}
   {{- if gt (int (include "ru-emotions.mebibytes" $memory.requests.memory)) (int (include "ru-emotions.mebibytes" $memory.limits.memory)) -}}
     {{- fail (printf "%s.resources.requests.memory %s is more than limits.memory %s" $component $memory.requests.memory $memory.limits.memory) -}}
@@ -100,9 +104,12 @@ Included once, by the gateway's Deployment. Takes the root context.
 {{- end -}}
 {{- end -}}
 
-{{/* Seconds that the gateway needs to stop: the drain, its deadline, 1 for answers, 1 for calls, and 5 to end. */}}
+{{/* Seconds for which a gateway that was told to stop closes each connection with its answer. */}}
+{{- define "ru-emotions.closing" -}}3{{- end -}}
+
+{{/* Seconds that it needs to stop: the drain, `closing`, its deadline, 1 for answers, 1 for calls, and 5 to end. */}}
 {{- define "ru-emotions.gatewayGrace" -}}
-{{- add .Values.gateway.drainSeconds (ceil (.Values.gateway.settings.requestTimeout | default 5)) 7 -}}
+{{- add .Values.gateway.drainSeconds (include "ru-emotions.closing" .) (ceil (.Values.gateway.settings.requestTimeout | default 5)) 7 -}}
 {{- end -}}
 
 {{/* Seconds that Triton needs to stop: the drain, what --exit-timeout-secs gives requests under way, and 5 to end. */}}

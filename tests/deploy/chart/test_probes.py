@@ -31,7 +31,7 @@ def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlainTriton]:
 
 
 @pytest.fixture
-def container(triton: PlainTriton, tmp_path: Path) -> Path:
+def container(tmp_path: Path) -> Path:
     """What the commands would see in its container: the processes of tritonserver, and /tmp."""
     (tmp_path / "proc").mkdir()
     (tmp_path / "tmp").mkdir()

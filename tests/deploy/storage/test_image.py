@@ -1,0 +1,49 @@
+"""deploy/storage/Dockerfile: it copies what the command imports, and installs pinned versions of the rest."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.test_gateway_image import left_out_of_the_build
+from tests.support.triton_process import ROOT
+
+pytestmark = pytest.mark.storage
+
+TEXT = (ROOT / "deploy/storage/Dockerfile").read_text("utf-8")
+
+
+def test_it_has_what_the_command_imports(tmp_path: Path) -> None:
+    copied = [source for source, _ in re.findall(r"^COPY (?!--from)(\S+) (\./\S+)$", TEXT, re.MULTILINE)]
+    assert copied == ["contract", "deploy/__init__.py", "deploy/storage"]
+    for source in copied:
+        assert not left_out_of_the_build(source)
+        target = tmp_path / source
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(ROOT / source, target) if (ROOT / source).is_dir() else shutil.copy(ROOT / source, target)
+    command = [
+        sys.executable,
+        "-I",
+        "-c",
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); import runpy; "
+        "runpy.run_module('deploy.storage', run_name='__main__')",
+        str(tmp_path),
+        "fetch",
+        "--help",
+    ]
+    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert "--every" in shown.stdout
+
+
+def test_it_installs_pinned_versions() -> None:
+    script = re.search(r'python -c "(.*?)"', TEXT.replace("\\\n", " "), re.DOTALL)
+    assert script is not None
+    printed = subprocess.run([sys.executable, "-c", script[1]], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = printed.stdout.splitlines()
+    assert {line.partition("==")[0].partition("[")[0] for line in lines} == {"obstore", "pydantic", "tritonclient"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert set(lines) <= {*project["dependencies"], *project["optional-dependencies"]["storage"]}
