@@ -68,17 +68,22 @@ class ProcessMetrics(Collector):
 
 
 def _of_all_workers() -> Iterator[Metric]:
-    """Sums over the workers; when the gateway started is when their parent did."""
+    """Sums over the workers; when the gateway started is when their parent did.
+
+    Of CPU time also that of workers that have died, and of processes that checked tokenizers for them.
+    """
     parent = os.getppid()
     while True:
-        # A worker's time moves to its parent's books when it is buried: read while that happens, it would be
-        # there twice, or not at all, and a counter must never fall.
-        of_the_dead = _seconds_of_the_dead(parent)
-        of_each = [_figures(worker) for worker in _workers()]
-        if _seconds_of_the_dead(parent) == of_the_dead:
+        # A worker's time, its children's included, moves to its parent's books when it is buried: read while that
+        # happens, it would be there twice, or not at all, and a counter must never fall.
+        of_the_dead = _seconds_of_children(parent)
+        workers = _workers()
+        of_each = [_figures(worker) for worker in workers]
+        of_children = of_the_dead + sum(map(_seconds_of_children, workers))
+        if _seconds_of_children(parent) == of_the_dead:
             break
     totals: dict[str, Metric] = {}
-    values: dict[str, float] = {_CPU: of_the_dead}
+    values: dict[str, float] = {_CPU: of_children}
     for family in chain.from_iterable(of_each):
         totals[family.name] = family
         values[family.name] = values.get(family.name, 0.0) + family.samples[0].value
@@ -101,8 +106,9 @@ def _workers() -> list[int]:
     return sorted(process for process in found if _stat(process)[_PARENT] == parent)
 
 
-def _seconds_of_the_dead(parent: int) -> float:
-    fields = _stat(parent)
+def _seconds_of_children(process: int) -> float:
+    """CPU time of its children that have ended, and of theirs."""
+    fields = _stat(process)
     return (int(fields[_CHILDREN_USER]) + int(fields[_CHILDREN_SYSTEM])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -99,6 +99,11 @@ def test_help_shows_every_flag_default_and_variable() -> None:
         ([], {"EMOTION_API_KEYS": ""}, "api_keys holds no key"),
         ([], {"EMOTION_API_KEYS": "too-short"}, "shorter than 16"),
         (["--api-keys-file=pyproject.toml"], {}, "shorter than 16"),
+        ([], {"EMOTION_API_KEYS": "0123456789abcdef:shop"}, "shorter than 16"),
+        ([], {"EMOTION_API_KEYS": "too-short-for-a-key:0123456789abcdef"}, "holds a name (name:key) that is not"),
+        ([], {"EMOTION_API_KEYS": ":0123456789abcdef"}, "holds a name (name:key) that is not"),
+        ([], {"EMOTION_API_KEYS": "a:0123456789abcdef,b:0123456789abcdef"}, "one key under two names"),
+        (["--revision=two words"], {}, "--revision 'two words'"),
         (["--api-keys-file=README.md"], {"EMOTION_API_KEYS": "0123456789abcdef"}, "contradict each other"),
     ],
 )

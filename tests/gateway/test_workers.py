@@ -1,15 +1,17 @@
 """Several workers share the port, their figures are one, and none outlives its parent."""
 
-import contextlib
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
-from tests.gateway.support.metrics import figure
+from tests.gateway.support.hanging import Hanging, standing_still
+from tests.gateway.support.metrics import figure, samples, total
+from tests.gateway.support.workers import workers
 from tests.support.triton_process import TritonProcess
 from tests.support.waiting import SECONDS, wait_until
 
@@ -20,17 +22,6 @@ def several(shared_repository: Path, shared_triton: TritonProcess) -> Iterator[G
         running.wait_until_ready()
         wait_until(lambda: running.log().count("is ready") >= 2, running.log)
         yield running
-
-
-def workers(gateway: GatewayProcess) -> list[psutil.Process]:
-    family = psutil.Process(gateway.process.pid).children(recursive=True)
-    found = []
-    for process in family:
-        # NoSuchProcess: ended meanwhile, or waits to be buried.
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if "spawn_main" in " ".join(process.cmdline()):
-                found.append(process)
-    return found
 
 
 def test_their_figures_are_one(several: GatewayProcess) -> None:
@@ -50,8 +41,52 @@ def test_their_figures_are_one(several: GatewayProcess) -> None:
         assert figure(client, "emotion_ready") == 1
 
 
+def test_their_processes_are_measured_together(several: GatewayProcess) -> None:
+    both = workers(several)
+    with several.client() as client:
+        memory = sum(worker.memory_info().rss for worker in both)
+        assert figure(client, "process_resident_memory_bytes") == pytest.approx(memory, rel=0.1)
+        seconds = sum(sum(worker.cpu_times()[:4]) for worker in both)
+        assert figure(client, "process_cpu_seconds_total") == pytest.approx(seconds, abs=0.5)
+        assert figure(client, "process_open_fds") == pytest.approx(sum(worker.num_fds() for worker in both), abs=4)
+        assert figure(client, "process_max_fds") == sum(worker.rlimit(psutil.RLIMIT_NOFILE)[0] for worker in both)
+        started = psutil.Process(several.process.pid).create_time()
+        assert figure(client, "process_start_time_seconds") == pytest.approx(started, abs=2)
+        assert len(samples(client, "emotion_build_info")) == 1
+
+
+def test_what_a_worker_was_doing_when_it_died_it_does_no_more(
+    several: GatewayProcess, shared_triton: TritonProcess
+) -> None:
+    gauges = ("emotion_requests_in_flight", "emotion_triton_calls_in_flight", "emotion_texts_waiting")
+
+    def doing(client: httpx.Client) -> list[float]:
+        return [total(client, name) for name in gauges]
+
+    before = workers(several)
+    # A connection for each look: whichever worker is asked, the figures are of both.
+    with several.client(headers={"connection": "close"}) as client:
+        with standing_still(shared_triton), Hanging(several, 16, 8) as asked:
+            wait_until(lambda: doing(client)[0] == 16, lambda: doing(client))
+            # One of them may have all connections.
+            busy = max(before, key=psutil.Process.num_fds)
+            busy.kill()
+            wait_until(lambda: asked.closed() > 0)
+            wait_until(lambda: doing(client)[0] == 16 - asked.closed(), lambda: (doing(client), asked.closed()))
+            asked.hang_up()
+            wait_until(lambda: doing(client)[2] == 0, lambda: doing(client))
+        wait_until(lambda: doing(client) == [0, 0, 0], lambda: doing(client))
+        last_look = figure(client, "emotion_last_look_timestamp_seconds")
+        wait_until(lambda: figure(client, "emotion_last_look_timestamp_seconds") > last_look)
+    wait_until(lambda: len({worker.pid for worker in workers(several)} - {busy.pid}) == 2, several.log)
+    several.wait_until_ready()
+
+
 def test_a_worker_that_dies_is_replaced(several: GatewayProcess) -> None:
     first = workers(several)[0]
+    with several.client() as client:
+        restarts = figure(client, "emotion_worker_restarts_total")
+        seconds = figure(client, "process_cpu_seconds_total")
     first.kill()
     wait_until(lambda: len({worker.pid for worker in workers(several)} - {first.pid}) == 2, several.log)
     several.wait_until_ready()
@@ -62,6 +97,10 @@ def test_a_worker_that_dies_is_replaced(several: GatewayProcess) -> None:
         return {int(file.stem.rpartition("_")[2]) for file in home.glob("gauge_live*.db")}
 
     wait_until(lambda: counted() == alive, lambda: (counted(), alive))
+    with several.client() as client:
+        assert figure(client, "emotion_worker_restarts_total") == restarts + 1
+        # What the dead one has used stays counted: a counter that falls looks like one that began anew.
+        assert figure(client, "process_cpu_seconds_total") >= seconds
     for _ in range(10):
         with several.client() as client:
             assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200

@@ -2,10 +2,12 @@
 
 import importlib.metadata
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from contract.canary import Trial
 from contract.labels import LABELS
@@ -14,19 +16,20 @@ from training.behaviour.figures import behaviour_table
 from training.common.command import TrainingError
 from training.common.staging import staged
 from training.data.rows.combinations import CEDR, checked_dataset, home_of
-from training.data.rows.examples import measured_rows
+from training.data.rows.examples import Example, measured_rows
 from training.data.rows.own import is_own, short_name
 from training.encoder.label_columns import Reading
 from training.evaluate.reproduction import check_reproduced
 from training.export.checkpoint import Exported, write_graphs
 from training.measuring.figures import card_metrics, dev_of
 from training.measuring.metrics import table
-from training.measuring.out_of_fold import OutOfFold, OutOfFoldSets, out_of_fold_examples
+from training.measuring.out_of_fold import OutOfFold, OutOfFoldSets, out_of_fold_examples, rows_of
 from training.measuring.profiles import tune_profiles
 from training.publish.elsewhere.checkpoint import find_elsewhere, is_run
 from training.publish.elsewhere.thresholds import Tuned, read_named_rows, tuned_on_rows, untuned
 from training.publish.followed.gate import with_followed
 from training.publish.profiles import no_profile, with_affordable_profiles
+from training.publish.reference import describe
 from training.publish.versions import add_version, check_can_add, now, write_card
 from training.runs.directory import check_measured_on, dataset_of, read_cross_validated, read_out_of_fold_sets
 from training.runs.origin import check_origin
@@ -83,7 +86,8 @@ def _run(publication: Publication) -> _Origin:
     recipe = read_cross_validated(run)[0]["recipe"]
     dataset = checked_dataset(publication.dataset or dataset_of(run))
     sets = read_out_of_fold_sets(run)
-    rows = rows_of_predictions(publication, dataset, sets)
+    examples = examples_of_predictions(publication, dataset, sets)
+    rows = rows_of_predictions(examples, next(iter(sets.values())))
     limits = [] if check_origin(run) else _reproduced(publication, dataset, next(iter(sets.values())))
     base_model = publication.base_model or recipe.get("base_model")
     if not base_model:
@@ -91,9 +95,11 @@ def _run(publication: Publication) -> _Origin:
     profiles, unreachable = tune_profiles(sets)
 
     def tuned(directory: Path, exported: Exported) -> Tuned:
-        del directory
         metrics = card_metrics(CPU_GRAPH, exported.truth, exported.probabilities, sets, rows)
-        return Tuned(profiles, unreachable, metrics, [])
+        texts = [example.text for of_set in examples.values() for example in of_set]
+        answers = np.concatenate([predictions.probabilities for predictions in sets.values()])
+        reference = describe(f"{rows_of(sets)}, out of fold", texts, answers, directory, exported.shape)
+        return Tuned(profiles, unreachable, metrics, [], reference)
 
     if is_own(dataset):
         # Not where own rows lie: that says something of a machine, and nothing of the model.
@@ -180,6 +186,7 @@ def publish(publication: Publication) -> Path:
             files={name: sha256(directory / name) for name in (CPU_GRAPH, TOKENIZER)},
             licence=publication.licence or origin.licence,
             limits=limits,
+            reference=tuned.reference,
             sample=exported.sample,
         )
         card = with_affordable_profiles(card, directory)
@@ -189,8 +196,8 @@ def publish(publication: Publication) -> Path:
         return add_version(publication.repository, publication.model, directory, publication.trial)
 
 
-def rows_of_predictions(publication: Publication, dataset: str, sets: OutOfFoldSets) -> dict[str, dict[str, Any]]:
-    """What names the rows of a run's figures, by data set, and those of its dev split as `dev`.
+def examples_of_predictions(publication: Publication, dataset: str, sets: OutOfFoldSets) -> dict[str, list[Example]]:
+    """The rows that a run's out-of-fold predictions are of, by data set.
 
     Raises:
         TrainingError: the run's predictions are of other rows.
@@ -198,14 +205,25 @@ def rows_of_predictions(publication: Publication, dataset: str, sets: OutOfFoldS
     run, home = Path(publication.checkpoint), next(iter(sets))
     if home != (asked := short_name(home_of(dataset))):
         raise TrainingError(f"{run} was trained with folds of {home} held out, not of {asked}: leave --dataset out")
-    named: dict[str, dict[str, Any]] = {}
+    found = {}
     for name, predictions in sets.items():
         of = dataset if name == home else name
         examples = out_of_fold_examples(predictions, publication.data_dir, of)
         check_measured_on(run, "out_of_fold" if name == home else f"out_of_fold_{name}", examples)
-        named[name] = measured_rows(name, "all folds", examples)
-        if name == home:
-            named["dev"] = measured_rows(name, "dev", examples[: int((predictions.fold == 0).sum())])
+        found[name] = examples
+    return found
+
+
+def rows_of_predictions(examples: Mapping[str, list[Example]], home: OutOfFold) -> dict[str, dict[str, Any]]:
+    """What names the rows of a run's figures, by data set, and those of its dev split as `dev`.
+
+    Args:
+        examples: by data set, that of the folds held out first.
+        home: the predictions of that one.
+    """
+    named = {name: measured_rows(name, "all folds", of_set) for name, of_set in examples.items()}
+    first = next(iter(examples))
+    named["dev"] = measured_rows(first, "dev", examples[first][: int((home.fold == 0).sum())])
     return named
 
 

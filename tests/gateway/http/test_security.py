@@ -1,5 +1,7 @@
 """Keys, CORS and headers: who is let in, and what a browser may do."""
 
+import hashlib
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +18,12 @@ from gateway.http.middleware import RequestMiddleware
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
 from tests.gateway.support.gateway_process import SECRET, GatewayProcess, running_gateway
+from tests.gateway.support.metrics import figure, samples
 from tests.support.triton_process import TritonProcess
 from tests.support.waiting import wait_until
 
 OTHER = "another-key-for-another-client"
+SHOP = ("the-key-of-a-shop-until-today", "the-key-of-a-shop-from-today-on")
 ORIGIN = "https://example.org"
 PATHS = (
     ("POST", "/v1/emotions"), ("POST", "/v1/classify"), ("POST", "/predict"), ("POST", "/"), ("GET", "/"),
@@ -33,7 +37,9 @@ def closed(
     shared_repository: Path, shared_triton: TritonProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:
     keys = tmp_path_factory.mktemp("keys") / "keys"
-    keys.write_text(f"# of the first client\n{SECRET}\n\n{OTHER} # of the second\n")
+    keys.write_text(
+        f"# of the first client\n{SECRET}\n\n{OTHER} # of the second\nshop:{SHOP[0]}\nshop: {SHOP[1]} # soon\n"
+    )
     flags = (f"--api-keys-file={keys}", f"--cors-origins={ORIGIN}", "--log-requests=true")
     with running_gateway(shared_repository, shared_triton.grpc_url, *flags) as running:
         running.wait_until_ready()
@@ -60,7 +66,7 @@ def test_no_key_no_answer(client: httpx.Client, method: str, path: str, authoriz
     assert response.headers["www-authenticate"].startswith("Bearer ")
 
 
-@pytest.mark.parametrize("key", [SECRET, OTHER])
+@pytest.mark.parametrize("key", [SECRET, OTHER, *SHOP])
 def test_each_key_opens(client: httpx.Client, key: str) -> None:
     headers = {"authorization": f"Bearer {key}"}
     assert client.post("/v1/emotions", json={"text": "рад"}, headers=headers).status_code == 200
@@ -68,6 +74,33 @@ def test_each_key_opens(client: httpx.Client, key: str) -> None:
     assert client.get("/metrics", headers=headers).status_code == 200
     # A browser asks for a name and a password.
     assert client.post("/v1/emotions", json={"text": "рад"}, auth=("anybody", key)).status_code == 200
+
+
+def usage(client: httpx.Client) -> list[float]:
+    """Requests and texts that were answered for the shop."""
+    requests = figure(client, "emotion_key_requests_total", key="shop", status="200")
+    return [requests, figure(client, "emotion_key_texts_total", key="shop")]
+
+
+def test_usage_is_counted_by_key_without_showing_any(closed: GatewayProcess, client: httpx.Client) -> None:
+    with closed.client(headers={"authorization": f"Bearer {OTHER}"}) as operator:
+        for key, texts in ((SHOP[0], 2), (SHOP[1], 3), (SECRET, 1), ("x" * 30, 1), ("x", 1)):
+            before = usage(operator)
+            answer = client.post(
+                "/v1/emotions", json={"texts": ["рад"] * texts}, headers={"authorization": f"Bearer {key}"}
+            )
+            of_shop = key in SHOP
+            assert usage(operator) == ([before[0] + 1, before[1] + texts] if of_shop else before)
+            assert answer.status_code == (200 if of_shop or key == SECRET else 401)
+        unknown = samples(operator, "emotion_key_requests_total", key="(unknown)")
+        assert {sample.labels["status"] for sample in unknown} == {"401"}
+        shown = operator.get("/metrics").text
+        names = {sample.labels["key"] for sample in samples(operator, "emotion_key_requests_total")}
+    assert sorted(re.sub("[0-9a-f]{6}", "…", name) for name in names) == ["(unknown)", "key-…", "key-…", "shop"]
+    for key in (SECRET, OTHER, *SHOP):
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        assert key not in shown
+        assert digest[:6] not in "".join(names)
 
 
 def test_health_needs_no_key(client: httpx.Client) -> None:

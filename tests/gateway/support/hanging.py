@@ -1,13 +1,30 @@
 """Requests that nobody reads the answers of yet: several on their way at once, and some that hang up."""
 
 import json
+import os
+import select
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 import httpx
 
 from tests.gateway.support.gateway_process import GatewayProcess
 from tests.gateway.support.raw_socket import RawSocket, post
+from tests.support.triton_process import TritonProcess
+
+
+@contextmanager
+def standing_still(triton: TritonProcess) -> Iterator[None]:
+    """A Triton that answers nothing, and goes on afterwards."""
+    pid = triton.triton_pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 class Hanging:
@@ -35,6 +52,20 @@ class Hanging:
                 found.append(0)
         return found
 
+    def closed(self) -> int:
+        """How many the gateway has closed."""
+        return sum(not _is_open(connection) for connection in self._open)
+
     def hang_up(self) -> None:
         for connection in self._open:
             connection.close()
+
+
+def _is_open(connection: socket.socket) -> bool:
+    # With a timeout Python waits before it asks, whatever the flags.
+    if not select.select([connection], [], [], 0)[0]:
+        return True
+    try:
+        return connection.recv(1, socket.MSG_PEEK) != b""
+    except ConnectionResetError:
+        return False

@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from platform import python_version
 
@@ -16,7 +15,7 @@ import pytest
 from contract.labels import EMOTIONS
 from contract.version_directory import CARD
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
-from tests.gateway.support.hanging import Hanging
+from tests.gateway.support.hanging import Hanging, standing_still
 from tests.gateway.support.metrics import figure, samples, total, unusable_versions
 from tests.gateway.support.small_model import MAX_BATCH_SIZE, publish
 from tests.support.triton_process import TritonProcess, running_triton
@@ -67,16 +66,6 @@ def hasty(repository: Path, triton: TritonProcess) -> Iterator[GatewayProcess]:
 def client(gateway: GatewayProcess) -> Iterator[httpx.Client]:
     with gateway.client() as client:
         yield client
-
-
-@contextmanager
-def standing_still(triton: TritonProcess) -> Iterator[None]:
-    pid = triton.triton_pid
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def at_rest(client: httpx.Client) -> bool:

@@ -111,6 +111,8 @@ def test_a_softmax_model_of_seven_emotions(softmax: Path, data_dir: Path, tmp_pa
     assert f"tuned on {len(ROWS) - 360} rows of brighter_rus dev, without 6 that are dev's" in said
     balanced = card.profiles["balanced"]
     assert balanced.tuned_on == "brighter_rus dev"
+    assert card.reference is not None
+    assert (card.reference.rows, card.reference.texts) == ("brighter_rus dev, model.cpu.onnx", len(ROWS) - 360)
     assert balanced.measured_on.startswith("brighter_rus dev, model.cpu.onnx, each fifth with thresholds from the")
     assert set(balanced.thresholds.values()) != {0.5}
     assert card.metrics["dev (fold 0 of CEDR train), model.cpu.onnx"]["tuned"]["tuned_on"] == "brighter_rus dev"

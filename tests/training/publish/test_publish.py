@@ -16,6 +16,7 @@ import onnx
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from transformers import BertConfig, BertForSequenceClassification
 
 from contract.canary import Trial, read_trials
@@ -26,6 +27,7 @@ from contract.version_directory import (
     GPU_GRAPH,
     GPU_RECORD,
     TOKENIZER,
+    Card,
     read_card,
     read_gpu_record,
     sha256,
@@ -145,6 +147,7 @@ def test_two_versions_and_their_gpu_weights(checkpoint: Path, data_dir: Path, tm
     assert "follows" not in checked.metrics
     assert unchecked.metrics["gate"]["onnxruntime_1.24.4"] == "not checked, as was asked for"
     assert card.sample is not None
+    check_reference(card, checkpoint, data_dir, directory)
     lengths = {len(row) for row in card.sample.rows}
     assert 1 in lengths
     assert max(lengths) > card.max_length
@@ -264,6 +267,21 @@ def test_gpu_weights_are_made_of_whole_versions_only(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"card\.json does not exist"):
         make_gpu_graph(tmp_path)
     assert not (tmp_path / GPU_GRAPH).exists()
+
+
+def check_reference(card: Card, checkpoint: Path, data_dir: Path, directory: Path) -> None:
+    """Counted once more: from the run's predictions, and with the tokenizers library alone."""
+    reference, rows = card.reference, by_fold("cedr", data_dir)[0]
+    assert reference is not None
+    assert (reference.rows, reference.texts) == ("CEDR train, out of fold", len(rows))
+    named = [EMOTIONS[row.argmax()] for row in read_out_of_fold(checkpoint).probabilities]
+    assert reference.predicted == {emotion: round(named.count(emotion) / len(rows), 4) for emotion in EMOTIONS}
+    assert len(set(named)) == len(EMOTIONS)
+    tokens = [row.ids for row in Tokenizer.from_file(str(directory / TOKENIZER)).encode_batch([r.text for r in rows])]
+    assert max(map(len, tokens)) < card.max_length
+    assert reference.tokens == pytest.approx(sum(map(len, tokens)) / len(rows), abs=0.01)
+    unknown = sum(row.count(card.unk_id) for row in tokens) / sum(map(len, tokens))
+    assert reference.unknown_share == pytest.approx(unknown, abs=1e-5)
 
 
 def noisy_numbers(card: Any) -> list[float]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from contract.labels import EMOTIONS
-from contract.version_directory import CPU_GRAPH, Profile
+from contract.version_directory import CPU_GRAPH, Profile, Reference
 from training.common.command import TrainingError
 from training.data.cleaning.decontamination import without_overlap
 from training.data.rows.examples import Example, targets
@@ -25,6 +25,7 @@ from training.measuring.out_of_fold import OutOfFold
 from training.measuring.profiles import costs, tune_profiles
 from training.measuring.thresholds import PROFILES
 from training.publish.elsewhere.checkpoint import Elsewhere
+from training.publish.reference import describe
 
 _NAMED: Final = re.compile(r"(?P<dataset>.+?)(?::(?P<split>train|dev|test))?")
 _BATCH: Final = 32
@@ -50,12 +51,14 @@ class NamedRows:
 
 @dataclass(frozen=True)
 class Tuned:
-    """Profiles, why others cannot be had, what a card's `metrics` say of quality, and sentences for its limits."""
+    """Profiles, why others cannot be had, what a card's `metrics` say of quality, sentences for its limits, and what
+    the rows are like that the thresholds come from, if they come from any."""
 
     profiles: dict[str, Profile]
     unreachable: dict[str, str]
     metrics: dict[str, Any]
     limits: list[str]
+    reference: Reference | None = None
 
 
 def read_named_rows(named: str, checkpoint: Elsewhere, data_dir: Path | None) -> NamedRows:
@@ -163,4 +166,7 @@ def tuned_on_rows(directory: Path, exported: Exported, rows: NamedRows) -> Tuned
             + (f", without {rows.left_out:,} that are dev's or the behaviour suite's" if rows.left_out else "")
             + "; that it was not trained on these is not known for certain."
         ],
+        describe(
+            f"{rows.name}, {CPU_GRAPH}", [example.text for example in rows.examples], answers, directory, exported.shape
+        ),
     )
