@@ -394,6 +394,10 @@ def test_a_canary_fails(
         with asking(gateway, ["злюсь"]) as failing:
             watch.fire(namespace, "EmotionTrialFails")
         watch.heal(namespace, "EmotionTrialFails")
+        # A shadow that has failed is left alone for a while: what it is not asked is counted, for a panel.
+        canary_file(repository, "emotion_rubert").write_text('{"2": "shadow"}', "utf-8")
+        with asking(gateway, ["злюсь"]):
+            wait_until(lambda: watch.query(f'rate(emotion_shadow_dropped_total{{namespace="{namespace}"}}[6s]) > 0'))
         assert statuses.keys() == failing.keys() == {200}
 
 

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,25 +114,22 @@ class Watch:
         wait_until(lambda: self.query(expr), lambda: self.query("up"))
 
     def fire(self, namespace: str, *alerts: str) -> None:
-        """Wait until Alertmanager has told of each."""
+        """Wait until Alertmanager has told of each; some may be over by then."""
         for alert in alerts:
-            self._wait(alert, namespace, fires=True)
+            self._wait(alert, namespace, lambda name: name in self.receiver.ever)
 
     def heal(self, namespace: str, *alerts: str) -> None:
         """Wait until Alertmanager has told of each that it is over."""
         for alert in alerts:
-            self._wait(alert, namespace, fires=False)
+            self._wait(alert, namespace, lambda name: not self.receiver.fires(*name))
 
     def silent(self, namespace: str, *alerts: str) -> None:
         """None of them fires now."""
         names = "|".join(alerts)
         assert self.query(f'ALERTS{{alertname=~"{names}",namespace="{namespace}",alertstate="firing"}}') == []
 
-    def _wait(self, alert: str, namespace: str, *, fires: bool) -> None:
-        wait_until(
-            lambda: self.receiver.fires(alert, namespace) is fires,
-            lambda: f"{'fires' if fires else 'heals'}: {self._told(alert, namespace)}",
-        )
+    def _wait(self, alert: str, namespace: str, holds: Callable[[tuple[str, str]], bool]) -> None:
+        wait_until(lambda: holds((alert, namespace)), lambda: self._told(alert, namespace))
 
     def _told(self, alert: str, namespace: str) -> str:
         pending = self.query(f'ALERTS{{namespace="{namespace}"}}')
