@@ -21,6 +21,13 @@ pytestmark = pytest.mark.storage
 TEXT = f"{MODEL}_text"
 
 
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Triton copies what it reads; one that is killed leaves it there."""
+    (tmp_path / "read").mkdir()
+    monkeypatch.setenv("TRITON_AWS_MOUNT_DIRECTORY", str(tmp_path / "read"))
+
+
 class Asking:
     """Requests one after another, and what became of them."""
 
