@@ -43,7 +43,8 @@ class TestGateRefuses:
     def test_a_missing_fused_operator(self) -> None:
         graph = build_cpu_graph(self.encoder.weights, "int8")
         assert gate.check_format(graph, self.fused()) == self.fused()
-        one_row = next(node for node in graph.graph.node if node.op_type == "If").attribute[0].g
+        choice = next(node for node in graph.graph.node if node.op_type == "If")
+        one_row = next(attribute.g for attribute in choice.attribute if attribute.name == "then_branch")
         nodes = [node for node in one_row.node if node.op_type != "QuantizeLinear"]
         del one_row.node[:]
         one_row.node.extend(nodes)

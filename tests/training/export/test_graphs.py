@@ -144,7 +144,7 @@ def test_outlier_channels_of_norms_cost_int8_little(encoder: Classifier) -> None
     weights = with_outliers(encoder, 30)
     full, int8 = (run(session(build_cpu_graph(weights, precision)), encoder.rows) for precision in ("fp32", "int8"))
     assert (full.std(axis=0) > 0.005).all(), "answers must differ from row to row"
-    assert np.abs(int8 - full).mean() < 0.003
+    assert np.abs(int8 - full).mean() < 0.0005
 
 
 @pytest.mark.parametrize(
