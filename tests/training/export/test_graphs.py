@@ -12,6 +12,7 @@ from tests.training.support.random_classifier import Classifier, classifier, por
 from training.export.gate import checks as gate
 from training.export.graphs.cpu import build_cpu_graph
 from training.export.graphs.runtime import run, session
+from training.export.graphs.weights import EncoderWeights
 
 
 @pytest.mark.parametrize("build", [build_cpu_graph, portable_gpu_graph])
@@ -111,7 +112,7 @@ def test_widths_are_padded_and_change_nothing(hidden: int, heads: int, intermedi
     )
     int8 = build_cpu_graph(encoder.weights, "int8")
     widths = {tensor.name: tensor.dims[1] for tensor in int8.graph.initializer if tensor.name.endswith(".weight.int8")}
-    assert {name.split(".")[-3] for name in widths} == {"qkv", "q", "kv", "context", "up", "down", "dense", "out"}
+    assert {name.split(".")[-3] for name in widths} == {"qkv", "q", "kv", "context", "up_normalised", "down"}
     assert all(width % 16 == 0 for width in widths.values())
     answers = run(session(build_cpu_graph(encoder.weights, "fp32")), encoder.rows)
     assert np.abs(answers - encoder.answers(encoder.rows)).max() < 1e-4
@@ -124,6 +125,26 @@ def test_fp16_and_int8_are_near(encoder: Classifier) -> None:
     int8 = run(session(build_cpu_graph(encoder.weights, "int8")), encoder.rows)
     assert 0 < np.abs(fp16 - expected).max() < 1e-2
     assert 0 < np.abs(int8 - expected).mean() < 0.02
+
+
+def with_outliers(encoder: Classifier, factor: float) -> EncoderWeights:
+    """As e5 has them: a channel that `norm1` makes large for `up`, whose own weights for it are small."""
+    arrays = dict(encoder.weights.arrays)
+    for layer in range(encoder.shape.layers):
+        name = f"layer.{layer}"
+        scale = np.ones(encoder.shape.hidden, np.float32)
+        scale[5] = factor
+        arrays[f"{name}.norm1.weight"] = arrays[f"{name}.norm1.weight"] * scale
+        arrays[f"{name}.norm1.bias"] = arrays[f"{name}.norm1.bias"] * scale
+        arrays[f"{name}.up.weight"] = arrays[f"{name}.up.weight"] / scale[:, None]
+    return EncoderWeights(encoder.shape, arrays)
+
+
+def test_outlier_channels_of_norms_cost_int8_little(encoder: Classifier) -> None:
+    weights = with_outliers(encoder, 30)
+    full, int8 = (run(session(build_cpu_graph(weights, precision)), encoder.rows) for precision in ("fp32", "int8"))
+    assert (full.std(axis=0) > 0.005).all(), "answers must differ from row to row"
+    assert np.abs(int8 - full).mean() < 0.0005
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,13 @@ import pytest
 
 from contract.version_directory import CPU_GRAPH, read_card, version_directories
 from tests.support.triton_process import ROOT
+from tests.training.support.random_classifier import classifier
 from training.common.command import TrainingError
 from training.export.gate import runtimes
 from training.export.gate.runtimes import check_on, environment
+from training.export.graphs.cpu import build_cpu_graph
+from training.export.graphs.runtime import session
+from training.export.sample import record_sample
 
 VERSIONS = version_directories(ROOT / "model_repository")
 every_version = pytest.mark.parametrize("directory", VERSIONS, ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -29,6 +33,17 @@ def test_committed_graphs_are_right_on_every_onnx_runtime(directory: Path, versi
     found = check_on(version, directory)
     assert found["onnxruntime"] == version
     assert found["largest_difference"] <= 5e-3
+
+
+@pytest.mark.runtimes
+@pytest.mark.parametrize("version", runtimes.OLDER)
+def test_a_new_graph_answers_alike_to_the_last_bit(version: str, tmp_path: Path) -> None:
+    """A record has five digits, so that more than half of the last is another answer."""
+    encoder = classifier("bert", hidden_size=96, num_hidden_layers=6, intermediate_size=384)
+    graph, sample = tmp_path / CPU_GRAPH, tmp_path / "sample.json"
+    onnx.save(build_cpu_graph(encoder.weights, "int8"), graph)
+    sample.write_text(record_sample(session(graph), encoder.rows, encoder.shape).model_dump_json())
+    assert check_on(version, graph, sample)["largest_difference"] <= 6e-6
 
 
 @pytest.mark.runtimes

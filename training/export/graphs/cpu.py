@@ -281,7 +281,8 @@ def _encoder(g: GraphWriter, shape: Shape, linear: _Linear, tokens: Tokens, atte
         out = linear.product(f"{name}.context", linear.activations(context, lines))
         read = normalised(add(out, x))
         x = scaled(f"{name}.norm1", read)
-        up = g.node("Gelu", linear.padded_product(f"{name}.up_normalised", linear.activations(read, lines)), domain=CONTRIB)
+        up = linear.padded_product(f"{name}.up_normalised", linear.activations(read, lines))
+        up = g.node("Gelu", up, domain=CONTRIB)
         down = linear.product(f"{name}.down", linear.gelu_activations(up, lines))
         x = norm(f"{name}.norm2", add(down, x))
     return x
