@@ -19,6 +19,8 @@ SUPPLY := build/supply/.ready
 # Each package with a version and a hash, and nothing that the lock doesn't name: docs/running/supply-chain.md.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 PROJECT := -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+# Begun anew where an installation was cut off: what it left breaks the next.
+NEW_VENV = rm -f $@ && $(PYTHON) -m venv $(if $(wildcard $@),,--clear) $(@D)
 SOURCES := benchmarks clients contract gateway server training deploy tests
 
 # Before anything is made: what else is missing, `python -m server check` says, with the names of packages too.
@@ -217,7 +219,7 @@ $(SERVING): pyproject.toml locks/build.txt locks/serving.txt
 	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --host-only
 	@echo "Preparing .venv (once)"
-	@$(PYTHON) -m venv .venv
+	@$(NEW_VENV)
 	@.venv/bin/python $(INSTALL) --requirement locks/build.txt --requirement locks/serving.txt
 	@.venv/bin/python $(PROJECT)
 	@.venv/bin/python -m pip check --quiet
@@ -237,7 +239,7 @@ $(TRAINING): pyproject.toml locks/build.txt locks/training.txt locks/torch.txt
 	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --python-only
 	@echo "Preparing .venv-training (once)"
-	@$(PYTHON) -m venv .venv-training
+	@$(NEW_VENV)
 	@.venv-training/bin/python $(INSTALL) --requirement locks/build.txt --requirement locks/training.txt
 	@.venv-training/bin/python -m deploy.supply_chain.install_torch locks/torch.txt
 	@.venv-training/bin/python $(PROJECT)
@@ -248,7 +250,7 @@ $(DEVELOPMENT): pyproject.toml locks/build.txt locks/dev.txt locks/torch.txt
 	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --host-only
 	@echo "Preparing .venv-dev (once)"
-	@$(PYTHON) -m venv .venv-dev
+	@$(NEW_VENV)
 	@.venv-dev/bin/python $(INSTALL) --requirement locks/build.txt --requirement locks/dev.txt
 	@.venv-dev/bin/python -m deploy.supply_chain.install_torch locks/torch.txt
 	@.venv-dev/bin/python $(PROJECT)
@@ -260,7 +262,7 @@ $(CLUSTER): pyproject.toml locks/build.txt locks/tools/cluster.txt
 	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --python-only
 	@echo "Preparing build/cluster (once)"
-	@$(PYTHON) -m venv build/cluster
+	@$(NEW_VENV)
 	@build/cluster/bin/python $(INSTALL) --requirement locks/build.txt
 	@build/cluster/bin/python $(INSTALL) --no-build-isolation --requirement locks/tools/cluster.txt
 	@build/cluster/bin/python $(PROJECT)
@@ -271,7 +273,7 @@ $(SUPPLY): locks/tools/supply.txt locks/tools/uv.txt
 	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --python-only
 	@echo "Preparing build/supply (once)"
-	@$(PYTHON) -m venv build/supply
+	@$(NEW_VENV)
 	@build/supply/bin/python $(INSTALL) --requirement locks/tools/supply.txt --requirement locks/tools/uv.txt
 	@build/supply/bin/python -m pip check --quiet
 	@touch $@
@@ -281,7 +283,7 @@ $(DEPLOY): pyproject.toml locks/build.txt locks/tools/deploy.txt locks/tools/hel
 	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --python-only
 	@echo "Preparing build/deploy (once)"
-	@$(PYTHON) -m venv build/deploy
+	@$(NEW_VENV)
 	@build/deploy/bin/python $(INSTALL) --requirement locks/build.txt
 	@build/deploy/bin/python $(INSTALL) --requirement locks/tools/deploy.txt --requirement locks/tools/helm.txt
 	@build/deploy/bin/python $(PROJECT)
@@ -292,7 +294,7 @@ $(STORAGE): pyproject.toml locks/build.txt locks/tools/storage.txt
 	@$(NEEDS_PYTHON)
 	@$(PYTHON) -m server check --python-only
 	@echo "Preparing build/storage (once)"
-	@$(PYTHON) -m venv build/storage
+	@$(NEW_VENV)
 	@build/storage/bin/python $(INSTALL) --requirement locks/build.txt
 	@build/storage/bin/python $(INSTALL) --requirement locks/tools/storage.txt
 	@build/storage/bin/python $(PROJECT)
