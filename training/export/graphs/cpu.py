@@ -279,9 +279,9 @@ def _encoder(g: GraphWriter, shape: Shape, linear: _Linear, tokens: Tokens, atte
             context = attention(q, k, v, first_only=True)
             x, lines = g.node("Gather", x, tokens.starts), "rows"
         out = linear.product(f"{name}.context", linear.activations(context, lines))
-        read = normalised(add(out, x))
-        x = scaled(f"{name}.norm1", read)
-        up = linear.padded_product(f"{name}.up_normalised", linear.activations(read, lines))
+        standard = normalised(add(out, x))
+        x = scaled(f"{name}.norm1", standard)
+        up = linear.padded_product(f"{name}.up_normalised", linear.activations(standard, lines))
         up = g.node("Gelu", up, domain=CONTRIB)
         down = linear.product(f"{name}.down", linear.gelu_activations(up, lines))
         x = norm(f"{name}.norm2", add(down, x))
