@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from functools import partial
 from typing import Final
 
@@ -16,7 +17,7 @@ from uvicorn.supervisors import Multiprocess
 
 from gateway.command_line import flag
 from gateway.http.connections import raise_descriptor_limit
-from gateway.settings import Settings
+from gateway.settings import Settings, read_keys
 from gateway.telemetry.log import set_up_log
 
 logger = logging.getLogger("gateway")
@@ -25,6 +26,9 @@ _BACKLOG: Final = 2048
 _GRACE_SECONDS: Final = 1
 """On top of the request timeout, for answers under way when the stop comes."""
 _SET_PARENT_DEATH_SIGNAL: Final = 1
+_KEYS_SECONDS: Final = 1.0
+"""Between two looks at keys that can't be read."""
+_JOIN_SECONDS: Final = 0.1
 
 
 class PortError(OSError):
@@ -91,7 +95,25 @@ def application(settings: Settings, parent: int) -> ASGIApp:
         if os.getppid() != parent:
             logger.error("the process that started this worker is gone")
             sys.exit(1)
+        _wait_for_keys(settings)
     return make_app(settings)
+
+
+def _wait_for_keys(settings: Settings) -> None:
+    """A worker that takes another's place while the keys can't be read: they will be, and the others go on meanwhile."""
+    trouble = ""
+    # uvicorn's handler would only make a note of it.
+    stop = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    while True:
+        try:
+            read_keys(settings)
+            break
+        except ValueError as error:
+            if str(error) != trouble:
+                logger.warning("a worker waits until the keys can be read: %s", error)
+            trouble = str(error)
+        time.sleep(_KEYS_SECONDS)
+    signal.signal(signal.SIGTERM, stop)
 
 
 class _Server(uvicorn.Server):
@@ -118,6 +140,15 @@ class _Supervisor(Multiprocess):
         before = [*self.processes]
         super().keep_subprocess_alive()
         self._restarts.inc(sum(now is not then for then, now in zip(before, self.processes, strict=True)))
+
+    def join_all(self) -> None:
+        """Called once all are told to stop; whoever tells this process again tells them again."""
+        while any(process.process.is_alive() for process in self.processes):
+            if self.signal_queue:
+                self.signal_queue.clear()
+                self.terminate_all()
+            time.sleep(_JOIN_SECONDS)
+        super().join_all()
 
 
 def _say_listening(listener: socket.socket) -> None:

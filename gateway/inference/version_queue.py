@@ -50,6 +50,11 @@ class RowRange(NamedTuple):
     start: int
     stop: int
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nobody needs their probabilities any more."""
+        return self.request.answer.done() or bool(self.request.answered[self.start])
+
 
 @dataclass(eq=False, slots=True)
 class TritonCall:
@@ -63,12 +68,12 @@ class TritonCall:
     is_slow: bool = False
     twin: "TritonCall | None" = None
     """At another Triton, with what of this one was unanswered when it had become slow; or the one it is the twin of."""
-    ended: bool = False
+    failed: bool = False
 
     @property
-    def is_last_hope(self) -> bool:
-        """Whether no other call carries the same rows."""
-        return self.twin is None or self.twin.ended
+    def asked_elsewhere(self) -> list[Replica]:
+        """The Triton at which its twin is under way or was answered, if there is one such."""
+        return [self.twin.replica] if self.twin is not None and not self.twin.failed else []
 
     @property
     def row_count(self) -> int:
