@@ -100,7 +100,7 @@ def application(settings: Settings, parent: int) -> ASGIApp:
 
 
 def _wait_for_keys(settings: Settings) -> None:
-    """A worker that takes another's place while the keys can't be read: they will be, and the others go on meanwhile."""
+    """For a worker that takes another's place while the keys can't be read: the others go on meanwhile."""
     trouble = ""
     # uvicorn's handler would only make a note of it.
     stop = signal.signal(signal.SIGTERM, signal.SIG_DFL)
