@@ -74,10 +74,21 @@ def serve(settings: Settings, listener: socket.socket) -> int:
 
 
 def _serve_with_workers(settings: Settings, listener: socket.socket) -> int:
-    with tempfile.TemporaryDirectory(prefix="emotion-metrics-") as directory:
+    try:
+        place = tempfile.TemporaryDirectory(prefix="emotion-metrics-")
+    except OSError as error:
+        logger.error("several workers need a temporary directory, or run one: %s", error.strerror)
+        return 1
+    with place as directory:
         # Before anybody imports prometheus_client, which looks for it then.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
-        supervisor = _Supervisor(_configuration(settings), sockets=[listener])
+        from gateway.telemetry.process_metrics import NoRoomError
+
+        try:
+            supervisor = _Supervisor(_configuration(settings), sockets=[listener])
+        except NoRoomError as error:
+            logger.error("%s", error)
+            return 1
         _say_listening(listener)
         supervisor.run()
     return 1 if any(process.exitcode == uvicorn.config.STARTUP_FAILURE for process in supervisor.processes) else 0
@@ -87,6 +98,7 @@ def application(settings: Settings, parent: int) -> ASGIApp:
     """The application in a process that serves it; `parent` is the process that started everything."""
     # Only now: prometheus_client settles at its import whether it shares its figures.
     from gateway.app import make_app
+    from gateway.telemetry.process_metrics import NoRoomError
 
     if os.getpid() != parent:
         set_up_log(settings.log_format)
@@ -96,7 +108,11 @@ def application(settings: Settings, parent: int) -> ASGIApp:
             logger.error("the process that started this worker is gone")
             sys.exit(1)
         _wait_for_keys(settings)
-    return make_app(settings)
+    try:
+        return make_app(settings)
+    except NoRoomError as error:
+        logger.error("%s", error)
+        sys.exit(1)
 
 
 def _wait_for_keys(settings: Settings) -> None:
@@ -131,8 +147,9 @@ class _Supervisor(Multiprocess):
         # Only now, as for the workers.
         from prometheus_client import CollectorRegistry
 
-        from gateway.telemetry.process_metrics import worker_restarts
+        from gateway.telemetry.process_metrics import reserve_room, worker_restarts
 
+        reserve_room()
         self._restarts = worker_restarts(CollectorRegistry())
 
     def keep_subprocess_alive(self) -> None:

@@ -106,7 +106,8 @@ class Bucket:
             StorageError: the store does not take it.
         """
         with self._explained(f"write {name} in"):
-            return obstore.put(self._store, name, content)["e_tag"]
+            tag: str | None = obstore.put(self._store, name, content)["e_tag"]
+        return tag
 
     def remove(self, name: str) -> None:
         """Remove an object; one that is not there is no error.
