@@ -133,7 +133,8 @@ class Batcher:
             replica = self._triton.choose(version.served, queue.calls_on, self._max_calls)
             if replica is None:
                 break
-            ranges, is_retry = queue.take(version.max_batch_size)
+            answered_at = asyncio.get_running_loop().time() + queue.expected_call_seconds()
+            ranges, is_retry = queue.take(version.max_batch_size, answered_at)
             self._start_call(version, queue, TritonCall(ranges, replica, is_retry))
         self._tell(version, queue)
         if (
@@ -203,7 +204,9 @@ class Batcher:
                     call.replica = other
                     self._watch_call(version, queue, call)
                     tried.append(other)
-        self._metrics.triton.answered(version.name, len(rows), loop.time() - began)
+        seconds = loop.time() - began
+        queue.call_seconds.append(seconds)
+        self._metrics.triton.answered(version.name, len(rows), seconds)
         return answer
 
     def _call_ended(
