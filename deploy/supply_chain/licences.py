@@ -31,6 +31,8 @@ EXCEPTIONS: Final = {
     "tqdm": ("MPL-2.0 AND MIT", "unchanged; MPL-2.0 covers its own files alone"),
 }
 """Packages with another licence, and why they may be shipped all the same."""
+WITHOUT_TEXT: Final = {"obstore": "MIT"}
+"""Packages whose makers left the licence's text out of the wheel: a release says so, and names the licence."""
 # What packages write into the older field License, or as a classifier, and mean.
 _MEANT: Final = {
     "3-Clause BSD License": "BSD-3-Clause",
@@ -166,9 +168,12 @@ def texts(shipped: Shipped) -> str:
 
 
 def _without_text(package: Package) -> str:
-    if licence_of(package) != "Apache-2.0":
+    licence = licence_of(package)
+    if licence == "Apache-2.0":
+        return "Its wheel brings no text along; the Apache License 2.0 stands above.\n"
+    if WITHOUT_TEXT.get(package.name) != licence:
         raise SupplyChainError(f"{package.name} {package.version} brings no licence text along: get it from its makers")
-    return "Its wheel brings no text along; the Apache License 2.0 stands above.\n"
+    return f"Its wheel brings no text along; its makers name the licence, {licence}, and have the text.\n"
 
 
 def _who(package: Package) -> str:
