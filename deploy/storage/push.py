@@ -4,6 +4,7 @@ Files of a version, its card, then the configurations, which name it. What is re
 """
 
 import re
+import time
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from deploy.storage.version_fault import version_fault
 
 _TEXT_FILES: Final = (TOKENIZER, CARD)
 """What the backend of text models reads of a version."""
+_STORE_TICK_SECONDS: Final = 1.1
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 
@@ -62,8 +64,13 @@ def _push_model(model: Path, there: Model, bucket: Bucket, report: Report) -> se
         chosen |= chosen_versions(content, f"{model.name}/{name}", versions)
     if not chosen:
         raise StorageError(f"{model} has no version")
-    for number in sorted(chosen, key=int):
+    written = [
         _push_version(model / number, there.versions.get(number, {}), bucket, report)
+        for number in sorted(chosen, key=int)
+    ]
+    if any(written):
+        # A store's times are whole seconds: a Triton that looked in this one would not see what else comes in it.
+        time.sleep(_STORE_TICK_SECONDS)
     for path in sorted(path for path in model.iterdir() if path.is_file() and path.suffix != ".pbtxt"):
         bucket.upload(f"{model.name}/{path.name}", path.read_bytes())
     for name, content in configurations.items():
@@ -72,7 +79,8 @@ def _push_model(model: Path, there: Model, bucket: Bucket, report: Report) -> se
     return chosen
 
 
-def _push_version(version: Path, there: dict[str, tuple[int, str]], bucket: Bucket, report: Report) -> None:
+def _push_version(version: Path, there: dict[str, tuple[int, str]], bucket: Bucket, report: Report) -> bool:
+    """Returns whether something was written."""
     if fault := version_fault(version):
         raise StorageError(fault)
     prefix = f"{version.parent.name}/{version.name}"
@@ -88,6 +96,7 @@ def _push_version(version: Path, there: dict[str, tuple[int, str]], bucket: Buck
         bucket.upload(f"{prefix}/{name}", version / name)
     if missing:
         report(f"{version.parent.name} version {version.name}: {', '.join(sorted(missing))} written")
+    return bool(missing)
 
 
 def _prune(before: Contents, named: dict[str, set[str]], bucket: Bucket, report: Report) -> None:
