@@ -46,7 +46,8 @@ def test_what_it_imports_is_in_its_lock() -> None:
         "-c",
         "import sys, importlib.metadata as metadata; before = set(sys.modules); import deploy.storage.__main__; "
         "known = metadata.packages_distributions(); "
-        "print(*{name for module in set(sys.modules) - before for name in known.get(module.partition('.')[0], ())}, sep='\\n')",
+        "roots = {module.partition('.')[0] for module in set(sys.modules) - before}; "
+        "print(*{name for root in roots for name in known.get(root, ())}, sep='\\n')",
     ]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
     imported = {name.lower().replace("_", "-") for name in printed.split()} - {"ru-emotions-triton"}
