@@ -61,7 +61,7 @@ def test_a_name_that_looks_like_something_else_stays_a_name() -> None:
 
 
 def test_an_ipv6_cluster_reaches_both() -> None:
-    for ipv6, host, metrics in (("true", "::", "ipv6:::"), ("false", "0.0.0.0", "0.0.0.0")):
+    for ipv6, host, metrics in (("true", "::", "ipv6:::"), ("false", "0.0.0.0", "0.0.0.0")):  # noqa: S104
         found = resources("minimal", f"ipv6={ipv6}")
         gateway = find(found, "Deployment", "gateway")["spec"]["template"]["spec"]["containers"][0]
         triton = find(found, "Deployment", "triton")["spec"]["template"]["spec"]["containers"][0]
