@@ -98,6 +98,14 @@ spec:
 {{- end }}
 {{- end -}}
 
+{{/*
+Whether others than the gateways may ask Triton, so that requests wait there which no gateway knows of. Where nobody may, that
+metric is left out: it would add nothing, and one that can't be had holds up every scaling down. Takes the root context.
+*/}}
+{{- define "ru-emotions.others" -}}
+{{- if or .Values.networkPolicy.tritonFrom (not .Values.networkPolicy.enabled) -}}true{{- end -}}
+{{- end -}}
+
 {{/* Takes the component's `autoscaling`. */}}
 {{- define "ru-emotions.scaleBehavior" -}}
 # At once, and twice as many every half a minute: what waits is waiting now. A new pod needs that long to load its models.

@@ -118,6 +118,9 @@ Included once, by the gateway's Deployment. Takes the root context.
   {{- end -}}
   {{- $scaled = or $scaled $scale.enabled -}}
   {{- $targets := ternary (list "textsWaiting" "pendingRequests") (list "cpuUtilization" "refusedPerSecond") (eq $component "triton") -}}
+  {{- if and $scale.enabled (eq $component "triton") (not $scale.textsWaiting) $scale.pendingRequests (ne (include "ru-emotions.others" $) "true") -}}
+    {{- fail "triton.autoscaling.textsWaiting is 0, and pendingRequests counts only where others than the gateways may ask Triton (networkPolicy.tritonFrom): there is nothing to scale on" -}}
+  {{- end -}}
   {{- if and $scale.enabled (not (index $scale (first $targets))) (not (index $scale (last $targets))) -}}
     {{- fail (printf "%s.autoscaling: %s are both 0, so there is nothing to scale on" $component (join " and " $targets)) -}}
   {{- end -}}

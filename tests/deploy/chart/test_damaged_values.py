@@ -112,6 +112,7 @@ DAMAGED = [
     ("hpa", "triton.autoscaling.minReplicas=5", "triton.autoscaling.minReplicas", "more than maxReplicas 4"),
     ("hpa", "triton.autoscaling.textsWaiting=0,triton.autoscaling.pendingRequests=0",
      "triton.autoscaling", "nothing to scale on"),
+    ("keda", "triton.autoscaling.textsWaiting=0", "triton.autoscaling.textsWaiting", "nothing to scale on"),
     ("keda", "gateway.autoscaling.cpuUtilization=0,gateway.autoscaling.refusedPerSecond=0",
      "gateway.autoscaling", "nothing to scale on"),
     ("keda", "autoscaling.prometheusAddress=", "autoscaling.prometheusAddress", "is empty"),

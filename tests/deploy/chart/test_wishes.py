@@ -118,6 +118,19 @@ def test_the_test_runs_where_gateways_run() -> None:
     assert test["tolerations"] == gateway["tolerations"]
 
 
+def test_tritons_own_queue_counts_where_others_ask_it() -> None:
+    """An autoscaler scales nothing down while one of its metrics can't be had."""
+
+    def asked(*settings: str) -> set[str]:
+        scaler = find(resources("hpa", *settings), "HorizontalPodAutoscaler", "triton")
+        return {metric["external"]["metric"]["name"] for metric in scaler["spec"]["metrics"]}
+
+    both = {"emotion_texts_waiting", "nv_inference_pending_request_count"}
+    assert asked() == both
+    assert asked("networkPolicy.tritonFrom=null") == {"emotion_texts_waiting"}
+    assert asked("networkPolicy.tritonFrom=null", "networkPolicy.enabled=false") == both
+
+
 def test_keda_takes_the_cpu_alone() -> None:
     """Its webhook refuses a fallback where no other trigger is."""
 
