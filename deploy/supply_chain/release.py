@@ -90,7 +90,8 @@ def chart_says(field: str, root: Path = ROOT) -> str:
 def chart_files(root: Path = ROOT) -> dict[str, Path]:
     """What `helm package` packs, by its place: what git tracks, links followed, without the folders of .helmignore."""
     ignored = tuple((root / CHART / ".helmignore").read_text("utf-8").split())
-    tracked, files = tracked_files(root), {}
+    tracked = tracked_files(root)
+    files: dict[str, Path] = {}
     for name in filter(None, git("ls-files", "-z", "--", CHART, root=root).split("\0")):
         place = name.removeprefix(f"{CHART}/")
         if place.startswith(ignored):
