@@ -96,7 +96,7 @@ def test_what_can_not_be_released(checkout: Path) -> None:
 
 
 def test_a_release(checkout: Path) -> None:
-    remote = git("for-each-ref")
+    remote = git("for-each-ref", "refs/tags")
     done = release(checkout, version())
     assert done.returncode == 0, done.stderr
     files = {file.name: file.read_bytes() for file in (checkout / "dist").iterdir()}
@@ -123,7 +123,7 @@ def test_a_release(checkout: Path) -> None:
     assert "### Added" in git("tag", "--list", "--format=%(contents)", f"v{version()}", root=checkout)
     assert ".ci/run" in done.stdout
     assert "images are not pinned by digest" in done.stdout
-    assert git("for-each-ref") == remote, "nothing is pushed"
+    assert git("for-each-ref", "refs/tags") == remote, "nothing is pushed"
     again = release(checkout, version())
     assert again.returncode == 1
     assert f"the tag v{version()} is there already" in again.stderr
