@@ -117,6 +117,11 @@ Included once, by the gateway's Deployment. Takes the root context.
     {{- fail (printf "%s.autoscaling.minReplicas %d is more than maxReplicas %d" $component (int $scale.minReplicas) (int $scale.maxReplicas)) -}}
   {{- end -}}
   {{- $scaled = or $scaled $scale.enabled -}}
+  {{- range $label, $_ := $values.labels -}}
+    {{- if has $label (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component") -}}
+      {{- fail (printf "%s.labels: %s is the chart's own: by it the pods are found" $component $label) -}}
+    {{- end -}}
+  {{- end -}}
   {{- $targets := ternary (list "textsWaiting" "pendingRequests") (list "cpuUtilization" "refusedPerSecond") (eq $component "triton") -}}
   {{- if and $scale.enabled (eq $component "triton") (not $scale.textsWaiting) $scale.pendingRequests (ne (include "ru-emotions.others" $) "true") -}}
     {{- fail "triton.autoscaling.textsWaiting is 0, and pendingRequests counts only where others than the gateways may ask Triton (networkPolicy.tritonFrom): there is nothing to scale on" -}}

@@ -130,6 +130,8 @@ DAMAGED = [
     ("minimal", "triton.shmSize=1Mi", "triton.shmSize", "64Mi"),
     ("minimal", "serviceAccount.create=false,serviceAccount.annotations.a=b", "serviceAccount.annotations", "create"),
     ("minimal", "gateway.extraEnv[0].name=EMOTION_PORT", "gateway.extraEnv", "EMOTION_PORT"),
+    ("minimal", r"gateway.labels.app\.kubernetes\.io/name=x", "gateway.labels", "app.kubernetes.io/name"),
+    ("minimal", "triton.labels.a=b c", "/triton/labels/a", "does not match"),
     ("minimal", "triton.extraEnv[0].name=HOME", "triton.extraEnv", "HOME"),
     ("s3", "triton.extraEnv[0].name=AWS_DEFAULT_REGION", "triton.extraEnv", "AWS_DEFAULT_REGION"),
     ("minimal", "gateway.extraEnv[0].name=A,gateway.extraEnv[1].name=A", "gateway.extraEnv", "twice"),

@@ -101,6 +101,13 @@ def test_an_annotation_may_be_the_charts_own() -> None:
         assert annotations["ru-emotions/models-revision"] == "8"
 
 
+def test_labels_are_the_pods_and_no_selectors() -> None:
+    for component in ("gateway", "triton"):
+        spec = find(resources("everything"), "Deployment", component)["spec"]
+        assert spec["template"]["metadata"]["labels"]["example.org/cost"] == "42"
+        assert "example.org/cost" not in spec["selector"]["matchLabels"], "it can't be changed"
+
+
 @pytest.mark.parametrize("values", ["s3", "minimal"])
 def test_what_else_may_be_reached(values: str) -> None:
     rule = "networkPolicy.egress[0].ports[0].port=3128"
