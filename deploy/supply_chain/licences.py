@@ -32,7 +32,7 @@ EXCEPTIONS: Final = {
 }
 """Packages with another licence, and why they may be shipped all the same."""
 WITHOUT_TEXT: Final = {"obstore": "MIT"}
-"""Packages whose makers left the licence's text out of the wheel: a release says so, and names the licence."""
+"""Packages whose makers left the licence's text out of the wheel: a release says so, and has the usual text of the licence."""
 # What packages write into the older field License, or as a classifier, and mean.
 _MEANT: Final = {
     "3-Clause BSD License": "BSD-3-Clause",
@@ -188,9 +188,7 @@ def _without_text(package: Package) -> str:
         return "Its wheel brings no text along; the Apache License 2.0 stands above.\n"
     if WITHOUT_TEXT.get(package.name) != licence or licence != "MIT":
         raise SupplyChainError(f"{package.name} {package.version} brings no licence text along: get it from its makers")
-    return f"Its wheel brings no text along, and names no holder. It says that it is under MIT's:
-
-{_MIT}"
+    return f"Its wheel brings no text along, and names no holder. It says that it is under MIT's:\n\n{_MIT}"
 
 
 def _who(package: Package) -> str:
