@@ -32,7 +32,7 @@ EXCEPTIONS: Final = {
 }
 """Packages with another licence, and why they may be shipped all the same."""
 WITHOUT_TEXT: Final = {"obstore": "MIT"}
-"""Packages whose makers left the licence's text out of the wheel: a release says so, and has the usual text of the licence."""
+"""Packages whose makers left the text of MIT's licence out of the wheel: a release says so, and has the usual text."""
 # What packages write into the older field License, or as a classifier, and mean.
 _MEANT: Final = {
     "3-Clause BSD License": "BSD-3-Clause",
