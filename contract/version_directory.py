@@ -167,6 +167,8 @@ class Card(_Strict):
             raise ValueError(f"labels must be in the order {', '.join(EMOTIONS)}")
         if not self.profiles:
             raise ValueError("profiles must hold at least one profile")
+        if self.reference is not None and self.reference.tokens > self.max_length:
+            raise ValueError("reference.tokens must not be more than max_length, to which texts are cut")
         return self
 
 

@@ -23,7 +23,7 @@ from gateway.api.openapi import openapi_document
 from gateway.api.schemas import Limits
 from gateway.api.services import Services
 from gateway.http.admission import Admission
-from gateway.http.api_keys import ApiKeys
+from gateway.http.api_keys import ApiKeys, names_of
 from gateway.http.bodies import BodyReader
 from gateway.http.draining import process_draining
 from gateway.http.middleware import RequestMiddleware
@@ -235,4 +235,5 @@ async def _follow_keys(settings: Settings, api_keys: ApiKeys, admission: Admissi
     def share_anew() -> None:
         admission.key_share = _key_share(settings, api_keys)
 
-    await api_keys.follow(lambda: in_thread(partial(read_keys, settings)), share_anew)
+    # Names too in a thread: many take seconds.
+    await api_keys.follow(lambda: in_thread(lambda: names_of(read_keys(settings))), share_anew)

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from functools import partial
 from typing import Final
 
@@ -16,7 +17,7 @@ from uvicorn.supervisors import Multiprocess
 
 from gateway.command_line import flag
 from gateway.http.connections import raise_descriptor_limit
-from gateway.settings import Settings
+from gateway.settings import Settings, read_keys
 from gateway.telemetry.log import set_up_log
 
 logger = logging.getLogger("gateway")
@@ -25,6 +26,9 @@ _BACKLOG: Final = 2048
 _GRACE_SECONDS: Final = 1
 """On top of the request timeout, for answers under way when the stop comes."""
 _SET_PARENT_DEATH_SIGNAL: Final = 1
+_KEYS_SECONDS: Final = 1.0
+"""Between two looks at keys that can't be read."""
+_JOIN_SECONDS: Final = 0.1
 
 
 class PortError(OSError):
@@ -70,10 +74,21 @@ def serve(settings: Settings, listener: socket.socket) -> int:
 
 
 def _serve_with_workers(settings: Settings, listener: socket.socket) -> int:
-    with tempfile.TemporaryDirectory(prefix="emotion-metrics-") as directory:
+    try:
+        place = tempfile.TemporaryDirectory(prefix="emotion-metrics-")
+    except OSError as error:
+        logger.error("several workers need a temporary directory, or run one: %s", error.strerror)
+        return 1
+    with place as directory:
         # Before anybody imports prometheus_client, which looks for it then.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
-        supervisor = _Supervisor(_configuration(settings), sockets=[listener])
+        from gateway.telemetry.process_metrics import NoRoomError
+
+        try:
+            supervisor = _Supervisor(_configuration(settings), sockets=[listener])
+        except NoRoomError as error:
+            logger.error("%s", error)
+            return 1
         _say_listening(listener)
         supervisor.run()
     return 1 if any(process.exitcode == uvicorn.config.STARTUP_FAILURE for process in supervisor.processes) else 0
@@ -83,6 +98,7 @@ def application(settings: Settings, parent: int) -> ASGIApp:
     """The application in a process that serves it; `parent` is the process that started everything."""
     # Only now: prometheus_client settles at its import whether it shares its figures.
     from gateway.app import make_app
+    from gateway.telemetry.process_metrics import NoRoomError
 
     if os.getpid() != parent:
         set_up_log(settings.log_format)
@@ -91,7 +107,29 @@ def application(settings: Settings, parent: int) -> ASGIApp:
         if os.getppid() != parent:
             logger.error("the process that started this worker is gone")
             sys.exit(1)
-    return make_app(settings)
+        _wait_for_keys(settings)
+    try:
+        return make_app(settings)
+    except NoRoomError as error:
+        logger.error("%s", error)
+        sys.exit(1)
+
+
+def _wait_for_keys(settings: Settings) -> None:
+    """For a worker that takes another's place while the keys can't be read: the others go on meanwhile."""
+    trouble = ""
+    # uvicorn's handler would only make a note of it.
+    stop = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    while True:
+        try:
+            read_keys(settings)
+            break
+        except ValueError as error:
+            if str(error) != trouble:
+                logger.warning("a worker waits until the keys can be read: %s", error)
+            trouble = str(error)
+        time.sleep(_KEYS_SECONDS)
+    signal.signal(signal.SIGTERM, stop)
 
 
 class _Server(uvicorn.Server):
@@ -109,8 +147,9 @@ class _Supervisor(Multiprocess):
         # Only now, as for the workers.
         from prometheus_client import CollectorRegistry
 
-        from gateway.telemetry.process_metrics import worker_restarts
+        from gateway.telemetry.process_metrics import reserve_room, worker_restarts
 
+        reserve_room()
         self._restarts = worker_restarts(CollectorRegistry())
 
     def keep_subprocess_alive(self) -> None:
@@ -118,6 +157,15 @@ class _Supervisor(Multiprocess):
         before = [*self.processes]
         super().keep_subprocess_alive()
         self._restarts.inc(sum(now is not then for then, now in zip(before, self.processes, strict=True)))
+
+    def join_all(self) -> None:
+        """Called once all are told to stop; whoever tells this process again tells them again."""
+        while any(process.process.is_alive() for process in self.processes):
+            if self.signal_queue:
+                self.signal_queue.clear()
+                self.terminate_all()
+            time.sleep(_JOIN_SECONDS)
+        super().join_all()
 
 
 def _say_listening(listener: socket.socket) -> None:

@@ -12,6 +12,7 @@ from pydantic import Field, FilePath, SecretStr, field_validator, model_validato
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.canary import Trial, parse_trial
+from contract.regular_files import read_file
 from gateway.triton.addresses import ip_version
 
 PREFIX: Final = "EMOTION_"
@@ -22,6 +23,8 @@ _ORIGIN: Final = re.compile(r"^https?://[A-Za-z0-9.-]+(:\d{1,5})?$|^https?://\[[
 _KEY_NAME: Final = re.compile(r"^[A-Za-z0-9._-]{1,15}$")
 """Shorter than any key, so that a key in a name's place is refused, and never shown."""
 _KEY: Final = re.compile(r"^[A-Za-z0-9._~+/=-]{16,}$")
+_MOST_KEYS: Final = 10_000
+_MOST_KEYS_BYTES: Final = 1 << 20
 _HIGHEST_PORT: Final = 65_535
 
 
@@ -191,7 +194,8 @@ def read_keys(settings: Settings) -> dict[str, str]:
     elif settings.api_keys_file is not None:
         where = f"api_keys_file {settings.api_keys_file}"
         try:
-            lines = settings.api_keys_file.read_text("utf-8").splitlines()
+            # Windows' editors begin a file with a mark.
+            lines = read_file(settings.api_keys_file, _MOST_KEYS_BYTES).decode("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"{where} can't be read: {error}") from None
         entries = [entry for line in lines if (entry := line.partition("#")[0].strip())]
@@ -206,6 +210,8 @@ def read_keys(settings: Settings) -> dict[str, str]:
     if not all(_KEY_NAME.match(name) for entry, (name, _) in zip(entries, named, strict=True) if ":" in entry):
         raise ValueError(f"{where} holds a name (name:key) that is not 1 to 15 characters of A-Z a-z 0-9 - . _")
     keys = {key: name for name, key in named}
+    if len(keys) > _MOST_KEYS:
+        raise ValueError(f"{where} holds {len(keys)} keys, and {_MOST_KEYS} are the most")
     if len({*named}) != len(keys):
         raise ValueError(f"{where} holds one key under two names: give each key one")
     return keys

@@ -3,7 +3,8 @@
     python -m deploy.storage push model_repository s3://bucket/models
     python -m deploy.storage fetch s3://bucket/models /repository/models --every 15
 
-Exit status: 0 done, 1 not (one sentence says why), 2 a wrong command line.
+Exit status: 0 done, 1 not (one sentence says why), 2 a wrong command line, 130 or 143 stopped by a signal before it
+was done.
 """
 
 import argparse
@@ -28,6 +29,7 @@ except ModuleNotFoundError as missing:
     sys.exit(2)
 
 _RETRY_SECONDS: Final = 5.0
+_STOPPED: Final = 128 + signal.SIGTERM
 _ADDRESS: Final = "s3://bucket/prefix, or s3://http://host:port/bucket/prefix for a store of your own"
 
 
@@ -39,14 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parsed = _parser().parse_args(arguments)
     os.umask(0o022)  # Triton runs as another user and reads what is written here.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # What goes on for ever is done whenever it is stopped; anything else is not.
+    stopped = 0 if getattr(parsed, "every", None) is not None else _STOPPED
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(stopped))
     try:
         bucket = Bucket(parsed.bucket)
         if parsed.command == "push":
             push(parsed.repository, bucket, _say, prune=parsed.prune)
             return 0
         return _fetch(LocalCopy(parsed.directory, bucket, keep_seconds=parsed.keep), parsed.every, parsed.patience)
-    except StorageError as error:
+    except (StorageError, OSError) as error:
         _say(f"error: {error}")
         return 1
     except KeyboardInterrupt:
@@ -61,7 +65,7 @@ def _fetch(copy: LocalCopy, every: float | None, patience: float) -> int:
         while True:
             try:
                 problems = copy.update(_say)
-            except StorageError as error:
+            except (StorageError, OSError) as error:
                 problems = [str(error)]
             for problem in problems:
                 if problem not in said:

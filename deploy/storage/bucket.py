@@ -64,15 +64,15 @@ class Bucket:
         with self._explained("use"):
             self._store = S3Store(match["bucket"], prefix=(match["prefix"] or "").strip("/") or None, **settings)
 
-    def list(self) -> dict[str, tuple[int, str]]:
-        """Every object's size in bytes and entity tag.
+    def list(self, below: str | None = None) -> dict[str, tuple[int, str]]:
+        """Every object's size in bytes and entity tag; `below` a directory of the prefix, if it is given.
 
         Raises:
             StorageError: the store does not say.
         """
         found: dict[str, tuple[int, str]] = {}
         with self._explained("list"):
-            for chunk in obstore.list(self._store):
+            for chunk in obstore.list(self._store, below):
                 found |= {row["path"]: (row["size"], row["e_tag"] or "") for row in chunk}
                 if len(found) > _MOST_OBJECTS:
                     raise StorageError(f"{self.address} holds more than {_MOST_OBJECTS} objects: is it a repository?")
@@ -99,14 +99,15 @@ class Bucket:
         except OSError as error:
             raise StorageError(f"{path} can't be written: {error.strerror}") from error
 
-    def upload(self, name: str, content: Path | bytes) -> None:
-        """Put an object in place as a whole.
+    def upload(self, name: str, content: Path | bytes) -> str | None:
+        """Put an object in place as a whole; returns its entity tag, if the store tells it.
 
         Raises:
             StorageError: the store does not take it.
         """
         with self._explained(f"write {name} in"):
-            obstore.put(self._store, name, content)
+            tag: str | None = obstore.put(self._store, name, content)["e_tag"]
+        return tag
 
     def remove(self, name: str) -> None:
         """Remove an object; one that is not there is no error.

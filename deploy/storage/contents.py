@@ -12,6 +12,12 @@ _PART: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _VERSION_FILE: Final = re.compile(rf"(?P<model>{_PART})/(?P<version>[1-9][0-9]{{0,17}})/(?P<file>{_PART})")
 _MODEL_FILE: Final = re.compile(rf"(?P<model>{_PART})/(?P<file>(?:configs/)?(?!\d+$){_PART})")
 _TRIALS: Final = re.compile(rf"{_PART}\.canary\.json")
+_FILE: Final = re.compile(_PART)
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a file of a model or a version may be called so; those of editors and systems begin with a dot."""
+    return _FILE.fullmatch(name) is not None
 
 
 @dataclass

@@ -64,9 +64,16 @@ class LocalCopy:
             StorageError: another process does, or the place can't be written.
         """
         place = self._directory.parent
+        path = place / f".{self._directory.name}.lock"
         with _explained(place):
             self._directory.mkdir(parents=True, exist_ok=True)
-            lock = os.open(place / f".{self._directory.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            # Versions that the bucket lacks are removed here: they must have come from it.
+            if not path.exists() and (there := os.listdir(self._directory)):
+                raise StorageError(
+                    f"{self._directory} holds what was not fetched, such as {min(there)}: name a directory that is "
+                    f"empty, or is none yet"
+                )
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -87,6 +94,8 @@ class LocalCopy:
         contents = read_listing(self._bucket.list())
         if not contents.models:
             return [f"{self._bucket.address} holds no model: is the prefix right? Nothing is changed here"]
+        with _explained(self._directory):
+            self._directory.mkdir(exist_ok=True)  # somebody may have removed it
         problems = []
         if contents.foreign:
             problems.append(
@@ -106,8 +115,7 @@ class LocalCopy:
             except StorageError as error:
                 problems.append(str(error))
                 wanted |= {self._directory / name, *(self._directory / name).glob("[1-9]*")}  # what is here stays
-        self._remove_unwanted(wanted, report)
-        return problems
+        return problems + self._remove_unwanted(wanted, report)
 
     def lacking(self) -> str | None:
         """What keeps the copy from being served; None if every model has a whole version."""
@@ -123,10 +131,13 @@ class LocalCopy:
             self._write(self._directory / name, self._small(name, tag))
         for path in self._directory.glob("*.canary.json"):
             if path.name not in contents.trials:
-                path.unlink()
+                with _explained(path):
+                    path.unlink()
 
     def _update_model(self, name: str, model: Model, wanted: set[Path], report: Report) -> list[str]:
         directory = self._directory / name
+        if directory.is_symlink():
+            raise StorageError(f"{directory} is a link, and nothing is written where it leads: remove it")
         files = {file: self._small(f"{name}/{file}", tag) for file, (_, tag) in model.files.items()}
         finished = model.finished()
         chosen: set[str] = set()
@@ -169,7 +180,9 @@ class LocalCopy:
             StorageError: it can't be had.
         """
         target = model / number
-        if target.exists() and target not in self._checked:
+        if not target.exists():
+            self._checked.discard(target)
+        elif target not in self._checked:
             if version_fault(target) is None:
                 self._checked.add(target)
             else:
@@ -243,8 +256,9 @@ class LocalCopy:
                 (staging / "file").write_bytes(content)
                 os.replace(staging / "file", path)
 
-    def _remove_unwanted(self, wanted: set[Path], report: Report) -> None:
-        here = [path for path in self._directory.iterdir() if path.is_dir()]
+    def _remove_unwanted(self, wanted: set[Path], report: Report) -> list[str]:
+        """Returns a sentence for each that can't be removed. What links lead to is left alone."""
+        here = [path for path in self._directory.iterdir() if path.is_dir() and not path.is_symlink()]
         for model in tuple(here):
             # Text models' links go before what they lead to.
             here += [path for path in model.iterdir() if path.name.isdigit()]
@@ -253,13 +267,19 @@ class LocalCopy:
         }
         now = time.monotonic()
         self._unwanted = {path: self._unwanted.get(path, now) for path in unwanted}
+        problems = []
         for path, since in sorted(self._unwanted.items(), key=lambda item: not is_text_model(item[0].parent.name)):
             if now - since < self._keep_seconds or not os.path.lexists(path):
                 continue
-            with _explained(path), self._staged() as staging:
-                os.rename(path, staging / path.name)
+            try:
+                with _explained(path), self._staged() as staging:
+                    os.rename(path, staging / path.name)
+            except StorageError as error:
+                problems.append(str(error))
+                continue
             self._checked.discard(path)
             report(f"{path} removed: nothing has wanted it for {self._keep_seconds:g} s")
+        return problems
 
     @contextlib.contextmanager
     def _staged(self) -> Iterator[Path]:

@@ -11,7 +11,7 @@ from typing import Final
 from contract.text_models import is_text_model
 from contract.version_directory import CARD, GPU_GRAPH, MOST_BYTES, TOKENIZER
 from deploy.storage.bucket import Bucket, Report, StorageError
-from deploy.storage.contents import Contents, Model, read_listing
+from deploy.storage.contents import Contents, Model, is_file_name, read_listing
 from deploy.storage.policy import chosen_versions, naming
 from deploy.storage.version_fault import version_fault
 
@@ -71,8 +71,8 @@ def _push_model(model: Path, there: Model, bucket: Bucket, report: Report) -> se
     if any(written):
         # A store's times are whole seconds: a Triton that looked in this one would not see what else comes in it.
         time.sleep(_STORE_TICK_SECONDS)
-    for path in sorted(path for path in model.iterdir() if path.is_file() and path.suffix != ".pbtxt"):
-        bucket.upload(f"{model.name}/{path.name}", path.read_bytes())
+    for name in sorted(name for name in _files(model) if not name.endswith(".pbtxt")):
+        bucket.upload(f"{model.name}/{name}", (model / name).read_bytes())
     for name, content in configurations.items():
         bucket.upload(f"{model.name}/{name}", naming(content, f"{model.name}/{name}", chosen))
     report(f"{model.name}: version {', '.join(sorted(chosen, key=int))} named in {bucket.address}")
@@ -89,14 +89,32 @@ def _push_version(version: Path, there: dict[str, tuple[int, str]], bucket: Buck
             f"{bucket.address} has another version {version.name} of {version.parent.name}: a version never changes. "
             f"Publish yours under a new number, or push to another prefix"
         )
-    names = _TEXT_FILES if is_text_model(version.parent.name) else [path.name for path in version.iterdir()]
-    missing = [name for name in names if name not in there or CARD not in there]
+    names = _TEXT_FILES if is_text_model(version.parent.name) else _files(version)
+    # One of another size was damaged since, or is not whole.
+    missing = [
+        name
+        for name in names
+        if CARD not in there or name not in there or there[name][0] != (version / name).stat().st_size
+    ]
     # The card last, with which a version counts as whole; the graph for GPUs after its record.
-    for name in sorted(missing, key=lambda name: (name == CARD, name == GPU_GRAPH, name)):
-        bucket.upload(f"{prefix}/{name}", version / name)
-    if missing:
-        report(f"{version.parent.name} version {version.name}: {', '.join(sorted(missing))} written")
-    return bool(missing)
+    tags = {
+        f"{prefix}/{name}": bucket.upload(f"{prefix}/{name}", version / name)
+        for name in sorted(missing, key=lambda name: (name == CARD, name == GPU_GRAPH, name))
+    }
+    if not missing:
+        return False
+    found = bucket.list(prefix)
+    if changed := [name for name, tag in tags.items() if tag and found.get(name, (0, ""))[1] != tag]:
+        raise StorageError(
+            f"{changed[0]} in {bucket.address} was changed by somebody else meanwhile: let one push at a time, remove "
+            f"{prefix} there and push again"
+        )
+    report(f"{version.parent.name} version {version.name}: {', '.join(sorted(missing))} written")
+    return True
+
+
+def _files(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir() if path.is_file() and is_file_name(path.name)]
 
 
 def _prune(before: Contents, named: dict[str, set[str]], bucket: Bucket, report: Report) -> None:

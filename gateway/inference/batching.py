@@ -133,7 +133,8 @@ class Batcher:
             replica = self._triton.choose(version.served, queue.calls_on, self._max_calls)
             if replica is None:
                 break
-            ranges, is_retry = queue.take(version.max_batch_size)
+            answered_at = asyncio.get_running_loop().time() + queue.expected_call_seconds()
+            ranges, is_retry = queue.take(version.max_batch_size, answered_at)
             self._start_call(version, queue, TritonCall(ranges, replica, is_retry))
         self._tell(version, queue)
         if (
@@ -170,7 +171,7 @@ class Batcher:
 
         Not while every other Triton is slow too: that is load, and more of it would help nobody.
         """
-        unanswered = [rows for rows in call.ranges if not rows.request.answer.done()]
+        unanswered = [rows for rows in call.ranges if not rows.is_settled]
         if call.twin is not None or not unanswered:
             return
         other = self._triton.choose_well(version.served, queue.calls_on, [call.replica])
@@ -193,16 +194,19 @@ class Batcher:
                     self._metrics.triton.failed(version.name, error.code.name)
                     # One that starts, stops or has not loaded the version yet turns calls away, while another
                     # answers. That one may have as many calls as it should: these few come on top.
-                    if not error.another_may_answer or all(request.answer.done() for request, _, _ in call.ranges):
+                    if not error.another_may_answer or all(own.is_settled for own in call.ranges):
                         raise
-                    other = self._triton.choose(version.served, queue.calls_on, None, tried)
+                    asked = [*tried, *call.asked_elsewhere]
+                    other = self._triton.choose(version.served, queue.calls_on, None, asked)
                     if other is None:
                         raise
                     queue.call_left(call)
                     call.replica = other
                     self._watch_call(version, queue, call)
                     tried.append(other)
-        self._metrics.triton.answered(version.name, len(rows), loop.time() - began)
+        seconds = loop.time() - began
+        queue.call_seconds.append(seconds)
+        self._metrics.triton.answered(version.name, len(rows), seconds)
         return answer
 
     def _call_ended(
@@ -210,14 +214,15 @@ class Batcher:
     ) -> None:
         queue.tasks.discard(task)
         queue.call_left(call)
-        call.ended = True
         for request, _, _ in call.ranges:
             request.calls.remove(task)
         if task.cancelled():
             for request, _, _ in call.ranges:
                 request.answer.cancel()
-        elif (error := task.exception()) is not None and call.is_last_hope:
-            _fail(call, error)
+        elif (error := task.exception()) is not None:
+            call.failed = True
+            if not call.asked_elsewhere:
+                _fail(call, error)
         self._flush(version, queue)
         if not task.cancelled() and task.exception() is None:
             # Once the next call has left, for which Triton would wait while many answers are written.
@@ -231,7 +236,7 @@ class Batcher:
             request, start, stop = rows
             own = answer[offset : offset + stop - start]
             offset += stop - start
-            if request.answer.done() or request.answered[start]:
+            if rows.is_settled:
                 continue  # its twin was faster
             if not all_valid and not are_probabilities(own):
                 self._retry_or_fail(version, queue, call, rows)

@@ -1,6 +1,7 @@
 """What waits for one model version, and the calls that are under way."""
 
 import asyncio
+import math
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ Probabilities = list[list[float]]
 """Six for each row."""
 
 _CALLS_REMEMBERED: Final = 4
+_SPARE: Final = 1.2
 _FIRST_ROWS: Final = 4
 """Of every request that waits, in the next call."""
 _MANY_TOKENS: Final = 2048
@@ -50,6 +52,11 @@ class RowRange(NamedTuple):
     start: int
     stop: int
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nobody needs their probabilities any more."""
+        return self.request.answer.done() or bool(self.request.answered[self.start])
+
 
 @dataclass(eq=False, slots=True)
 class TritonCall:
@@ -63,12 +70,12 @@ class TritonCall:
     is_slow: bool = False
     twin: "TritonCall | None" = None
     """At another Triton, with what of this one was unanswered when it had become slow; or the one it is the twin of."""
-    ended: bool = False
+    failed: bool = False
 
     @property
-    def is_last_hope(self) -> bool:
-        """Whether no other call carries the same rows."""
-        return self.twin is None or self.twin.ended
+    def asked_elsewhere(self) -> list[Replica]:
+        """The Triton at which its twin is under way or was answered, if there is one such."""
+        return [self.twin.replica] if self.twin is not None and not self.twin.failed else []
 
     @property
     def row_count(self) -> int:
@@ -93,6 +100,8 @@ class VersionQueue:
         self.delay_timer: asyncio.TimerHandle | None = None
         self.call_sizes: deque[int] = deque(maxlen=_CALLS_REMEMBERED)
         """Rows of the last calls."""
+        self.call_seconds: deque[float] = deque(maxlen=_CALLS_REMEMBERED)
+        """Of the last that were answered."""
 
     @property
     def calls(self) -> int:
@@ -127,21 +136,34 @@ class VersionQueue:
             self._take_retry()
         return not self.pending and not self.retries
 
-    def take(self, max_rows: int) -> tuple[list[RowRange], bool]:
+    def expected_call_seconds(self) -> float:
+        """What a call takes, going by the longest of the last few, and with something to spare: those that are
+        chosen first are those with the least time left."""
+        return _SPARE * max(self.call_seconds, default=0.0)
+
+    def take(self, max_rows: int, answered_at: float = -math.inf) -> tuple[list[RowRange], bool]:
         """What the next call carries, of a queue that is not empty, and whether it is a retry.
 
         Retries go first, and alone. Of the others' rows `max_rows` at most go: a few of every request, then what is
         left in the order of arrival. Were it the order of arrival alone, a request of one row would wait behind all
         of one of hundreds; and if all advanced alike, those of hundreds would all be late. Of long rows fewer than
         `max_rows` go along, for whoever comes next waits for the calls under way.
+
+        Those whose deadline comes before the answer can are passed over while there are others: under more load than
+        Triton can carry all would wait until shortly before their deadlines, and their answers would come too late.
+
+        Args:
+            max_rows: of one call.
+            answered_at: when this call should be answered, on the event loop's clock.
         """
         if self.retries:
             return [self._take_retry()], True
         free = max_rows
         taken: dict[PendingRequest, int] = {}
-        first = min(_FIRST_ROWS, max(free // max(len(self.pending), 1), 1))
+        in_time = [request for request in self.pending if request.deadline > answered_at] or self.pending
+        first = min(_FIRST_ROWS, max(free // max(len(in_time), 1), 1))
         tokens = 0
-        for request in self.pending:
+        for request in in_time:
             if not free:
                 break
             rows = min(len(request.rows) - request.sent, first, free)

@@ -15,7 +15,13 @@ from contract.labels import EMOTIONS
 from contract.version_directory import Reference
 from gateway.telemetry.canary_metrics import CanaryMetrics
 from gateway.telemetry.children import Children
-from gateway.telemetry.process_metrics import ProcessMetrics, are_shared, forget_dead_workers, worker_restarts
+from gateway.telemetry.process_metrics import (
+    ProcessMetrics,
+    are_shared,
+    forget_dead_workers,
+    reserve_room,
+    worker_restarts,
+)
 from gateway.telemetry.triton_metrics import SECONDS, TritonMetrics
 from gateway.telemetry.version_metrics import VersionMetrics
 
@@ -34,9 +40,13 @@ class Metrics:
         Args:
             version: of the package.
             revision: what it was built from.
+
+        Raises:
+            NoRoomError: workers have no room for their figures.
         """
         if are_shared():
             forget_dead_workers(own=True)
+            reserve_room()
         self._registry = registry = CollectorRegistry()
         self._requests = Children(
             Counter("emotion_requests", "Requests answered", ("endpoint", *_VERSION, "status"), registry=registry)

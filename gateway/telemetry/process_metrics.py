@@ -17,6 +17,10 @@ from prometheus_client.registry import Collector
 
 MULTIPROCESS_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Where workers meet; read by prometheus_client when it is imported."""
+_FILES: Final = ("counter", "histogram", "gauge_livesum", "gauge_livemin", "gauge_livemax")
+"""Of each process, by prometheus_client's names for what they hold."""
+_FILE_BYTES: Final = 1 << 18
+"""Some thousand figures."""
 _CPU: Final = "process_cpu_seconds"
 _START: Final = "process_start_time_seconds"
 _STATE, _PARENT, _CHILDREN_USER, _CHILDREN_SYSTEM = 0, 1, 13, 14
@@ -26,6 +30,34 @@ _STATE, _PARENT, _CHILDREN_USER, _CHILDREN_SYSTEM = 0, 1, 13, 14
 def are_shared() -> bool:
     """Whether this process is one of several workers, or their parent."""
     return MULTIPROCESS_DIRECTORY in os.environ
+
+
+class NoRoomError(OSError):
+    """The directory where workers meet can't be had, or is full; says what to do."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(
+            f"several workers keep their figures in a temporary directory, which can't be written ({error.strerror}): "
+            "make room, set TMPDIR to another one, or run one worker"
+        )
+
+
+def reserve_room() -> None:
+    """Take the room that this process's figures need before there are any.
+
+    prometheus_client maps files that have a size and no room yet. Were the disk full when it writes there, the
+    process would be killed (SIGBUS).
+
+    Raises:
+        NoRoomError: there is none.
+    """
+    try:
+        for kind in _FILES:
+            path = Path(os.environ[MULTIPROCESS_DIRECTORY], f"{kind}_{os.getpid()}.db")
+            with path.open("ab") as file:
+                os.posix_fallocate(file.fileno(), 0, _FILE_BYTES)
+    except OSError as error:
+        raise NoRoomError(error) from None
 
 
 def worker_restarts(registry: CollectorRegistry) -> Counter:

@@ -100,7 +100,7 @@ class Replicas:
         while self._is_name:
             try:
                 found = await in_thread(partial(socket.getaddrinfo, host, int(port), type=socket.SOCK_STREAM))
-            except (OSError, UnicodeError) as error:
+            except (OSError, UnicodeError, RuntimeError) as error:  # RuntimeError: no thread can be started
                 # A name server that is away for a moment takes no Triton away.
                 self.trouble = f"{host} can't be looked up: {error}"
             else:

@@ -1,6 +1,8 @@
 """Several workers share the port, their figures are one, and none outlives its parent."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,11 +10,11 @@ import httpx
 import psutil
 import pytest
 
-from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
+from tests.gateway.support.gateway_process import GatewayProcess, environment, running_gateway
 from tests.gateway.support.hanging import Hanging, standing_still
 from tests.gateway.support.metrics import figure, samples, total
 from tests.gateway.support.workers import workers
-from tests.support.triton_process import TritonProcess
+from tests.support.triton_process import ROOT, TritonProcess
 from tests.support.waiting import SECONDS, wait_until
 
 
@@ -104,6 +106,27 @@ def test_a_worker_that_dies_is_replaced(several: GatewayProcess) -> None:
     for _ in range(10):
         with several.client() as client:
             assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200
+
+
+def test_figures_have_their_room_from_the_start(several: GatewayProcess) -> None:
+    """A disk that fills up later kills nobody: prometheus_client writes to mapped files."""
+    maps = Path(f"/proc/{workers(several)[0].pid}/maps").read_text()
+    files = {Path(line.split()[-1]) for line in maps.splitlines() if line.endswith(".db")}
+    assert len(files) == 5
+    for file in files:
+        found = file.stat()
+        assert found.st_blocks * 512 >= found.st_size
+
+
+def test_a_disk_that_is_full_is_named(shared_repository: Path) -> None:
+    gateway = [sys.executable, "-m", "gateway", "--workers=2", "--port=0", f"--model-repository={shared_repository}"]
+    full = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -f 64; exec "$@"', "sh", *gateway],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert full.returncode == 1
+    assert "make room, set TMPDIR" in full.stdout + full.stderr
+    assert "Traceback" not in full.stdout + full.stderr
 
 
 def test_they_go_with_their_parent(shared_repository: Path, shared_triton: TritonProcess) -> None:

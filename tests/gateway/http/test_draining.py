@@ -39,8 +39,10 @@ def test_it_is_not_ready_and_answers_on(shared_repository: Path, shared_triton: 
         assert DRAIN - 0.5 < time.monotonic() - began < DRAIN + 10
 
 
-def test_a_second_signal_stops_at_once(shared_repository: Path, shared_triton: TritonProcess) -> None:
-    with running_gateway(shared_repository, shared_triton.grpc_url, "--drain=60") as gateway:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_second_signal_stops_at_once(shared_repository: Path, shared_triton: TritonProcess, workers: int) -> None:
+    flags = ("--drain=60", f"--workers={workers}")
+    with running_gateway(shared_repository, shared_triton.grpc_url, *flags) as gateway:
         gateway.wait_until_ready()
         gateway.process.send_signal(signal.SIGTERM)
         gateway.wait_until_ready(status=503)

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
 from tests.gateway.support.gateway_process import SECRET, GatewayProcess, running_gateway
 from tests.gateway.support.metrics import figure, samples
+from tests.gateway.support.workers import workers
 from tests.support.triton_process import TritonProcess
 from tests.support.waiting import wait_until
 
@@ -150,6 +152,12 @@ def test_keys_rotate_without_a_restart(shared_repository: Path, shared_triton: T
         swap(4, "# nothing")
         wait_until(lambda: running.log().count("holds no key") == 2, running.log)
         assert (statuses(SECRET), statuses(OTHER)) == ({401}, {200})
+        # Nor does it stop a gateway of which a worker is replaced meanwhile.
+        workers(running)[0].send_signal(signal.SIGKILL)
+        wait_until(lambda: "a worker waits until the keys can be read" in running.log(), running.log)
+        assert (statuses(SECRET), statuses(OTHER)) == ({401}, {200})
+        swap(5, SECRET)
+        wait_until(lambda: statuses(SECRET) == {200}, running.log)
 
 
 def test_a_listed_origin_may_ask(client: httpx.Client) -> None:

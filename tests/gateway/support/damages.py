@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contract.labels import EMOTIONS
 from contract.version_directory import CARD, CPU_GRAPH, TOKENIZER, sha256
 from tests.support.triton_process import ROOT
 
@@ -47,6 +48,13 @@ def _card(**changes: Any) -> Callable[[Path], object]:
         (version / CARD).write_text(json.dumps(card | changes))
 
     return do
+
+
+def _reference(**changes: float) -> Callable[[Path], object]:
+    """Figures to compare with that no texts have."""
+    shares = dict.fromkeys(EMOTIONS, 0.0) | {EMOTIONS[0]: 1.0}
+    figures = {"rows": "some", "texts": 9, "predicted": shares, "unknown_share": 0.1, "tokens": 7.5}
+    return _card(reference=figures | changes)
 
 
 def _architecture(name: str, add: int) -> Callable[[Path], object]:
@@ -143,6 +151,8 @@ DAMAGES: dict[str, Damage] = {
     "card-longer-than-its-graph": Damage("card", "says another max_length", _architecture("max_length", -1)),
     "card-vocabulary": Damage("tokenizer", "another model's", _card(architecture={"vocabulary": 30_000})),
     "card-other-files": Damage("graph", "is not the file its card", _card(files={CPU_GRAPH: "0" * 64, TOKENIZER: "0"})),
+    "card-endless-tokens": Damage("card", "must not be more than max_length", _reference(tokens=float("inf"))),
+    "card-negative-share": Damage("card", "unknown_share: Input should be greater", _reference(unknown_share=-0.5)),
     "graph-cut": Damage("graph", "is not the file its card describes", _cut(CPU_GRAPH)),
     "graph-missing": Damage("graph", "is missing", lambda version: (version / CPU_GRAPH).unlink()),
     "graph-fifo": Damage("graph", "it is no regular file", _replace(CPU_GRAPH, os.mkfifo)),
