@@ -16,9 +16,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from deploy.storage.bucket import Bucket, StorageError
-from deploy.storage.copy import LocalCopy
-from deploy.storage.push import push
+try:
+    from deploy.storage.bucket import Bucket, StorageError
+    from deploy.storage.copy import LocalCopy
+    from deploy.storage.push import push
+except ModuleNotFoundError as missing:
+    print(
+        f"error: {missing.name} is not installed here: pip install --no-deps --require-hashes --requirement "
+        "locks/storage.txt",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 _RETRY_SECONDS: Final = 5.0
 _STOPPED: Final = 128 + signal.SIGTERM

@@ -24,7 +24,12 @@ def git(*arguments: str, root: Path = ROOT) -> str:
     Raises:
         SupplyChainError: it refuses, such as where there is no checkout.
     """
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    except FileNotFoundError:
+        raise SupplyChainError("there is no git here, which says what belongs to the project: install it") from None
+    if "not a git repository" in done.stderr:
+        raise SupplyChainError(f"{root} is no clone: git says what belongs to the project, and when it was made")
     if done.returncode:
         raise SupplyChainError(f"git {arguments[0]} in {root}: {done.stderr.strip()}")
     return done.stdout.strip()

@@ -31,6 +31,8 @@ EXCEPTIONS: Final = {
     "tqdm": ("MPL-2.0 AND MIT", "unchanged; MPL-2.0 covers its own files alone"),
 }
 """Packages with another licence, and why they may be shipped all the same."""
+WITHOUT_TEXT: Final = {"obstore": "MIT"}
+"""Packages whose makers left the text of MIT's licence out of the wheel: a release says so, and has the usual text."""
 # What packages write into the older field License, or as a classifier, and mean.
 _MEANT: Final = {
     "3-Clause BSD License": "BSD-3-Clause",
@@ -39,6 +41,21 @@ _MEANT: Final = {
     "License :: OSI Approved :: MIT License": "MIT",
     "MIT License": "MIT",
 }
+_MIT: Final = """MIT License
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+persons to whom the Software is furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+"""
 _SPDX: Final = get_spdx_licensing()
 _HEAD: Final = """# Licences
 
@@ -166,14 +183,17 @@ def texts(shipped: Shipped) -> str:
 
 
 def _without_text(package: Package) -> str:
-    if licence_of(package) != "Apache-2.0":
+    licence = licence_of(package)
+    if licence == "Apache-2.0":
+        return "Its wheel brings no text along; the Apache License 2.0 stands above.\n"
+    if WITHOUT_TEXT.get(package.name) != licence or licence != "MIT":
         raise SupplyChainError(f"{package.name} {package.version} brings no licence text along: get it from its makers")
-    return "Its wheel brings no text along; the Apache License 2.0 stands above.\n"
+    return f"Its wheel brings no text along, and names no holder. It says that it is under MIT's:\n\n{_MIT}"
 
 
 def _who(package: Package) -> str:
-    names = (package.metadata["Author"], package.metadata["Author-email"], package.metadata["Maintainer-email"])
-    return f"By {next(filter(None, names), 'its authors')}\n"
+    fields = ("Author", "Author-email", "Maintainer-email", "Home-Page")
+    return f"By {next(filter(None, (package.metadata[field] for field in fields)), 'its authors')}\n"
 
 
 def main() -> None:
@@ -188,6 +208,9 @@ def main() -> None:
             (arguments.texts / f"LICENSES-{shipped.name}.txt").write_text(texts(shipped), "utf-8")
         return
     path, text = ROOT / PAGE, page()
+    # A text that is not to be had would only be missed by the next release.
+    for shipped in SHIPPED:
+        texts(shipped)
     if path.exists() and path.read_text("utf-8") == text:
         print(f"{PAGE} is up to date")
         return

@@ -2,8 +2,8 @@
 
     python -m deploy.supply_chain.release 1.2.3    # `make release VERSION=1.2.3`
 
-In `dist/`: the wheel, a bill of materials and the licence texts for the release and each image, the chart if there is
-one, and SHA256SUMS. Two releases of a commit have the same bytes.
+In `dist/`: the wheel, a bill of materials and the licence texts for the release and each image, the chart, and
+SHA256SUMS. Two releases of a commit have the same bytes.
 """
 
 import argparse
@@ -24,7 +24,11 @@ from deploy.supply_chain.wheel import build_wheel, tracked_files
 
 DIST: Final = ROOT / "dist"
 CHART: Final = "deploy/chart"
-TESTS: Final = (".ci/run", "make test-clients", "make test-cluster", "make drills", "make end-to-end", "make audit")
+TESTS: Final = (
+    ".ci/run", "make check-supply", "make audit", "make test-clients", "make test-cluster", "make test-storage",
+    "make test-monitoring", "make test-kubernetes", "make drill-network", "make drills", "make end-to-end",
+)  # fmt: skip
+"""What should have passed; the first leaves out the others."""
 
 
 def notes_of(changelog: str, released: str) -> str:
@@ -55,6 +59,10 @@ def check(released: str) -> str:
         raise SupplyChainError(f"{released!r} is no version such as 1.2.3 or 1.2.3rc1")
     if released != version():
         raise SupplyChainError(f"pyproject.toml has version {version()}, not {released}: change it there, and commit")
+    # Helm takes SemVer alone; the images' tag is the version as it is.
+    for field, right in (("version", released.replace("rc", "-rc")), ("appVersion", released)):
+        if (there := chart_says(field)) != right:
+            raise SupplyChainError(f"{CHART}/Chart.yaml has {field} {there}, not {right}: change it there, and commit")
     notes = notes_of((ROOT / "CHANGELOG.md").read_text("utf-8"), released)
     if changed := git("status", "--porcelain"):
         raise SupplyChainError(f"there are changes that are not committed:\n{changed}")
@@ -70,26 +78,46 @@ def build(directory: Path) -> list[Path]:
     write_bills(directory)
     for shipped in SHIPPED:
         (directory / f"LICENSES-{shipped.name}.txt").write_text(licences.texts(shipped), "utf-8")
-    if (ROOT / CHART / "Chart.yaml").exists():
-        package_chart(directory)
+    package_chart(directory)
     files = sorted(directory.iterdir())
     sums = "".join(f"{sha256_of(file)}  {file.name}\n" for file in files)
     (directory / "SHA256SUMS").write_text(sums, "utf-8")
     return [*files, directory / "SHA256SUMS"]
 
 
+def chart_says(field: str, root: Path = ROOT) -> str:
+    """A field of Chart.yaml, as it is written there."""
+    text = (root / CHART / "Chart.yaml").read_text("utf-8")
+    return str(re.findall(rf"^{field}: *[\"']?([^\s\"'#]+)", text, re.MULTILINE)[0])
+
+
+def chart_files(root: Path = ROOT) -> dict[str, Path]:
+    """What `helm package` packs, by its place: what git tracks, links followed, without the folders of .helmignore."""
+    ignored = tuple((root / CHART / ".helmignore").read_text("utf-8").split())
+    tracked = tracked_files(root)
+    files: dict[str, Path] = {}
+    for name in filter(None, git("ls-files", "-z", "--", CHART, root=root).split("\0")):
+        place = name.removeprefix(f"{CHART}/")
+        if place.startswith(ignored):
+            continue
+        target = (root / name).resolve().relative_to(root.resolve()).as_posix()
+        # A link to a folder (rules, dashboards) stands for what is tracked in there.
+        inside = [each.removeprefix(target) for each in tracked if each == target or each.startswith(f"{target}/")]
+        files |= {place + each: root / (target + each) for each in inside}
+    return files
+
+
 def package_chart(directory: Path, root: Path = ROOT) -> Path:
     """The chart as `helm package` packs it, with fixed times, owners and order."""
-    text = (root / CHART / "Chart.yaml").read_text("utf-8")
-    stated = dict(re.findall(r"^(name|version): *[\"']?([^\s\"'#]+)", text, re.MULTILINE))
+    chart, number = chart_says("name", root), chart_says("version", root)
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name in sorted(name for name in tracked_files(root) if name.startswith(f"{CHART}/")):
-            content = (root / name).read_bytes()
-            member = tarfile.TarInfo(f"{stated['name']}/{name.removeprefix(f'{CHART}/')}")
+        for name, file in sorted(chart_files(root).items()):
+            content = file.read_bytes()
+            member = tarfile.TarInfo(f"{chart}/{name}")
             member.size, member.mode, member.mtime = len(content), 0o644, source_date_epoch()
             archive.addfile(member, io.BytesIO(content))
-    path = directory / f"{stated['name']}-{stated['version']}.tgz"
+    path = directory / f"{chart}-{number}.tgz"
     path.write_bytes(gzip.compress(packed.getvalue(), mtime=0))
     return path
 

@@ -81,8 +81,9 @@ def _build(directory: Path, requirements: Path) -> None:
     )
     if done.returncode != 0:
         raise TritonEnvironmentError(
-            f"pip could not install {requirements.name} (its own words are above): see whether "
-            f"the network and the package index answer, then run this again."
+            f"pip could not install {requirements.name} (its own words are above): if hashes do not match, the file is "
+            f"not the one that was locked, and must not be installed; else see whether the network and the package "
+            f"index answer, then run this again."
         )
     _link_libpython(environment)
 

@@ -84,7 +84,7 @@ def test_a_python_from_uv(packed: Path, system: dict[str, str], checkout: Path) 
     assert made.returncode == 0, made.stderr
     assert made.stdout.endswith("Python 3.13 is in build/python. Now: make serve\n")
     python = "build/python/cpython-3.13-linux-x86_64-gnu/bin/python3.13"
-    assert f"{python} -m venv .venv" in make(checkout, system, "--dry-run", "serve").stdout
+    assert f"{python} -m venv --clear .venv" in make(checkout, system, "--dry-run", "serve").stdout
     # Triton's environment runs it from where it lies, with the libpython beside it, which no other place has.
     (checkout / "server/environment/requirements.txt").write_text("# nothing\n")
     subprocess.run([python, "-m", "server", "install"], cwd=checkout, check=True)
@@ -114,4 +114,4 @@ def test_the_first_that_serves_is_taken(
     for version in offered:
         found = find_interpreter(version) or pytest.skip(f"no Python {version} here")
         (Path(system["PATH"]) / f"python{version}").symlink_to(found)
-    assert f"\n{chosen} -m venv .venv\n" in make(checkout, system, "--dry-run", "serve").stdout
+    assert f" {chosen} -m venv --clear .venv\n" in make(checkout, system, "--dry-run", "serve").stdout

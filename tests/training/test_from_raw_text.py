@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from transformers import BertConfig, BertModel
 
@@ -30,6 +31,7 @@ def command(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.drill
 def test_pretraining_and_cross_validated_fine_tuning(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     lines, texts = [], []

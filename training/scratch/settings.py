@@ -171,6 +171,9 @@ class StudentSettings(TrainingSettings):
     final_epochs: float = Field(
         0.0, ge=0, description="passes at the end over CEDR's rows and their variants alone, as they are written"
     )
+    logit_weight: float = Field(
+        0.0, ge=0, description="of the squared difference to the teachers' logits, beside the cross entropy"
+    )
     changed_copies: int = Field(3, ge=1, description="different changes of a text, of which a pass takes one")
 
     @field_validator("taught")

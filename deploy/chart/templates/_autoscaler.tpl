@@ -22,11 +22,20 @@ spec:
   minReplicaCount: {{ $scale.minReplicas }}
   maxReplicaCount: {{ $scale.maxReplicas }}
   pollingInterval: 15
+  {{- $asked := list }}
+  {{- range .metrics }}
+  {{- if .target }}
+  {{- $asked = append $asked .name }}
+  {{- end }}
+  {{- end }}
+  {{- /* KEDA refuses one where there is the CPU alone. */}}
+  {{- if $asked }}
   # Prometheus is away: what is there stays, or becomes what runs without autoscaling.
   fallback:
     failureThreshold: 4
     replicas: {{ max (int $scale.minReplicas) (min (int (index .root.Values .component).replicas) (int $scale.maxReplicas)) }}
     behavior: currentReplicasIfHigher
+  {{- end }}
   advanced:
     horizontalPodAutoscalerConfig:
       behavior: {{- include "ru-emotions.scaleBehavior" $scale | nindent 8 }}
@@ -71,7 +80,7 @@ spec:
           name: {{ .name }}
           selector:
             matchLabels:
-              app_kubernetes_io_instance: {{ $.root.Release.Name }}
+              app_kubernetes_io_instance: {{ $.root.Release.Name | quote }}
         target:
           type: AverageValue
           averageValue: {{ .target | quote }}
@@ -87,6 +96,14 @@ spec:
     {{- end }}
   behavior: {{- include "ru-emotions.scaleBehavior" $scale | nindent 4 }}
 {{- end }}
+{{- end -}}
+
+{{/*
+Whether others than the gateways may ask Triton, so that requests wait there which no gateway knows of. Where nobody may, that
+metric is left out: it would add nothing, and one that can't be had holds up every scaling down. Takes the root context.
+*/}}
+{{- define "ru-emotions.others" -}}
+{{- if or .Values.networkPolicy.tritonFrom (not .Values.networkPolicy.enabled) -}}true{{- end -}}
 {{- end -}}
 
 {{/* Takes the component's `autoscaling`. */}}

@@ -40,6 +40,9 @@ Included once, by the gateway's Deployment. Takes the root context.
 {{- if lt (float64 .Values.triton.exitTimeoutSeconds) (float64 $timeout) -}}
   {{- fail (printf "triton.exitTimeoutSeconds is %v, but a request may take gateway.settings.requestTimeout %v: a Triton that stops would cut it off" .Values.triton.exitTimeoutSeconds $timeout) -}}
 {{- end -}}
+{{- if lt (int (include "ru-emotions.mebibytes" .Values.triton.shmSize)) 64 -}}
+  {{- fail (printf "triton.shmSize %s is less than a container gets by itself: 64Mi at least" .Values.triton.shmSize) -}}
+{{- end -}}
 {{- if gt (int (include "ru-emotions.mebibytes" .Values.triton.shmSize)) (int (include "ru-emotions.mebibytes" .Values.triton.resources.limits.memory)) -}}
   {{- fail (printf "triton.shmSize %s is more than triton.resources.limits.memory %s, of which it is a part" .Values.triton.shmSize .Values.triton.resources.limits.memory) -}}
 {{- end -}}
@@ -79,6 +82,33 @@ Included once, by the gateway's Deployment. Takes the root context.
   {{- fail "keys.metricsFile is keys.file: Prometheus needs a file with one key and nothing else" -}}
 {{- end -}}
 
+{{- if and .Values.serviceAccount.annotations (not .Values.serviceAccount.create) -}}
+  {{- fail "serviceAccount.annotations are for one that the chart makes, and serviceAccount.create is false: annotate yours" -}}
+{{- end -}}
+{{- include "ru-emotions.checkResources" (dict "name" "models.s3.fetch.resources" "resources" .Values.models.s3.fetch.resources) -}}
+{{- range .Values.gateway.extraEnv -}}
+  {{- if hasPrefix "EMOTION_" .name -}}
+    {{- fail (printf "gateway.extraEnv: %s is the gateway's own: set it in gateway.settings, or leave it to the chart" .name) -}}
+  {{- end -}}
+{{- end -}}
+{{- range .Values.triton.extraEnv -}}
+  {{- if has .name (list "HOME" "PYTHONDONTWRITEBYTECODE" "CUDA_VISIBLE_DEVICES") -}}
+    {{- fail (printf "triton.extraEnv: %s is set by the chart" .name) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $where, $given := dict "gateway" .Values.gateway "triton" .Values.triton "models.s3.fetch" .Values.models.s3.fetch -}}
+  {{- $seen := list -}}
+  {{- range $given.extraEnv -}}
+    {{- if or (has .name $seen) (and (ne $where "gateway") (has .name (list "AWS_DEFAULT_REGION" "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY"))) -}}
+      {{- fail (printf "%s.extraEnv: %s is there twice, or set by models.s3" $where .name) -}}
+    {{- end -}}
+    {{- $seen = append $seen .name -}}
+    {{- if and (hasKey . "value") (hasKey . "valueFrom") -}}
+      {{- fail (printf "%s.extraEnv: %s has both value and valueFrom" $where .name) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+
 {{- $scaled := false -}}
 {{- range $component := list "triton" "gateway" -}}
   {{- $values := index $.Values $component -}}
@@ -87,20 +117,48 @@ Included once, by the gateway's Deployment. Takes the root context.
     {{- fail (printf "%s.autoscaling.minReplicas %d is more than maxReplicas %d" $component (int $scale.minReplicas) (int $scale.maxReplicas)) -}}
   {{- end -}}
   {{- $scaled = or $scaled $scale.enabled -}}
+  {{- range $label, $_ := $values.labels -}}
+    {{- if has $label (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component") -}}
+      {{- fail (printf "%s.labels: %s is the chart's own: by it the pods are found" $component $label) -}}
+    {{- end -}}
+  {{- end -}}
   {{- $targets := ternary (list "textsWaiting" "pendingRequests") (list "cpuUtilization" "refusedPerSecond") (eq $component "triton") -}}
+  {{- if and $scale.enabled (eq $component "triton") (not $scale.textsWaiting) $scale.pendingRequests (ne (include "ru-emotions.others" $) "true") -}}
+    {{- fail "triton.autoscaling.textsWaiting is 0, and pendingRequests counts only where others than the gateways may ask Triton (networkPolicy.tritonFrom): there is nothing to scale on" -}}
+  {{- end -}}
   {{- if and $scale.enabled (not (index $scale (first $targets))) (not (index $scale (last $targets))) -}}
     {{- fail (printf "%s.autoscaling: %s are both 0, so there is nothing to scale on" $component (join " and " $targets)) -}}
   {{- end -}}
-  {{- $memory := $values.resources -}}
-  {{- if gt (int (include "ru-emotions.mebibytes" $memory.requests.memory)) (int (include "ru-emotions.mebibytes" $memory.limits.memory)) -}}
-    {{- fail (printf "%s.resources.requests.memory %s is more than limits.memory %s" $component $memory.requests.memory $memory.limits.memory) -}}
+  {{- include "ru-emotions.checkResources" (dict "name" (printf "%s.resources" $component) "resources" $values.resources) -}}
+  {{- if lt (int (include "ru-emotions.mebibytes" $values.resources.limits.memory)) 256 -}}
+    {{- fail (printf "%s.resources.limits.memory %s is too little to start with: 256Mi at least" $component $values.resources.limits.memory) -}}
   {{- end -}}
   {{- if and (has (toString $values.rollingUpdate.maxSurge) (list "0" "0%")) (has (toString $values.rollingUpdate.maxUnavailable) (list "0" "0%")) -}}
     {{- fail (printf "%s.rollingUpdate: maxSurge and maxUnavailable are both 0, so nothing could ever be updated" $component) -}}
   {{- end -}}
 {{- end -}}
+{{- $seconds := .Values.monitoring.serviceMonitor.interval -}}
+{{- if and $scaled .Values.monitoring.serviceMonitor.enabled (or (hasSuffix "m" $seconds) (gt (int (trimSuffix "s" $seconds)) 30)) -}}
+  {{- fail (printf "monitoring.serviceMonitor.interval %s is too long for autoscaling, which looks at the last minute: 30s at most" $seconds) -}}
+{{- end -}}
 {{- if and $scaled (eq .Values.autoscaling.with "keda") (not .Values.autoscaling.prometheusAddress) -}}
   {{- fail "autoscaling.prometheusAddress is empty: KEDA asks Prometheus for what is waiting" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* (dict "name" "triton.resources" "resources" …): no request may be more than its limit. */}}
+{{- define "ru-emotions.checkResources" -}}
+{{- $requests := .resources.requests -}}
+{{- $limits := .resources.limits -}}
+{{- $units := dict "memory" "ru-emotions.mebibytes" "cpu" "ru-emotions.millicores" "ephemeral-storage" "ru-emotions.mebibytes" -}}
+{{- range $resource, $unit := $units -}}
+  {{- $asked := index $requests $resource -}}
+  {{- $most := index $limits $resource -}}
+  {{- if and $asked $most -}}
+    {{- if gt (float64 (include $unit $asked)) (float64 (include $unit $most)) -}}
+      {{- fail (printf "%s.requests.%s %v is more than limits.%s %v" $.name $resource $asked $resource $most) -}}
+    {{- end -}}
+  {{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -119,6 +177,12 @@ Included once, by the gateway's Deployment. Takes the root context.
 
 {{/* Of a quantity such as 256Mi or 4Gi, which the schema makes sure of. */}}
 {{- define "ru-emotions.mebibytes" -}}
-{{- $number := regexFind "^[0-9]+" . | int -}}
-{{- ternary (mul $number 1024) $number (hasSuffix "Gi" .) -}}
+{{- $units := dict "Ki" 0.0009765625 "Mi" 1 "Gi" 1024 "Ti" 1048576 "M" 0.95367431640625 "G" 953.67431640625 "T" 953674.31640625 -}}
+{{- mulf (float64 (regexFind "^[0-9]+" .)) (index $units (regexFind "[A-Za-z]+$" .)) -}}
+{{- end -}}
+
+{{/* Of a CPU such as 500m, "1.5" or 2. */}}
+{{- define "ru-emotions.millicores" -}}
+{{- $text := toString . -}}
+{{- mulf (float64 (trimSuffix "m" $text)) (ternary 1 1000 (hasSuffix "m" $text)) -}}
 {{- end -}}

@@ -33,7 +33,7 @@
     pullPolicy: {{ $models.image.pullPolicy }}
 {{- else if eq $models.source "pvc" }}
   persistentVolumeClaim:
-    claimName: {{ $models.pvc.claim }}
+    claimName: {{ $models.pvc.claim | quote }}
     readOnly: true
 {{- else }}
   emptyDir:
@@ -67,13 +67,12 @@ in place only whole versions whose checksums are right; a bucket that is away or
   restartPolicy: Always
   {{- end }}
   args: {{ concat (list "fetch" (include "ru-emotions.bucket" $) "/repository/models") $flags | toJson }}
-  env: {{- include "ru-emotions.s3Variables" $ | nindent 4 }}
-  resources:
-    requests:
-      cpu: 50m
-      memory: 128Mi
-    limits:
-      memory: 512Mi
+  env:
+    {{- include "ru-emotions.s3Variables" $ | nindent 4 }}
+    {{- with $s3.fetch.extraEnv }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  resources: {{- toYaml $s3.fetch.resources | nindent 4 }}
   securityContext: {{- include "ru-emotions.containerSecurity" true | nindent 4 }}
   volumeMounts:
     - name: models
@@ -96,7 +95,7 @@ in place only whole versions whose checksums are right; a bucket that is away or
 - name: {{ $name }}
   valueFrom:
     secretKeyRef:
-      name: {{ $.Values.models.s3.existingSecret }}
+      name: {{ $.Values.models.s3.existingSecret | quote }}
       key: {{ $name }}
 {{- end }}
 {{- end }}

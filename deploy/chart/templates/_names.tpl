@@ -3,17 +3,26 @@
 {{- define "ru-emotions.name" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
-{{- else if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) (contains .Chart.Name .Release.Name) -}}
+{{- /* A Service's name begins with a letter, has no dot, and 63 characters at most, "-gateway" included; a release's need not. */}}
+{{- $name := replace "." "-" $full -}}
+{{- if regexMatch "^[0-9]" $name -}}
+{{- $name = printf "emotions-%s" $name -}}
+{{- end -}}
+{{- if and (eq $name $full) (le (len $name) 50) -}}
+{{- $name -}}
+{{- else -}}
+{{- /* So that two releases that are alike in what remains don't take each other's names. */}}
+{{- printf "%s-%s" ($name | trunc 43 | trimSuffix "-") (sha256sum $full | trunc 6) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
 {{/* (dict "root" $ "component" "gateway"): what finds the pods; never changes, as a Deployment's selector can't. */}}
 {{- define "ru-emotions.selector" -}}
 app.kubernetes.io/name: ru-emotions
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
@@ -52,7 +61,7 @@ capabilities:
 
 {{/* (dict "root" $ "component" "gateway" "values" .Values.gateway "user" 10001): of the pods of both. */}}
 {{- define "ru-emotions.pod" -}}
-serviceAccountName: {{ include "ru-emotions.serviceAccount" .root }}
+serviceAccountName: {{ include "ru-emotions.serviceAccount" .root | quote }}
 # Neither of them asks Kubernetes anything.
 automountServiceAccountToken: false
 # Variables of Services, such as GATEWAY_PORT=tcp://…, are read by nobody, and some are taken for settings.
@@ -87,8 +96,17 @@ nodeSelector: {{- toYaml . | nindent 2 }}
 affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
+{{- end -}}
+
+{{/* (dict "root" $ "component" "gateway"): those that are given go before the chart's own. */}}
+{{- define "ru-emotions.podAnnotations" -}}
+{{- $own := dict "kubectl.kubernetes.io/default-container" .component -}}
+{{- with .root.Values.models.revision -}}
+{{- $_ := set $own "ru-emotions/models-revision" (kindIs "string" . | ternary . (toJson .)) -}}
+{{- end -}}
+{{- merge (dict) ((index .root.Values .component).annotations | default dict) $own | toYaml -}}
 {{- end -}}
 
 {{/* (dict "values" .Values.gateway): how new pods take the place of old ones. */}}

@@ -111,7 +111,8 @@ def test_the_package_holds_all_and_renders_the_same(tmp_path: Path) -> None:
 def test_its_version_is_the_projects() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
-    assert (chart["version"], chart["appVersion"]) == (version, version)
+    # Helm takes SemVer alone: 1.2.3-rc1.
+    assert (chart["version"], chart["appVersion"]) == (version.replace("rc", "-rc"), version)
 
 
 def test_the_schema_has_every_value_and_no_other() -> None:

@@ -1,7 +1,9 @@
 """Values that make no sense are refused before anything is installed, with a sentence that names the value."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -45,6 +47,8 @@ DAMAGED = [
     ("minimal", "models.image.repository=Registry/Models", "/models/image/repository", "does not match"),
     ("minimal", "triton.shmSize=lots", "/triton/shmSize", "does not match"),
     ("minimal", "triton.resources.limits.memory=4", "/triton/resources/limits/memory", "want string"),
+    ("minimal", "gateway.tmpSize=5", "/gateway/tmpSize", "want string"),
+    ("minimal", "gateway.resources.requests.cpu=0", "/gateway/resources/requests/cpu", "exclusiveMinimum"),
     ("minimal", "triton.resources.requests.cpu=two", "/triton/resources/requests/cpu", "does not match"),
     ("minimal", "gateway.resources.limits=null", "/gateway/resources", "limits"),
     ("s3", "models.s3.endpoint=s3.example.org", "/models/s3/endpoint", "https?"),
@@ -54,6 +58,40 @@ DAMAGED = [
     ("minimal", "fullnameOverride=Эмоции", "/fullnameOverride", "does not match"),
     ("pvc", "keys.file=../keys", "/keys/file", "does not match"),
     ("minimal", "monitoring.serviceMonitor.interval=often", "/monitoring/serviceMonitor/interval", "does not match"),
+    ("minimal", "monitoring.serviceMonitor.interval=5m", "/monitoring/serviceMonitor/interval", "does not match"),
+    ("minimal", "fullnameOverride=9lives", "/fullnameOverride", "does not match"),
+    ("minimal", "imagePullSecrets[0].name=a..b", "/imagePullSecrets/0/name", "does not match"),
+    ("minimal", "imagePullSecrets[0]=registry", "/imagePullSecrets/0", "want object"),
+    ("minimal", "gateway.image.repository=registry.example.org//x", "/gateway/image/repository", "does not match"),
+    ("minimal", "triton.image.repository=registry.example.org/x:1", "/triton/image/repository", "does not match"),
+    ("minimal", "triton.rollingUpdate.maxUnavailable=100%", "/triton/rollingUpdate/maxUnavailable", "does not match"),
+    ("minimal", "gateway.priorityClassName=a..b", "/gateway/priorityClassName", "does not match"),
+    ("minimal", "gateway.nodeSelector.a b=c", "/gateway/nodeSelector", "'a b' not allowed"),
+    ("minimal", "gateway.nodeSelector.a=b c", "/gateway/nodeSelector/a", "does not match"),
+    ("minimal", "gateway.annotations.a b=c", "/gateway/annotations", "'a b' not allowed"),
+    ("minimal", "gateway.tolerations[0].operator=Exists,gateway.tolerations[0].value=x",
+     "/gateway/tolerations/0/value", "must be ''"),
+    ("minimal", "gateway.tolerations[0].value=x", "/gateway/tolerations/0", "missing property 'key'"),
+    ("minimal", "gateway.tolerations[0].key=a,gateway.tolerations[0].tolerationSeconds=5",
+     "/gateway/tolerations/0", "missing property 'effect'"),
+    ("minimal", "gateway.affinity.nodeAffinity.required=x", "/gateway/affinity/nodeAffinity", "'required' not allowed"),
+    ("minimal", "networkPolicy.gatewayFrom[0].ipBlock.cidr=999.1.1.1/8",
+     "/networkPolicy/gatewayFrom/0/ipBlock/cidr", "does not match"),
+    ("minimal", "networkPolicy.gatewayFrom[0].ipBlock.cidr=10.0.0.0/99",
+     "/networkPolicy/gatewayFrom/0/ipBlock/cidr", "does not match"),
+    ("minimal", "networkPolicy.gatewayFrom[0].podSelector.app=x",
+     "/networkPolicy/gatewayFrom/0/podSelector", "'app' not allowed"),
+    ("s3", "networkPolicy.s3To[0].podSelector.matchLabels.a=b,networkPolicy.s3To[0].ipBlock.cidr=10.0.0.0/8",
+     "/networkPolicy/s3To/0", "maxProperties"),
+    ("minimal", "gateway.settings.canary=150%", "/gateway/settings/canary", "does not match"),
+    ("minimal", "gateway.settings.corsOrigins=example.org", "/gateway/settings/corsOrigins", "does not match"),
+    ("minimal", "gateway.settings.otlpEndpoint=http://c:99999", "/gateway/settings/otlpEndpoint", "does not match"),
+    ("s3", "models.s3.bucket=a..b", "/models/s3/bucket", "does not match"),
+    ("s3", "models.s3.endpoint=http://mi..nio", "/models/s3/endpoint", "does not match"),
+    ("pvc", "gateway.ingress.host=10.0.0.1", "/gateway/ingress/host", "does not match"),
+    ("pvc", "gateway.ingress.host=a..b", "/gateway/ingress/host", "does not match"),
+    ("everything", "gateway.httpRoute.hosts={a.b,a.b}", "/gateway/httpRoute/hosts", "are equal"),
+    ("minimal", "gateway.extraEnv[0].name=1a", "/gateway/extraEnv/0/name", "does not match"),
     # Each right by itself, and not together.
     ("minimal", "models.image.repository=", "models.image.repository", "is empty"),
     ("minimal", "models.image.digest=", "models.image.digest", "is empty"),
@@ -74,6 +112,7 @@ DAMAGED = [
     ("hpa", "triton.autoscaling.minReplicas=5", "triton.autoscaling.minReplicas", "more than maxReplicas 4"),
     ("hpa", "triton.autoscaling.textsWaiting=0,triton.autoscaling.pendingRequests=0",
      "triton.autoscaling", "nothing to scale on"),
+    ("keda", "triton.autoscaling.textsWaiting=0", "triton.autoscaling.textsWaiting", "nothing to scale on"),
     ("keda", "gateway.autoscaling.cpuUtilization=0,gateway.autoscaling.refusedPerSecond=0",
      "gateway.autoscaling", "nothing to scale on"),
     ("keda", "autoscaling.prometheusAddress=", "autoscaling.prometheusAddress", "is empty"),
@@ -81,6 +120,24 @@ DAMAGED = [
     ("minimal", "gateway.rollingUpdate.maxSurge=0%,gateway.rollingUpdate.maxUnavailable=0%",
      "gateway.rollingUpdate", "both 0"),
     ("minimal", "triton.resources.requests.memory=5Gi", "triton.resources.requests.memory", "limits.memory 4Gi"),
+    ("minimal", "triton.resources.limits.cpu=500m", "triton.resources.requests.cpu", "limits.cpu 500m"),
+    ("everything", "triton.resources.limits.ephemeral-storage=1M",
+     "triton.resources.requests.ephemeral-storage", "limits.ephemeral-storage 1M"),
+    ("s3", "models.s3.fetch.resources.limits.memory=64Mi",
+     "models.s3.fetch.resources.requests.memory", "limits.memory"),
+    ("minimal", "gateway.resources.limits.memory=1Mi,gateway.resources.requests.memory=1Mi",
+     "gateway.resources.limits.memory", "256Mi"),
+    ("minimal", "triton.shmSize=1Mi", "triton.shmSize", "64Mi"),
+    ("minimal", "serviceAccount.create=false,serviceAccount.annotations.a=b", "serviceAccount.annotations", "create"),
+    ("minimal", "gateway.extraEnv[0].name=EMOTION_PORT", "gateway.extraEnv", "EMOTION_PORT"),
+    ("minimal", r"gateway.labels.app\.kubernetes\.io/name=x", "gateway.labels", "app.kubernetes.io/name"),
+    ("minimal", "triton.labels.a=b c", "/triton/labels/a", "does not match"),
+    ("minimal", "triton.extraEnv[0].name=HOME", "triton.extraEnv", "HOME"),
+    ("s3", "triton.extraEnv[0].name=AWS_DEFAULT_REGION", "triton.extraEnv", "AWS_DEFAULT_REGION"),
+    ("minimal", "gateway.extraEnv[0].name=A,gateway.extraEnv[1].name=A", "gateway.extraEnv", "twice"),
+    ("minimal", "triton.extraEnv[0].name=A,triton.extraEnv[0].value=b,triton.extraEnv[0].valueFrom.fieldRef.a=c",
+     "triton.extraEnv", "valueFrom"),
+    ("keda", "monitoring.serviceMonitor.interval=1m", "monitoring.serviceMonitor.interval", "30s at most"),
     ("minimal", "gateway.settings.maxBodyBytes=9000", "gateway.settings.maxBodyBytes", "maxCharacters 10000"),
     ("minimal", "gateway.settings.maxCharacters=3000000", "gateway.settings.maxBodyBytes", "maxCharacters 3"),
     ("everything", "gateway.settings.maxInFlight=1", "gateway.settings.maxInFlight", "2 workers"),
@@ -116,6 +173,31 @@ def test_an_old_kubernetes_is_refused() -> None:
     assert "1.32.0 which is incompatible" not in refusal("--values", CI["minimal"], "--kube-version", "1.32")
     assert "models.source image needs Kubernetes 1.35" in refusal("--values", CI["minimal"], "--kube-version", "1.32")
     assert "kubeVersion: >=1.29" in refusal("--values", CI["cpu"], "--kube-version", "1.28")
+
+
+def places(values: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, value in values.items():
+        yield (*path, name)
+        if isinstance(value, dict):
+            yield from places(value, (*path, name))
+
+
+@pytest.mark.parametrize("section", yaml.safe_load((CHART / "values.yaml").read_text("utf-8")))
+def test_null_means_nothing_or_is_refused_by_name(section: str) -> None:
+    """`null` takes a value out of the chart's own, as does `--reuse-values` with one that is new."""
+    every = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+    for path in [path for path in places(every) if path[0] == section]:
+        # What these two files say themselves a null takes away too; between them they have what the templates read.
+        for values in ("everything", "s3"):
+            setting = ".".join(part.replace(".", r"\.") for part in path)
+            done = helm("template", "rel", CHART, "--values", CI[values], "--set", f"{setting}=null")
+            if done.returncode:
+                found = [line for line in done.stderr.splitlines() if "level=INFO" not in line]
+                # Not from inside a template.
+                assert "executing" not in done.stderr, done.stderr
+                assert any(path[-1] in line for line in found), done.stderr
+            else:
+                assert not re.search(r"<nil>|%!|: null$", done.stdout, re.MULTILINE), path
 
 
 @pytest.mark.parametrize(

@@ -287,3 +287,11 @@ def test_a_sidecar_follows_and_heals(store: Store, repository: Path, copy: Path)
 def test_an_address_that_is_none(address: str, copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert storage("fetch", address, copy) == 1
     assert "no address of a bucket" in capsys.readouterr().err
+
+
+def test_without_its_packages_it_says_how_to_get_them() -> None:
+    hidden = "import runpy, sys; sys.modules['obstore'] = None; runpy.run_module('deploy.storage', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", hidden], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: obstore is not installed here: pip install")
+    assert done.stderr.count("\n") == 1

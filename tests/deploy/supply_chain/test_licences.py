@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from deploy.supply_chain.command import ROOT, SupplyChainError
-from deploy.supply_chain.licences import EXCEPTIONS, PAGE, check, check_weights, is_allowed, licence_of, page, texts
+from deploy.supply_chain.licences import (
+    EXCEPTIONS,
+    PAGE,
+    WITHOUT_TEXT,
+    check,
+    check_weights,
+    is_allowed,
+    licence_of,
+    page,
+    texts,
+)
 from deploy.supply_chain.shipped import SHIPPED, Package, packages_of, shipped_weights
 
 pytestmark = pytest.mark.supply
@@ -94,3 +104,19 @@ def test_the_texts_are_the_packages_own() -> None:
             assert f"\n{one.name} {one.version}: {licence_of(one)}\n" in text
             assert all(licence.strip() in text for licence in one.texts.values())
     assert f"{shipped_weights()[0].model} {shipped_weights()[0].version}: " in texts(SHIPPED[0])
+
+
+def test_a_package_without_a_text_has_its_licences_standard_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As obstore's wheel, whose licence is known and whose text is not there."""
+    given = package(License_Expression="MIT", Home_Page="https://example.org")
+    monkeypatch.setattr("deploy.supply_chain.licences.packages_of", lambda _: [given])
+    with pytest.raises(SupplyChainError, match="thing 1 brings no licence text along"):
+        texts(SHIPPED[1])  # nobody has looked why
+    monkeypatch.setitem(WITHOUT_TEXT, "thing", "MIT")
+    text = texts(SHIPPED[1])
+    assert "By https://example.org" in text
+    assert "Permission is hereby granted, free of charge" in text
+    for licence in ("BSD-3-Clause", "ISC"):
+        given = package(License_Expression=licence)
+        with pytest.raises(SupplyChainError, match="thing 1 brings no licence text along"):
+            texts(SHIPPED[1])

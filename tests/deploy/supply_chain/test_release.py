@@ -47,7 +47,7 @@ def test_a_version_without_notes_is_refused(changelog: str, said: str) -> None:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone whose changelog has a section for its version, and which has a small chart."""
+    """A clone whose changelog has a section for its version."""
     directory = tmp_path_factory.mktemp("release") / "checkout"
     subprocess.run(["git", "clone", "--quiet", ROOT, directory], check=True)
     (directory / "build/supply").mkdir(parents=True)
@@ -56,10 +56,6 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     changelog.write_text(
         changelog.read_text().replace("## [Unreleased]", f"## [Unreleased]\n\n## [{version()}] - 2026-11-30")
     )
-    chart = directory / "deploy/chart"
-    chart.mkdir(exist_ok=True)
-    if not (chart / "Chart.yaml").exists():
-        (chart / "Chart.yaml").write_text("apiVersion: v2\nname: ru-emotions\nversion: 0.9.0 # its own\n")
     commit(directory, "ready")
     return directory
 
@@ -84,6 +80,13 @@ def test_what_can_not_be_released(checkout: Path) -> None:
         refused = release(checkout, name)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert said in refused.stderr
+    chart = checkout / "deploy/chart/Chart.yaml"
+    stated = chart.read_text()
+    chart.write_text(re.sub(r"^version: .*", "version: 0.0.7", stated, flags=re.MULTILINE))
+    refused = release(checkout, version())
+    chart.write_text(stated)
+    assert refused.returncode == 1
+    assert f"Chart.yaml has version 0.0.7, not {version()}" in refused.stderr
     (checkout / "stray.txt").write_text("")
     refused = release(checkout, version())
     (checkout / "stray.txt").unlink()
@@ -93,7 +96,7 @@ def test_what_can_not_be_released(checkout: Path) -> None:
 
 
 def test_a_release(checkout: Path) -> None:
-    remote = git("for-each-ref")
+    remote = git("for-each-ref", "refs/tags")
     done = release(checkout, version())
     assert done.returncode == 0, done.stderr
     files = {file.name: file.read_bytes() for file in (checkout / "dist").iterdir()}
@@ -108,14 +111,23 @@ def test_a_release(checkout: Path) -> None:
     assert sums == {name: hashlib.sha256(data).hexdigest() for name, data in files.items() if name != "SHA256SUMS"}
     with tarfile.open(checkout / "dist" / chart) as archive:
         (folder,) = {name.partition("/")[0] for name in archive.getnames()}
-        assert f"{folder}/Chart.yaml" in archive.getnames()
-        assert chart.startswith(f"{folder}-")
+        names = set(archive.getnames())
+    assert chart == f"{folder}-{version().replace('rc', '-rc')}.tgz"
+    # What links lead to is packed, and what .helmignore names is not.
+    linked = [*(ROOT / "deploy/monitoring/rules").iterdir(), *(ROOT / "deploy/monitoring/dashboards").iterdir()]
+    assert {f"{folder}/files/{file.parent.name}/{file.name}" for file in linked} <= names
+    assert {f"{folder}/Chart.yaml", f"{folder}/values.schema.json", f"{folder}/templates/_names.tpl"} <= names
+    assert not [name for name in names if name.startswith(f"{folder}/ci/")]
     assert git("tag", "--points-at", "HEAD", root=checkout) == f"v{version()}"
     assert git("cat-file", "-t", f"v{version()}", root=checkout) == "tag"
     assert "### Added" in git("tag", "--list", "--format=%(contents)", f"v{version()}", root=checkout)
-    assert ".ci/run" in done.stdout
+    (named_tests,) = [line for line in done.stdout.splitlines() if ".ci/run" in line]
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"make ([a-z-]+)", named_tests))
+    assert targets <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert {"check-supply", "test-monitoring", "test-storage", "drill-network", "drills"} <= targets
     assert "images are not pinned by digest" in done.stdout
-    assert git("for-each-ref") == remote, "nothing is pushed"
+    assert git("for-each-ref", "refs/tags") == remote, "nothing is pushed"
     again = release(checkout, version())
     assert again.returncode == 1
     assert f"the tag v{version()} is there already" in again.stderr

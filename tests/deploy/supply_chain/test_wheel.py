@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.supply_chain.command import ROOT, SupplyChainError
+from deploy.supply_chain.command import ROOT, SupplyChainError, git
 from deploy.supply_chain.sbom import version
 from deploy.supply_chain.wheel import check_contents, tracked_files
 
@@ -115,3 +115,11 @@ def answer(url: str, gateway: "subprocess.Popen[bytes]", log: Path) -> int:
         except OSError:
             time.sleep(0.2)
     pytest.fail(log.read_text())
+
+
+def test_without_a_clone_or_git_a_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SupplyChainError, match="is no clone"):
+        tracked_files(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SupplyChainError, match="there is no git here"):
+        git("status")

@@ -30,6 +30,7 @@ from training.runs.directory import read_cross_validated
 from training.runs.life import Fold
 from training.scratch.fast_training.prediction import predict_logits
 from training.scratch.fast_training.token_table import TokenTable, epoch_batches
+from training.scratch.student import distillation_loss
 from training.scratch.teachers.ensemble import Ensemble, sample_emotional
 from training.scratch.teachers.multitask import first_outputs
 from training.scratch.teachers.settings import EnsembleSettings
@@ -382,3 +383,17 @@ def test_texts_with_an_emotion_are_chosen_more_often() -> None:
     chosen = sample_emotional([str(index) for index in range(1000)], probabilities, 100, 0)
     assert len(set(chosen)) == 100
     assert sum(int(text) < 100 for text in chosen) > 50
+
+
+def test_logits_tell_apart_what_cross_entropy_hardly_does() -> None:
+    targets = torch.tensor([[0.01, 0.0, 1.0]])
+    right, twice = torch.logit(targets, eps=1e-3), torch.logit(torch.tensor([[0.02, 0.0, 1.0]]), eps=1e-3)
+    cost = {
+        weight: distillation_loss(twice, targets, weight) - distillation_loss(right, targets, weight)
+        for weight in (0, 1)
+    }
+    assert 0 < cost[0] < 0.002
+    assert cost[1] - cost[0] == pytest.approx(
+        (torch.logit(torch.tensor(0.02)) - torch.logit(torch.tensor(0.01))) ** 2 / 3
+    )
+    assert torch.isfinite(distillation_loss(torch.zeros(1, 3), targets, 1.0))
