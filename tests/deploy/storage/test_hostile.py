@@ -1,5 +1,6 @@
 """Directories, repositories and stores in which somebody else has been, or is at the same time."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -12,13 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from deploy.storage.bucket import Bucket
+from deploy.storage.bucket import Bucket, StorageError
 from deploy.storage.copy import LocalCopy
+from deploy.storage.push import push
 from tests.deploy.storage.store import MODEL, Store, add_version, files, storage
 from tests.support.triton_process import ROOT
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.storage
+
+CARD = f"{MODEL}/1/card.json"
 
 
 @pytest.fixture
@@ -120,6 +124,15 @@ def test_who_is_stopped_before_the_end_is_not_done(store: Store, copy: Path) -> 
     waiting.stderr.close()
 
 
+def test_what_is_no_part_of_a_model_is_not_pushed(store: Store, repository: Path) -> None:
+    for directory in (repository / MODEL, repository / MODEL / "1"):
+        (directory / ".DS_Store").write_text("a desktop's")
+        (directory / "__pycache__").mkdir()
+        os.mkfifo(directory / "fifo")
+    assert storage("push", repository, store.address) == 0
+    assert not [name for name in store.names() if "DS_Store" in name or "pycache" in name or "fifo" in name]
+
+
 @pytest.mark.parametrize("name", ["config.pbtxt", "configs/cpu.pbtxt"])
 def test_what_cannot_be_read_is_named(
     store: Store, repository: Path, name: str, capsys: pytest.CaptureFixture[str]
@@ -130,6 +143,27 @@ def test_what_cannot_be_read_is_named(
     said = capsys.readouterr().err
     assert name in said
     assert "error: " in said
+
+
+def test_what_is_cut_off_in_the_bucket_is_written_again(store: Store, repository: Path) -> None:
+    storage("push", repository, store.address)
+    graph = store.get(f"{MODEL}/1/model.cpu.onnx")
+    store.put(f"{MODEL}/1/model.cpu.onnx", graph[:1000])
+    assert storage("push", repository, store.address) == 0
+    assert store.get(f"{MODEL}/1/model.cpu.onnx") == graph
+
+
+def test_two_that_push_one_version_are_told(store: Store, repository: Path) -> None:
+    """Their files would be mixed."""
+
+    class Shared(Bucket):
+        def upload(self, name: str, content: Path | bytes) -> str | None:
+            if name == CARD:
+                store.put(f"{MODEL}/1/model.cpu.onnx", b"the other's")
+            return super().upload(name, content)
+
+    with pytest.raises(StorageError, match=r"model\.cpu\.onnx in .* was changed by somebody else"):
+        push(repository, Shared(store.address), print, prune=False)
 
 
 def test_an_answer_that_breaks_off(
