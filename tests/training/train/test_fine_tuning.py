@@ -185,6 +185,7 @@ def events(folder: Path, name: str) -> list[Any]:
     return list(logs.Scalars(name))
 
 
+@pytest.mark.drill
 def test_several_processes_and_accumulated_gradients_give_the_model_of_one(data_dir: Path, tmp_path: Path) -> None:
     """Without dropout. The gradients' norm is under the limit here: scaled by two they would be clipped.
 

@@ -113,6 +113,7 @@ def test_the_merged_checkpoint_answers_as_the_adapted_model(
     assert figures["recipe"]["lora"] == json.loads((folder / "run.json").read_text())["recipe"]["lora"] == 8
 
 
+@pytest.mark.drill
 def test_stopped_inside_an_epoch_it_goes_on_to_the_same_weights(
     data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
