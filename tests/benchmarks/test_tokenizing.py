@@ -4,9 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.committed import committed
 from tests.support.triton_process import ROOT
 
-VERSION = ROOT / "model_repository/emotion_rubert/1"
+VERSION = committed()
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -22,6 +22,8 @@ import jsonschema
 import pytest
 import yaml
 
+from benchmarks.setup.texts import newest_version
+from contract.version_directory import CPU_GRAPH
 from gateway.command_line import read_settings
 from gateway.settings import Settings
 from server.arguments import command_line_parser, server_options
@@ -268,10 +270,10 @@ def test_the_command_serves_what_is_whole_and_the_health_check_passes(
     """One model has only a damaged version; in the image Triton's own backend would say the same."""
     for name in ("emotion_rubert", "emotion_xlm"):
         shutil.copytree(ROOT / "model_repository" / name, tmp_path / "models" / name)
-    (tmp_path / "models/emotion_xlm/1/model.cpu.onnx").write_bytes(b"half a graph")
+    (newest_version(tmp_path / "models", "emotion_xlm") / CPU_GRAPH).write_bytes(b"half a graph")
     flags = [flag for flag in started(services["triton-cpu"]) if not flag.startswith("--repository-poll-secs")]
     with plain_triton(tmp_path / "models", *flags, poll_seconds=3600) as triton:
-        triton.wait_for(lambda: triton.ready() == {("emotion_rubert", "1")})
+        triton.wait_for(lambda: {model for model, _ in triton.ready()} == {"emotion_rubert"})
         url = f"http://127.0.0.1:{triton.http_port}"
         path = urlsplit(services["triton-cpu"]["healthcheck"]["test"][-1]).path
         triton.wait_for(lambda: is_listening(triton.http_port))  # it listens for gRPC first

@@ -18,11 +18,12 @@ from tritonclient.utils import InferenceServerException
 
 from contract.labels import EMOTIONS
 from tests.integration.serving import Serving
+from tests.support.committed import committed
 from tests.support.triton_process import ROOT
 from tests.support.waiting import wait_until
 
 MODEL = "emotion_rubert"
-VERSION = ROOT / "model_repository" / MODEL / "1"
+VERSION = committed(MODEL)
 SENTENCES = {
     "Как же я рад тебя видеть!": "joy",
     "Мне так грустно и одиноко без тебя.": "sadness",

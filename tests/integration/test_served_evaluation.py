@@ -11,6 +11,7 @@ import pytest
 
 from tests.gateway.support.gateway_process import running_gateway
 from tests.integration.serving import Serving
+from tests.support.committed import committed
 from tests.support.triton_process import ROOT, free_ports
 from tests.training.support.small_run import write_cedr
 from training.behaviour.measure import measure_behaviour
@@ -48,7 +49,7 @@ def test_served_figures_are_the_version_directorys(serving: Serving, data_dir: P
 
 
 def test_a_served_model_and_its_version_directory_are_compared(serving: Serving, data_dir: Path) -> None:
-    version = ROOT / "model_repository" / "emotion_rubert" / "1"
+    version = committed()
     served = Source(serving.url, "rubert", "1")
     found = compare_models(Source(f"{version}"), served, "dev", data_dir, behaviour=False)
     assert found.after == f"emotion_rubert version 1, served at {serving.url}"

@@ -10,6 +10,7 @@ import pytest
 from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, GPU_RECORD, TOKENIZER, sha256
 from server import gpu_check
 from server.gpu_check import GpuCheckError, check
+from tests.support.committed import committed
 from tests.support.triton_process import ROOT, triton_environment
 from training.export.gpu_graph_files import make_gpu_graph
 from training.export.graphs.portable import portable
@@ -23,7 +24,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("published") / "emotion_rubert/1"
     directory.mkdir(parents=True)
     for name in (CPU_GRAPH, CARD, TOKENIZER):
-        (directory / name).write_bytes((ROOT / "model_repository/emotion_rubert/1" / name).read_bytes())
+        (directory / name).write_bytes((committed() / name).read_bytes())
     make_gpu_graph(directory)
     return directory.parents[1]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from contract.labels import EMOTIONS
 from contract.version_directory import CARD, CPU_GRAPH, TOKENIZER, sha256
-from tests.support.triton_process import ROOT
+from tests.support.committed import committed
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _sign(version: Path) -> None:
 
 
 def _others_tokenizer(version: Path) -> None:
-    shutil.copyfile(ROOT / "model_repository/emotion_xlm/1" / TOKENIZER, version / TOKENIZER)
+    shutil.copyfile(committed("emotion_xlm") / TOKENIZER, version / TOKENIZER)
 
 
 def _others_tokenizer_on_the_card(version: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from markupsafe import escape
 
+from tests.support.committed import committed
 from tests.support.triton_process import ROOT
 from tests.training.support.small_run import read_json, write_cedr, write_run
 from training.behaviour.suite import GROUPS, load_suite
@@ -19,7 +20,7 @@ from training.evaluate.behaviour import DEV_ROWS, evaluate_behaviour, evaluate_b
 from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
 from training.evaluate.sources import answers_of
 
-COMMITTED = ROOT / "model_repository" / "emotion_rubert" / "1"
+COMMITTED = committed()
 
 
 def evaluated(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from contract.labels import EMOTIONS
-from tests.support.triton_process import ROOT
+from tests.support.committed import committed
 from tests.training.support.small_run import read_json, write_cedr, write_run
 from training.behaviour.suite import load_suite
 from training.common.command import TrainingError
@@ -24,7 +24,7 @@ from training.evaluate.predictions import predict_checkpoint
 from training.measuring.thresholds import decide, tune
 from training.runs.directory import read_cross_validated
 
-COMMITTED = ROOT / "model_repository" / "emotion_rubert" / "1"
+COMMITTED = committed()
 SUITE = load_suite()[::8]
 """Enough of the suite to see what is done with it."""
 

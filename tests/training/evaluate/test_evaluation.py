@@ -13,7 +13,8 @@ from sklearn import metrics as sk
 
 from contract.labels import EMOTIONS
 from contract.version_directory import CARD
-from tests.support.triton_process import ROOT, free_ports
+from tests.support.committed import committed
+from tests.support.triton_process import free_ports
 from tests.training.support.rows import keyword_rows, write_brighter, write_lines
 from tests.training.support.small_run import read_json, write_cedr, write_run
 from training.common.command import TrainingError
@@ -31,7 +32,7 @@ from training.measuring.out_of_fold import OutOfFold, out_of_fold_examples
 from training.measuring.thresholds import decide, tune
 from training.runs.directory import read_cross_validated, read_out_of_fold_sets, write_out_of_fold
 
-COMMITTED = ROOT / "model_repository" / "emotion_rubert" / "1"
+COMMITTED = committed()
 
 
 @pytest.fixture(scope="module")

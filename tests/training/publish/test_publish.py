@@ -32,6 +32,7 @@ from contract.version_directory import (
     read_gpu_record,
     sha256,
 )  # fmt: skip
+from tests.support.committed import committed
 from tests.support.triton_process import ROOT
 from tests.training.support.commands import fails, succeeds
 from tests.training.support.rows import keyword_rows, write_brighter, write_lines
@@ -184,7 +185,7 @@ def test_two_versions_and_their_gpu_weights(checkpoint: Path, data_dir: Path, tm
 def test_a_version_that_behaves_worse_than_the_one_it_follows(checkpoint: Path, data_dir: Path, tmp_path: Path) -> None:
     repository = tmp_path / "models"
     first = repository / "emotion_test" / "1"
-    shutil.copytree(ROOT / "model_repository" / "emotion_rubert" / "1", first)
+    shutil.copytree(committed(), first)
     flags = [*map(str, arguments(checkpoint, data_dir, repository)), "--without-oldest-runtime"]
     # The checkpoint knows a handful of words.
     with pytest.raises(TrainingError, match=r"behaves worse than version 1, beyond chance: right .* with --insist$"):

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 from contract.version_directory import CARD, CPU_GRAPH, TOKENIZER, sha256
-from tests.support.triton_process import ROOT
+from tests.support.committed import committed
 from training.export.triton_config import write_model_directory
 
-EXAMPLE = ROOT / "model_repository/emotion_rubert/1" / CARD
+EXAMPLE = committed() / CARD
 MODEL = "emotion_test"
 
 
