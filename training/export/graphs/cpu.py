@@ -12,6 +12,7 @@ of its 255 steps, that moves more of them in every layer behind it, and the answ
 itself costs.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
@@ -21,7 +22,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from training.export.graphs.cpu_attention import TILES, TILES_OF_FEW, OneRow, Tiles
+from training.export.graphs.cpu_attention import TILES as _TILES, TILES_OF_FEW, OneRow, Tiles
 from training.export.graphs.weights import (
     GELU_BELOW_ZERO,
     LESS_ADDED,
@@ -34,6 +35,7 @@ from training.export.graphs.writer import CONTRIB, GraphWriter, Tokens, clean_to
 
 Precision = Literal["fp32", "int8"]
 Lines = Literal["tokens", "rows"]
+TILES=int(os.environ.get("NT",_TILES))
 
 # Seven bits: processors without VNNI add pairs of uint8 × int8 products in 16 bits, which
 # overflow silently with eight. With seven every processor gives the same answer.
@@ -66,11 +68,15 @@ class Activations:
 class _Linear:
     """Writes matrix products and embedding look-ups in one of the two precisions."""
 
-    def __init__(self, g: GraphWriter, weights: EncoderWeights, precision: Precision, tokens: Tokens) -> None:
+    def __init__(self, g: GraphWriter, weights: EncoderWeights, precision: Precision) -> None:
         self._g = g
         self._arrays = _with_parted_last_layer(with_folded_norms(weights), weights.shape)
         self._precision = precision
-        if precision == "int8":
+        self._zero_points: dict[tuple[Lines, int], str] = {}
+
+    def of(self, tokens: Tokens) -> None:
+        """Products are of these tokens from now on."""
+        if self._precision == "int8":
             # One for each line that is quantised, as QuantizeLinear wants them; made once for all products.
             self._zero_points = {
                 (lines, value): self._filled_like(like, value)
@@ -201,9 +207,11 @@ def build_cpu_graph(weights: EncoderWeights, precision: Precision) -> onnx.Model
     fp32 exists to be compared with PyTorch and with int8; int8 is what is published.
     """
     g, shape = GraphWriter(), weights.shape
-    tokens = clean_tokens(g, shape)
-    linear = _Linear(g, weights, precision, tokens)
+    tokens = clean_tokens(g, shape, by_length=True)
+    linear = _Linear(g, weights, precision)
     first = _by_number_of_rows(g, shape, linear, tokens)
+    _, rank = g.node("TopK", tokens.order, g.node("Shape", tokens.order), largest=0, outputs=2)
+    first = g.node("Gather", first, rank)
     # In fp32: one line for each row costs little, and nothing behind it evens out what int8 would move.
     pooled = g.node("Tanh", linear.padded_product("head.dense", Activations(first)))
     logits = linear.product("head.out", Activations(pooled))
@@ -216,7 +224,8 @@ def _by_number_of_rows(g: GraphWriter, shape: Shape, linear: _Linear, tokens: To
     One choice after the other, not one inside another: all have the same weights, which lie outside, and ONNX Runtime
     prepares weights for a branch of the graph, but not for a branch of a branch (6 to 20 % slower).
     """
-    rows = g.node("Reshape", g.node("Shape", tokens.lengths), g.integers())
+    count = g.node("Shape", tokens.lengths)
+    rows = g.node("Reshape", count, g.integers())
     is_one, is_below = g.node("Less", rows, g.integer(2)), g.node("Less", rows, g.integer(TILES))
     first = g.constant(np.zeros((0, shape.hidden), np.float32))
 
@@ -229,7 +238,44 @@ def _by_number_of_rows(g: GraphWriter, shape: Shape, linear: _Linear, tokens: To
 
     first = encode_if(is_one, lambda: OneRow(g, shape, tokens), first)
     first = encode_if(g.node("Xor", is_one, is_below), lambda: Tiles(g, shape, tokens, TILES_OF_FEW), first)
-    return encode_if(g.node("Not", is_below), lambda: Tiles(g, shape, tokens, TILES), first)
+
+    total = g.node("Reshape", g.node("Shape", tokens.ids), g.integers())
+    pieces = g.node("Div", g.node("Add", total, g.integer(piece_tokens(shape) - 1)), g.integer(piece_tokens(shape)))
+    bounds = g.node("Concat", tokens.starts, g.node("Shape", tokens.ids), axis=0)
+    one = g.integer(1)
+
+    def body(turn: str, begin: str, before: str) -> tuple[str, str, str]:
+        edge = g.node("Div", g.node("Mul", g.node("Add", turn, one), total), pieces)
+        end = g.node("ReduceSum", g.node("Cast", g.node("Less", tokens.starts, edge), to=TensorProto.INT64))
+        end = g.node("Max", end, g.node("Add", begin, g.integer(TILES)))
+        end = g.node("Where", g.node("Less", g.node("Sub", count, end), g.integer(TILES)), count, end)
+        from_token, to_token = g.node("Gather", bounds, begin), g.node("Gather", bounds, end)
+
+        def tokens_of(name: str) -> str:
+            return str(g.node("Slice", name, from_token, to_token))
+
+        def rows_of(name: str) -> str:
+            return str(g.node("Slice", name, begin, end))
+
+        piece = replace(
+            tokens,
+            ids=tokens_of(tokens.ids),
+            row=g.node("Sub", tokens_of(tokens.row), begin),
+            position=tokens_of(tokens.position),
+            lengths=rows_of(tokens.lengths),
+            starts=g.node("Sub", rows_of(tokens.starts), from_token),
+        )
+        made = _encoder(g, shape, linear, piece, Tiles(g, shape, piece, TILES))
+        more = g.node("Reshape", g.node("Less", end, count), g.integers())
+        return more, end, g.node("Concat", before, made, axis=0)
+
+    carried = [(g.integers(0), TensorProto.INT64), (first, TensorProto.FLOAT)]
+    return g.repeat(pieces, g.node("Not", is_below), carried, body)[1]
+
+
+def piece_tokens(shape: Shape) -> int:
+    """Tokens."""
+    return int(os.environ.get("PT", "400"))
 
 
 def _encoder(g: GraphWriter, shape: Shape, linear: _Linear, tokens: Tokens, attention: OneRow | Tiles) -> str:
@@ -261,6 +307,7 @@ def _encoder(g: GraphWriter, shape: Shape, linear: _Linear, tokens: Tokens, atte
         sizes = [size for size in sizes if size]
         return list(g.node("Split", padded, g.integers(*sizes), axis=-1, outputs=len(sizes)))[:count]
 
+    linear.of(tokens)
     x = add(
         linear.look_up("embeddings.word", tokens.ids),
         g.node("Gather", linear.plain("embeddings.position"), tokens.position),

@@ -1,6 +1,6 @@
 """A small writer of ONNX graphs, and the part that both graphs begin with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,6 +42,36 @@ class GraphWriter:
             branches.append(helper.make_graph(self._nodes, name, [], [result]))
             self._nodes = outer
         return str(self.node("If", condition, then_branch=branches[0], else_branch=branches[1]))
+
+    def repeat(
+        self, most: str, condition: str, carried: Sequence[tuple[str, int]], body: Callable[..., tuple[str, ...]]
+    ) -> list[str]:
+        """What `body` makes of `carried` (names and element types), while its first result holds, `most` times at most.
+
+        Args:
+            most: int64 scalar.
+            condition: a bool scalar, whether to begin at all.
+            carried: what goes into the first turn.
+            body: writes one turn, given its number (an int64 scalar) and what is carried; returns the bool scalar
+                whether another turn follows, and what goes into it.
+        """
+        outer, self._nodes = self._nodes, []
+        number = self._written
+        self._written += 1
+        names = [f"Loop_{number}_{part}" for part in ("turn", "condition", *range(len(carried)))]
+        kinds = [TensorProto.INT64, TensorProto.BOOL, *(kind for _, kind in carried)]
+        inputs = [
+            helper.make_tensor_value_info(name, kind, [] if at < 2 else None)
+            for at, (name, kind) in enumerate(zip(names, kinds, strict=True))
+        ]
+        results = body(names[0], *names[2:])
+        outputs = [
+            helper.make_tensor_value_info(name, kind, None) for name, kind in zip(results, kinds[1:], strict=True)
+        ]
+        graph = helper.make_graph(self._nodes, "body", inputs, outputs)
+        self._nodes = outer
+        found = self.node("Loop", most, condition, *(name for name, _ in carried), outputs=len(carried), body=graph)
+        return [found] if len(carried) == 1 else list(found)
 
     def constant(self, value: Any, name: str | None = None) -> str:
         """Add an initializer, once per value if it has no name."""
@@ -107,9 +137,10 @@ class Tokens:
     in_tile: str
     places: str
     unless_empty: str
+    order: str = ""
 
 
-def clean_tokens(g: GraphWriter, shape: Shape) -> Tokens:
+def clean_tokens(g: GraphWriter, shape: Shape, *, by_length: bool = False) -> Tokens:
     """What any client sends, made safe: one client must not be able to fail another's rows.
 
     The trailing run of pads goes; a pad inside a row, and an id outside the vocabulary,
@@ -145,6 +176,10 @@ def clean_tokens(g: GraphWriter, shape: Shape) -> Tokens:
     kept = g.node("Sub", last, before)
     lengths = g.node("Clip", kept, one, g.integer(shape.max_length))
     begins = g.node("Where", g.node("Greater", kept, zero), g.node("Add", before, one), zero)
+    order = ""
+    if by_length:
+        lengths, order = g.node("TopK", lengths, g.node("Shape", lengths), largest=0, outputs=2)
+        begins = g.node("Gather", begins, order)
 
     longest = g.node("ReduceMax", lengths, keepdims=0)
     # This set's Range has a CPU kernel only; the standard one's would run on the GPU.
@@ -160,4 +195,4 @@ def clean_tokens(g: GraphWriter, shape: Shape) -> Tokens:
     wrong = g.node("Or", wrong, g.node("Equal", ids, g.integer(shape.pad_id)))
     ids = g.node("Where", wrong, g.integer(shape.unk_id), ids)
     starts = g.node("CumSum", lengths, zero, exclusive=1)
-    return Tokens(ids, row, position, lengths, starts, longest, span, in_tile, places, unless_empty)
+    return Tokens(ids, row, position, lengths, starts, longest, span, in_tile, places, unless_empty, order)
