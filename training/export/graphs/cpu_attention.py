@@ -36,7 +36,7 @@ class OneRow:
 
 
 class Tiles:
-    """Attention of many rows: sorted by length and parted into `tiles` tiles `[rows, longest, hidden]`.
+    """Attention of many rows, which are sorted by length: parted into `tiles` tiles `[rows, longest, hidden]`.
 
     A tile is as long as its longest row, so little of it is padding, however mixed the batch is, and a
     far too long row makes few others wait. With as many rows as tiles or more, none is empty.
@@ -55,8 +55,7 @@ class Tiles:
         def parted(of_rows: str) -> list[str]:
             return list(g.node("Split", of_rows, sizes, axis=0, outputs=tiles))
 
-        self._sizes = sizes
-        self._lengths = parted(g.node("Cast", tokens.lengths, to=TensorProto.INT32))
+        self._sizes, self._lengths = sizes, parted(g.node("Cast", tokens.lengths, to=TensorProto.INT32))
         last = g.node("Sub", g.node("ReduceSum", tokens.lengths, keepdims=0), one)
         self._tiles = []
         for tile, starts in enumerate(parted(tokens.starts)):
@@ -74,11 +73,13 @@ class Tiles:
         """Context of every token, or of each row's first; `q` is `[tokens, hidden]` or `[rows, hidden]`."""
         g, contexts = self._g, []
         if first_only:
-            firsts = g.node("Split", g.node("Unsqueeze", q, g.integers(1)), self._sizes, axis=0, outputs=len(self._tiles))
-        for number, (tile, lengths) in enumerate(zip(self._tiles, self._lengths, strict=True)):
-            queries = firsts[number] if first_only else g.node("Gather", q, tile)
+            each_alone = g.node("Unsqueeze", q, g.integers(1))
+            queries = g.node("Split", each_alone, self._sizes, axis=0, outputs=len(self._tiles))
+        else:
+            queries = [g.node("Gather", q, tile) for tile in self._tiles]
+        for of_tile, tile, lengths in zip(queries, self._tiles, self._lengths, strict=True):
             keys, values = (g.node("Gather", part, tile) for part in (k, v))
-            contexts.append(_context(g, self._shape, queries, keys, values, lengths))
+            contexts.append(_context(g, self._shape, of_tile, keys, values, lengths))
         context = str(g.node("Concat", *contexts, axis=0))
         return context if first_only else str(g.node("Gather", context, self._back))
 

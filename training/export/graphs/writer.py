@@ -46,32 +46,26 @@ class GraphWriter:
     def repeat(
         self, most: str, condition: str, carried: Sequence[tuple[str, int]], body: Callable[..., tuple[str, ...]]
     ) -> list[str]:
-        """What `body` makes of `carried` (names and element types), while its first result holds, `most` times at most.
+        """What `body` makes of `carried`, turn by turn.
 
         Args:
-            most: int64 scalar.
-            condition: a bool scalar, whether to begin at all.
-            carried: what goes into the first turn.
-            body: writes one turn, given its number (an int64 scalar) and what is carried; returns the bool scalar
-                whether another turn follows, and what goes into it.
+            most: how many turns there are at most, an int64 scalar.
+            condition: whether there is a first turn, a bool scalar.
+            carried: names and element types of what goes into the first turn.
+            body: writes one turn, given its number (an int64 scalar) and what is carried; returns whether another
+                follows (a bool scalar) and what goes into that.
         """
-        outer, self._nodes = self._nodes, []
-        number = self._written
-        self._written += 1
-        names = [f"Loop_{number}_{part}" for part in ("turn", "condition", *range(len(carried)))]
+        names = [f"turn_{self._written}_{part}" for part in ("number", "condition", *range(len(carried)))]
         kinds = [TensorProto.INT64, TensorProto.BOOL, *(kind for _, kind in carried)]
-        inputs = [
-            helper.make_tensor_value_info(name, kind, [] if at < 2 else None)
-            for at, (name, kind) in enumerate(zip(names, kinds, strict=True))
-        ]
+        shapes: list[list[int] | None] = [[], [], *[None] * len(carried)]
+        inputs = list(map(helper.make_tensor_value_info, names, kinds, shapes))
+        outer, self._nodes = self._nodes, []
         results = body(names[0], *names[2:])
-        outputs = [
-            helper.make_tensor_value_info(name, kind, None) for name, kind in zip(results, kinds[1:], strict=True)
-        ]
+        outputs = list(map(helper.make_tensor_value_info, results, kinds[1:], shapes[1:]))
         graph = helper.make_graph(self._nodes, "body", inputs, outputs)
         self._nodes = outer
-        found = self.node("Loop", most, condition, *(name for name, _ in carried), outputs=len(carried), body=graph)
-        return [found] if len(carried) == 1 else list(found)
+        first = [name for name, _ in carried]
+        return list(self.node("Loop", most, condition, *first, outputs=len(carried), body=graph))
 
     def constant(self, value: Any, name: str | None = None) -> str:
         """Add an initializer, once per value if it has no name."""
@@ -124,7 +118,8 @@ class Tokens:
     `ids`, `row`, `position`: one entry per kept token, `[m]`. `lengths`, `starts`: `[rows]`.
     `longest`: scalar. `span`: 0 to `longest` - 1. `in_tile`: bool `[rows, longest]`, where a tile of the rows
     has tokens and no padding. `places`: where each kept token is in that tile, flattened, `[m]`.
-    `unless_empty`: float32 `[rows, 1]`, zero, or not-a-number from the first row of length zero on.
+    `unless_empty`: float32 `[rows, 1]`, zero, or not-a-number from the first row of length zero on, in the order sent.
+    `order`: where each row stood in what was sent, if they are sorted by length, `[rows]`.
     """
 
     ids: str
