@@ -10,6 +10,7 @@ from onnx import helper
 
 from tests.training.support.random_classifier import Classifier, classifier, portable_gpu_graph
 from training.export.gate import checks as gate
+from training.export.graphs import cpu
 from training.export.graphs.cpu import build_cpu_graph
 from training.export.graphs.runtime import run, session
 from training.export.graphs.weights import EncoderWeights
@@ -65,6 +66,79 @@ def test_odd_mixtures_of_lengths_equal_pytorch(encoder: Classifier, build: Calla
             assert np.abs(run(graph, rows) - encoder.answers(rows)).max() < 1e-4, (count, list(map(len, rows)))
 
 
+MIXTURES = {
+    "one length": [20] * 64,
+    "few tokens": [1] * 64,
+    "short and long": [3] * 30 + [40] * 9,
+    "one long": [40] + [2] * 33,
+    "rising": list(range(1, 41)),
+    "left over": [4] * 17,
+}
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch, encoder: Classifier) -> int:
+    """Pieces of 100 tokens, so that few rows are several of them."""
+    shape = encoder.shape
+    monkeypatch.setattr(cpu, "PIECE_BYTES", 100 * 4 * max(3 * shape.hidden, shape.intermediate))
+    assert cpu.piece_tokens(shape) == 100
+    return 100
+
+
+def rows_of(encoder: Classifier, lengths: list[int]) -> list[list[int]]:
+    """Rows of these lengths, each with another end."""
+    return [[*encoder.rows[1][: length - 1], 6 + index] for index, length in enumerate(lengths)]
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("lengths", MIXTURES.values(), ids=MIXTURES)
+def test_pieces_equal_pytorch(encoder: Classifier, lengths: list[int]) -> None:
+    rows = rows_of(encoder, lengths)
+    graph = session(build_cpu_graph(encoder.weights, "fp32"))
+    assert np.abs(run(graph, rows) - encoder.answers(rows)).max() < 1e-4
+
+
+@pytest.mark.parametrize("lengths", MIXTURES.values(), ids=MIXTURES)
+def test_pieces_have_as_many_rows_as_tiles_and_no_more_tokens_than_they_should(
+    encoder: Classifier, lengths: list[int], small_pieces: int
+) -> None:
+    sizes = pieces(encoder, rows_of(encoder, lengths))
+    assert sum(rows for rows, _ in sizes) == len(lengths)
+    assert sum(tokens for _, tokens in sizes) == sum(lengths)
+    assert min(rows for rows, _ in sizes) >= 8
+    # Where that many rows would be more, the last piece has what would have been left over, too.
+    assert all(tokens <= small_pieces + max(lengths) or rows < 2 * 8 for rows, tokens in sizes)
+
+
+def pieces(encoder: Classifier, rows: list[list[int]]) -> list[tuple[int, int]]:
+    """Rows and tokens of each piece: what the first attention's tiles of every turn have, as a carried tensor."""
+    graph = build_cpu_graph(encoder.weights, "fp32")
+    loop = next(node for node in graph.graph.node if node.op_type == "Loop")
+    body = loop.attribute[0].g
+    split = next(node for node in body.node if node.op_type == "Split")
+    counts = [
+        helper.make_node("Cast", [split.input[0]], ["lengths of the piece"], to=onnx.TensorProto.INT64),
+        helper.make_node("ReduceSum", ["lengths of the piece"], ["tokens of the piece"], keepdims=1),
+        helper.make_node("Shape", [split.input[0]], ["rows of the piece"]),
+        helper.make_node("Concat", ["rows of the piece", "tokens of the piece"], ["size"], axis=0),
+    ]
+    at = next(index for index, node in enumerate(body.node) if node.output[0] == split.input[0]) + 1
+    for node in reversed(counts):
+        body.node.insert(at, node)
+    body.output.append(helper.make_tensor_value_info("size", onnx.TensorProto.INT64, [2]))
+    loop.output.append("sizes")
+    graph.graph.output.append(helper.make_tensor_value_info("sizes", onnx.TensorProto.INT64, [None, 2]))
+    found = session(graph).run(["sizes"], feed_of(rows))[0]
+    return [(int(count), int(tokens)) for count, tokens in found]
+
+
+def feed_of(rows: list[list[int]]) -> dict[str, np.ndarray]:
+    return {
+        "input_ids": np.concatenate([np.array(row) for row in rows]),
+        "item_shape": np.array([[len(row)] for row in rows], dtype=np.int32),
+    }
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 9, 15, 64])
 def test_no_tile_is_without_rows(encoder: Classifier, count: int) -> None:
     """What MultiHeadAttention is given, in the branch that runs: before 1.29 an empty one ends the process."""
@@ -72,9 +146,9 @@ def test_no_tile_is_without_rows(encoder: Classifier, count: int) -> None:
     branch = next(
         attribute.g
         for node in graph.graph.node
-        if node.op_type == "If"
+        if node.op_type in ("If", "Loop")
         for attribute in node.attribute
-        if attribute.name == "then_branch"
+        if attribute.name in ("then_branch", "body")
         and sum(node.op_type == "MultiHeadAttention" for node in attribute.g.node)
         == encoder.shape.layers * (1 if count == 1 else 2 if count < 8 else 8)
     )
@@ -84,23 +158,15 @@ def test_no_tile_is_without_rows(encoder: Classifier, count: int) -> None:
     smallest.append(helper.make_node("ReduceMin", ["shapes"], ["smallest"], keepdims=0))
     smallest.append(helper.make_node("Cast", ["smallest"], ["as float"], to=onnx.TensorProto.FLOAT))
     smallest.append(helper.make_node("Expand", ["as float", "shape of answer"], ["answer"]))
-    branch.node.insert(0, helper.make_node("Shape", [branch.output[0].name], ["shape of answer"]))
+    branch.node.insert(0, helper.make_node("Shape", [branch.output[-1].name], ["shape of answer"]))
     answer = branch.node[0]
     del branch.node[0]
     branch.node.extend([answer, *smallest])
-    branch.output[0].name = "answer"
-    chosen = next(
-        node
-        for node in graph.graph.node
-        if node.op_type == "If" and any(attribute.g == branch for attribute in node.attribute)
-    )
-    graph.graph.output.append(helper.make_tensor_value_info(chosen.output[0], onnx.TensorProto.FLOAT, None))
+    branch.output[-1].name = "answer"
+    chosen = next(node for node in graph.graph.node if any(attribute.g == branch for attribute in node.attribute))
+    graph.graph.output.append(helper.make_tensor_value_info(chosen.output[-1], onnx.TensorProto.FLOAT, None))
     rows = [encoder.rows[index * 7 % len(encoder.rows)] for index in range(count)]
-    feed = {
-        "input_ids": np.concatenate([np.array(row) for row in rows]),
-        "item_shape": np.array([[len(row)] for row in rows], dtype=np.int32),
-    }
-    found = session(graph).run([chosen.output[0]], feed)[0]
+    found = session(graph).run([chosen.output[-1]], feed_of(rows))[0]
     assert found.shape == (count, encoder.shape.hidden)
     assert (found >= 1).all()
 

@@ -16,7 +16,8 @@ from tests.training.support.random_classifier import MAX_LENGTH, VOCABULARY, Cla
 from training.common.command import TrainingError
 from training.export.gate import checks as gate
 from training.export.graphs import cpu as cpu_graph
-from training.export.graphs.cpu import build_cpu_graph, quantise
+from training.export.graphs.cpu import build_cpu_graph
+from training.export.graphs.cpu_products import quantise
 from training.export.graphs.runtime import run, session
 from training.export.graphs.weights import from_checkpoint, from_cpu_graph
 

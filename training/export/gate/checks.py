@@ -18,7 +18,7 @@ import onnx
 import onnxruntime
 
 from training.common.command import TrainingError
-from training.export.graphs.cpu import WIDTH_MULTIPLE
+from training.export.graphs.cpu_products import WIDTH_MULTIPLE
 from training.export.graphs.runtime import Ids, Probabilities, run
 from training.export.graphs.weights import Shape
 from training.export.graphs.writer import CONTRIB, IR_VERSION, OPSET

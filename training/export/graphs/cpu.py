@@ -4,6 +4,9 @@ Hidden states are `[tokens, hidden]` over all rows of all requests. Only attenti
 tiles, made with gathers. The last layer answers for the first token of each row alone, since
 nothing else reaches the classifier.
 
+Many rows are sorted by length and computed in pieces, one after the other, so that what the operators hand on stays
+in the processor's cache.
+
 Activations are quantised per token, not with one scale over the batch as ONNX Runtime's
 dynamic quantisation does: a row's answer must not depend on its neighbours.
 
@@ -14,179 +17,23 @@ itself costs.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import onnx
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
 
 from training.export.graphs.cpu_attention import TILES, TILES_OF_FEW, OneRow, Tiles
-from training.export.graphs.weights import (
-    GELU_BELOW_ZERO,
-    LESS_ADDED,
-    Array,
-    EncoderWeights,
-    Shape,
-    with_folded_norms,
-)
+from training.export.graphs.cpu_products import WIDTH_MULTIPLE, Activations, Linear, Lines, Precision, arrays_of
+from training.export.graphs.weights import Array, EncoderWeights, Shape
 from training.export.graphs.writer import CONTRIB, GraphWriter, Tokens, clean_tokens
 
-Precision = Literal["fp32", "int8"]
-Lines = Literal["tokens", "rows"]
-
-# Seven bits: processors without VNNI add pairs of uint8 × int8 products in 16 bits, which
-# overflow silently with eight. With seven every processor gives the same answer.
-WEIGHT_RANGE: Final = 63
-WIDTH_MULTIPLE: Final = 16
-"""Of every product's columns: zeros fill up.
-
-On processors with AMX, ONNX Runtime up to 1.24.4 gets columns wrong where 17 to 31 are left over from a multiple of 32
-and there are 32 lines or more, whatever the inner width (mended by its pull request 27671). Sixteen columns are what
-its threads share out, so multiples of 16 leave nothing over for any of them.
-"""
-_READS_PADDED: Final = (".down", "head.out")
-"""Products that read a padded one, through GELU or tanh, which leave zeros zero: they have as many rows of zeros."""
-_ZERO_POINT: Final = 128
-
-
-@dataclass(frozen=True)
-class Activations:
-    """What a product reads: `values` `[n, width]`, uint8 with a `scale` float32 `[n, 1]`, or float32 without one.
-
-    `zero_point` stands for zero, or with `added` for minus that: what was added to all values to make them positive.
-    """
-
-    values: str
-    scale: str | None = None
-    zero_point: int = _ZERO_POINT
-    added: float = 0.0
-
-
-class _Linear:
-    """Writes matrix products and embedding look-ups in one of the two precisions."""
-
-    def __init__(self, g: GraphWriter, weights: EncoderWeights, precision: Precision, tokens: Tokens) -> None:
-        self._g = g
-        self._arrays = _with_parted_last_layer(with_folded_norms(weights), weights.shape)
-        self._precision = precision
-        if precision == "int8":
-            # One for each line that is quantised, as QuantizeLinear wants them; made once for all products.
-            self._zero_points = {
-                (lines, value): self._filled_like(like, value)
-                for lines, like in (("tokens", tokens.ids), ("rows", tokens.lengths))
-                for value in (_ZERO_POINT, 0)
-            }
-
-    def plain(self, name: str) -> str:
-        return self._g.constant(self._arrays[name], name)
-
-    def look_up(self, name: str, ids: str) -> str:
-        """Rows of an embedding table, float32 `[n, hidden]`."""
-        g = self._g
-        if self._precision == "fp32":
-            return str(g.node("Gather", self.plain(name), ids))
-        table, scale = quantise(self._arrays[name], axis=1, largest=127)
-        rows = g.node("Gather", g.constant(table, f"{name}.int8"), ids)
-        scales = g.node("Gather", g.constant(scale, f"{name}.scale"), ids)
-        return str(g.node("Mul", g.node("Cast", rows, to=TensorProto.FLOAT), scales))
-
-    def activations(self, x: str, lines: Lines) -> Activations:
-        """`x` float32 `[n, width]` as products read it; `lines` says whether n counts tokens or rows.
-
-        In int8 around 128: unsigned, because ONNX Runtime has fast kernels for unsigned times signed alone.
-        """
-        g = self._g
-        if self._precision == "fp32":
-            return Activations(x)
-        largest = g.node("ReduceMax", g.node("Abs", x), axes=[-1], keepdims=0)
-        return self._quantised(x, largest, lines, Activations("", zero_point=_ZERO_POINT))
-
-    def gelu_activations(self, x: str, lines: Lines) -> Activations:
-        """The same of GELU's results, of which hardly anything is negative: all 255 steps are for what is positive."""
-        g = self._g
-        if self._precision == "fp32":
-            return Activations(x)
-        positive = g.node("Add", x, g.constant(np.float32(GELU_BELOW_ZERO)))
-        largest = g.node("ReduceMax", positive, axes=[-1], keepdims=0)
-        return self._quantised(positive, largest, lines, Activations("", zero_point=0, added=GELU_BELOW_ZERO))
-
-    def _quantised(self, x: str, largest: str, lines: Lines, kind: Activations) -> Activations:
-        """`largest` float32 `[n]` of each line of `x` becomes the last step."""
-        g, steps = self._g, 255 - kind.zero_point
-        scale = g.node("Mul", g.node("Max", largest, g.constant(np.float32(1e-10))), g.constant(np.float32(1 / steps)))
-        values = g.node("QuantizeLinear", x, scale, self._zero_points[lines, kind.zero_point], axis=0)
-        return replace(kind, values=values, scale=g.node("Unsqueeze", scale, g.integers(1)))
-
-    def chosen(self, x: Activations, lines: str) -> Activations:
-        """Some lines of `x`, by their numbers int64 `[m]`."""
-        g = self._g
-        return replace(x, values=g.node("Gather", x.values, lines), scale=x.scale and g.node("Gather", x.scale, lines))
-
-    def product(self, name: str, x: Activations) -> str:
-        """`x · weight + bias`, float32 `[n, out]`."""
-        bias = self._arrays[f"{name}.bias"]
-        g, width = self._g, len(bias)
-        columns, from_added = self._columns(name, x)
-        if width % WIDTH_MULTIPLE:
-            columns = g.node("Slice", columns, g.integers(0), g.integers(width), g.integers(1))
-        return self._finished(name, x, columns, bias - from_added[:width])
-
-    def padded_product(self, name: str, x: Activations) -> str:
-        """The same with columns of zeros at its end, `[n, out to the next WIDTH_MULTIPLE]`."""
-        columns, from_added = self._columns(name, x)
-        return self._finished(name, x, columns, _with_zeros(self._arrays[f"{name}.bias"], axis=0) - from_added)
-
-    def _columns(self, name: str, x: Activations) -> tuple[str, Array]:
-        """`x · weight` without the scale of `x`, and what of it comes from `x.added`, float32 `[out]`."""
-        g = self._g
-        weight = _with_zeros(self._arrays[f"{name}.weight"], axis=1)
-        if name.endswith(_READS_PADDED):
-            weight = _with_zeros(weight, axis=0)
-        if x.scale is None:
-            columns = g.node("MatMul", x.values, g.constant(weight, f"{name}.weight"))
-            return columns, np.zeros(weight.shape[1], np.float32)
-        table, scale = quantise(weight, axis=0, largest=WEIGHT_RANGE)
-        columns = g.node(
-            "MatMulIntegerToFloat", x.values, g.constant(table, f"{name}.weight.int8"), g.constant(np.float32(1)),
-            g.constant(scale[0], f"{name}.weight.scale"), g.constant(np.uint8(x.zero_point)), domain=CONTRIB,
-        )  # fmt: skip
-        return columns, (x.added * table.sum(axis=0) * scale[0]).astype(np.float32)
-
-    def _finished(self, name: str, x: Activations, columns: str, bias: Array) -> str:
-        g = self._g
-        scaled = g.node("Mul", columns, x.scale) if x.scale else columns
-        return str(g.node("Add", scaled, g.constant(bias, f"{name}.{LESS_ADDED if x.added else 'bias'}")))
-
-    def _filled_like(self, lines: str, value: int) -> str:
-        filling = numpy_helper.from_array(np.array([value], dtype=np.uint8))
-        return str(self._g.node("ConstantOfShape", self._g.node("Shape", lines), value=filling))
-
-
-def _with_parted_last_layer(arrays: dict[str, Array], shape: Shape) -> dict[str, Array]:
-    """With the last layer's `qkv` in two, since it has fewer queries than keys and values."""
-    last = f"layer.{shape.layers - 1}"
-    queries = {f"{last}.q.{part}": arrays[f"{last}.qkv.{part}"][..., : shape.hidden] for part in ("weight", "bias")}
-    others = {f"{last}.kv.{part}": arrays[f"{last}.qkv.{part}"][..., shape.hidden :] for part in ("weight", "bias")}
-    return {name: array for name, array in arrays.items() if not name.startswith(f"{last}.qkv.")} | queries | others
-
-
-def _with_zeros(array: Array, axis: int) -> Array:
-    """Padded with zeros to a multiple of `WIDTH_MULTIPLE` along `axis`."""
-    padding = [(0, 0)] * array.ndim
-    padding[axis] = (0, -array.shape[axis] % WIDTH_MULTIPLE)
-    return np.pad(array, padding)
-
-
-def quantise(array: Array, axis: int, largest: int) -> tuple[npt.NDArray[np.int8], Array]:
-    """Symmetric int8 within ±`largest`, and the scale for each line along `axis`, which is kept."""
-    peak = np.abs(array).max(axis=axis, keepdims=True)
-    scale = np.maximum(peak / largest, 1e-12).astype(np.float32)
-    return np.round(array / scale).astype(np.int8), scale
+PIECE_BYTES: Final = 3 * 2**19
+"""Of the widest float32 tensor over the tokens of a piece: it fits into the 2 MB cache of a core."""
 
 
 def fused_operators(shape: Shape) -> dict[str, int]:
-    """The operators that the int8 graph must have; its encoder is there for one row, for few and for more."""
+    """The operators that the int8 graph must have; its encoder is there for one row, for few and for pieces of more."""
     return {
         "MultiHeadAttention": (1 + TILES_OF_FEW + TILES) * shape.layers,
         "InstanceNormalization": 3 * (2 * shape.layers + 1),
@@ -201,38 +48,96 @@ def build_cpu_graph(weights: EncoderWeights, precision: Precision) -> onnx.Model
     fp32 exists to be compared with PyTorch and with int8; int8 is what is published.
     """
     g, shape = GraphWriter(), weights.shape
-    tokens = clean_tokens(g, shape)
-    linear = _Linear(g, weights, precision, tokens)
-    first = _by_number_of_rows(g, shape, linear, tokens)
+    encoders = _Encoders(g, shape, arrays_of(weights), precision)
+    tokens = clean_tokens(g, shape, by_length=True)
+    first = _by_number_of_rows(encoders, tokens)
+    _, as_sent = g.node("TopK", tokens.order, g.node("Shape", tokens.order), largest=0, outputs=2)
+    first = g.node("Gather", first, as_sent)
     # In fp32: one line for each row costs little, and nothing behind it evens out what int8 would move.
+    linear = encoders.linear(tokens)
     pooled = g.node("Tanh", linear.padded_product("head.dense", Activations(first)))
     logits = linear.product("head.out", Activations(pooled))
     return g.finish(g.probabilities(logits, shape), tokens.unless_empty, f"Zero-padding encoder, {precision}")
 
 
-def _by_number_of_rows(g: GraphWriter, shape: Shape, linear: _Linear, tokens: Tokens) -> str:
+@dataclass(frozen=True)
+class _Encoders:
+    """Writes the encoder over some tokens; each has the same weights."""
+
+    g: GraphWriter
+    shape: Shape
+    arrays: dict[str, Array]
+    precision: Precision
+
+    def linear(self, tokens: Tokens) -> Linear:
+        return Linear(self.g, self.arrays, self.precision, tokens)
+
+    def of_one_row(self, tokens: Tokens) -> str:
+        return _encoder(self.g, self.shape, self.linear(tokens), tokens, OneRow(self.g, self.shape, tokens))
+
+    def of_rows(self, tokens: Tokens, tiles: int) -> str:
+        return _encoder(self.g, self.shape, self.linear(tokens), tokens, Tiles(self.g, self.shape, tokens, tiles))
+
+
+def _by_number_of_rows(encoders: _Encoders, tokens: Tokens) -> str:
     """The last hidden state of each row's first token, from the encoder for one row, for few or for more.
 
     One choice after the other, not one inside another: all have the same weights, which lie outside, and ONNX Runtime
     prepares weights for a branch of the graph, but not for a branch of a branch (6 to 20 % slower).
     """
+    g = encoders.g
     rows = g.node("Reshape", g.node("Shape", tokens.lengths), g.integers())
     is_one, is_below = g.node("Less", rows, g.integer(2)), g.node("Less", rows, g.integer(TILES))
-    first = g.constant(np.zeros((0, shape.hidden), np.float32))
+    first = g.constant(np.zeros((0, encoders.shape.hidden), np.float32))
 
-    def encode_if(condition: str, attention: Callable[[], OneRow | Tiles], before: str) -> str:
-        return g.choose(
-            condition,
-            lambda: _encoder(g, shape, linear, tokens, attention()),
-            lambda: str(g.node("Identity", before)),
+    def choose(condition: str, encode: Callable[[], str], before: str) -> str:
+        return g.choose(condition, encode, lambda: str(g.node("Identity", before)))
+
+    first = choose(is_one, lambda: encoders.of_one_row(tokens), first)
+    first = choose(g.node("Xor", is_one, is_below), lambda: encoders.of_rows(tokens, TILES_OF_FEW), first)
+    return _in_pieces(encoders, tokens, g.node("Not", is_below), first)
+
+
+def _in_pieces(encoders: _Encoders, tokens: Tokens, condition: str, first: str) -> str:
+    """If `condition` holds, `first` and behind it that of all rows, found piece by piece; else `first`.
+
+    All pieces have about as many tokens, `piece_tokens` at most. None has fewer rows than tiles: one that would have
+    takes rows of the next, and the last one what would be left over.
+    """
+    g, one, tiles = encoders.g, encoders.g.integer(1), encoders.g.integer(TILES)
+    rows, total = g.node("Shape", tokens.lengths), g.node("Reshape", g.node("Shape", tokens.ids), g.integers())
+    most = piece_tokens(encoders.shape)
+    pieces = g.node("Div", g.node("Add", total, g.integer(most - 1)), g.integer(most))
+    bounds = g.node("Concat", tokens.starts, g.node("Shape", tokens.ids), axis=0)
+
+    def encode(number: str, begin: str, before: str) -> tuple[str, str, str]:
+        """The rows from `begin` on that start in this piece's share of the tokens."""
+        share = g.node("Div", g.node("Mul", g.node("Add", number, one), total), pieces)
+        end = g.node("ReduceSum", g.node("Cast", g.node("Less", tokens.starts, share), to=TensorProto.INT64))
+        end = g.node("Max", end, g.node("Add", begin, tiles))
+        end = g.node("Where", g.node("Less", g.node("Sub", rows, end), tiles), rows, end)
+        from_token, to_token = g.node("Gather", bounds, begin), g.node("Gather", bounds, end)
+        ids, row, position = (
+            g.node("Slice", name, from_token, to_token) for name in (tokens.ids, tokens.row, tokens.position)
         )
+        lengths, starts = (g.node("Slice", name, begin, end) for name in (tokens.lengths, tokens.starts))
+        piece = replace(
+            tokens, ids=ids, position=position, lengths=lengths,
+            row=g.node("Sub", row, begin), starts=g.node("Sub", starts, from_token),
+        )  # fmt: skip
+        found = g.node("Concat", before, encoders.of_rows(piece, TILES), axis=0)
+        return g.node("Reshape", g.node("Less", end, rows), g.integers()), end, found
 
-    first = encode_if(is_one, lambda: OneRow(g, shape, tokens), first)
-    first = encode_if(g.node("Xor", is_one, is_below), lambda: Tiles(g, shape, tokens, TILES_OF_FEW), first)
-    return encode_if(g.node("Not", is_below), lambda: Tiles(g, shape, tokens, TILES), first)
+    carried = [(g.integers(0), TensorProto.INT64), (first, TensorProto.FLOAT)]
+    return g.repeat(pieces, condition, carried, encode)[1]
 
 
-def _encoder(g: GraphWriter, shape: Shape, linear: _Linear, tokens: Tokens, attention: OneRow | Tiles) -> str:
+def piece_tokens(shape: Shape) -> int:
+    """How many tokens a piece has at most, but for its last row, and unless `TILES` rows have more."""
+    return PIECE_BYTES // (4 * max(3 * shape.hidden, shape.intermediate))
+
+
+def _encoder(g: GraphWriter, shape: Shape, linear: Linear, tokens: Tokens, attention: OneRow | Tiles) -> str:
     """The last hidden state of each row's first token, float32 `[rows, hidden]`."""
 
     def normalised(x: str) -> str:

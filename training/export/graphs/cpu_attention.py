@@ -36,7 +36,7 @@ class OneRow:
 
 
 class Tiles:
-    """Attention of many rows: sorted by length and parted into `tiles` tiles `[rows, longest, hidden]`.
+    """Attention of many rows, which are sorted by length: parted into `tiles` tiles `[rows, longest, hidden]`.
 
     A tile is as long as its longest row, so little of it is padding, however mixed the batch is, and a
     far too long row makes few others wait. With as many rows as tiles or more, none is empty.
@@ -45,44 +45,43 @@ class Tiles:
     def __init__(self, g: GraphWriter, shape: Shape, tokens: Tokens, tiles: int) -> None:
         self._g, self._shape = g, shape
         zero, one = g.integer(0), g.integer(1)
-        count = g.node("Shape", tokens.lengths)
-        rows = g.node("Reshape", count, g.integers())
-        lengths, order = g.node("TopK", tokens.lengths, count, largest=0, outputs=2)
-        # The sorted rows of tile t are those from t · rows / tiles on: one at least.
+        rows = g.node("Reshape", g.node("Shape", tokens.lengths), g.integers())
+        # The rows of tile t are those from t · rows / tiles on: one at least.
         bounds = g.node("Div", g.node("Mul", g.integers(*range(tiles + 1)), rows), g.integer(tiles))
         ends = g.node("Slice", bounds, g.integers(1), g.integers(tiles + 1))
         sizes = g.node("Sub", ends, g.node("Slice", bounds, g.integers(0), g.integers(tiles)))
-        longest = g.node("Gather", lengths, g.node("Sub", ends, one))
+        longest = g.node("Gather", tokens.lengths, g.node("Sub", ends, one))
 
-        def parted(sorted_rows: str) -> list[str]:
-            return list(g.node("Split", sorted_rows, sizes, axis=0, outputs=tiles))
+        def parted(of_rows: str) -> list[str]:
+            return list(g.node("Split", of_rows, sizes, axis=0, outputs=tiles))
 
-        self._rows, self._lengths = parted(order), parted(g.node("Cast", lengths, to=TensorProto.INT32))
+        self._sizes, self._lengths = sizes, parted(g.node("Cast", tokens.lengths, to=TensorProto.INT32))
         last = g.node("Sub", g.node("ReduceSum", tokens.lengths, keepdims=0), one)
         self._tiles = []
-        for tile, starts in enumerate(parted(g.node("Gather", tokens.starts, order))):
+        for tile, starts in enumerate(parted(tokens.starts)):
             columns = g.node("Slice", tokens.span, g.integers(0), g.node("Gather", longest, g.integers(tile)))
             # Which token stands where; past a row's end another row's or the last, masked later.
             places = g.node("Add", g.node("Unsqueeze", starts, g.integers(1)), columns)
             self._tiles.append(g.node("Min", places, last))
-        # Where each row is among the sorted ones, and each token in all tiles' contexts, one after the other.
-        _, self._rank = g.node("TopK", order, count, largest=0, outputs=2)
+        # Where each token is in all tiles' contexts, one after the other.
         number = g.node("Range", one, g.node("Add", rows, one), one)
         tile_of_row = g.node("Div", g.node("Sub", g.node("Mul", number, g.integer(tiles)), one), rows)
         starts = g.node("CumSum", g.node("Gather", longest, tile_of_row), zero, exclusive=1)
-        starts = g.node("Gather", starts, self._rank)
         self._back = g.node("Add", g.node("Gather", starts, tokens.row), tokens.position)
 
     def __call__(self, q: str, k: str, v: str, *, first_only: bool) -> str:
         """Context of every token, or of each row's first; `q` is `[tokens, hidden]` or `[rows, hidden]`."""
         g, contexts = self._g, []
-        for tile, rows, lengths in zip(self._tiles, self._rows, self._lengths, strict=True):
-            queries = g.node("Gather", q, rows if first_only else tile)
-            if first_only:
-                queries = g.node("Unsqueeze", queries, g.integers(1))
+        if first_only:
+            each_alone = g.node("Unsqueeze", q, g.integers(1))
+            queries = g.node("Split", each_alone, self._sizes, axis=0, outputs=len(self._tiles))
+        else:
+            queries = [g.node("Gather", q, tile) for tile in self._tiles]
+        for of_tile, tile, lengths in zip(queries, self._tiles, self._lengths, strict=True):
             keys, values = (g.node("Gather", part, tile) for part in (k, v))
-            contexts.append(_context(g, self._shape, queries, keys, values, lengths))
-        return str(g.node("Gather", g.node("Concat", *contexts, axis=0), self._rank if first_only else self._back))
+            contexts.append(_context(g, self._shape, of_tile, keys, values, lengths))
+        context = str(g.node("Concat", *contexts, axis=0))
+        return context if first_only else str(g.node("Gather", context, self._back))
 
 
 def _context(g: GraphWriter, shape: Shape, queries: str, keys: str, values: str, lengths: str) -> str:

@@ -1,6 +1,6 @@
 """A small writer of ONNX graphs, and the part that both graphs begin with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,6 +42,30 @@ class GraphWriter:
             branches.append(helper.make_graph(self._nodes, name, [], [result]))
             self._nodes = outer
         return str(self.node("If", condition, then_branch=branches[0], else_branch=branches[1]))
+
+    def repeat(
+        self, most: str, condition: str, carried: Sequence[tuple[str, int]], body: Callable[..., tuple[str, ...]]
+    ) -> list[str]:
+        """What `body` makes of `carried`, turn by turn.
+
+        Args:
+            most: how many turns there are at most, an int64 scalar.
+            condition: whether there is a first turn, a bool scalar.
+            carried: names and element types of what goes into the first turn.
+            body: writes one turn, given its number (an int64 scalar) and what is carried; returns whether another
+                follows (a bool scalar) and what goes into that.
+        """
+        names = [f"turn_{self._written}_{part}" for part in ("number", "condition", *range(len(carried)))]
+        kinds = [TensorProto.INT64, TensorProto.BOOL, *(kind for _, kind in carried)]
+        shapes: list[list[int] | None] = [[], [], *[None] * len(carried)]
+        inputs = list(map(helper.make_tensor_value_info, names, kinds, shapes))
+        outer, self._nodes = self._nodes, []
+        results = body(names[0], *names[2:])
+        outputs = list(map(helper.make_tensor_value_info, results, kinds[1:], shapes[1:]))
+        graph = helper.make_graph(self._nodes, "body", inputs, outputs)
+        self._nodes = outer
+        first = [name for name, _ in carried]
+        return list(self.node("Loop", most, condition, *first, outputs=len(carried), body=graph))
 
     def constant(self, value: Any, name: str | None = None) -> str:
         """Add an initializer, once per value if it has no name."""
@@ -94,7 +118,8 @@ class Tokens:
     `ids`, `row`, `position`: one entry per kept token, `[m]`. `lengths`, `starts`: `[rows]`.
     `longest`: scalar. `span`: 0 to `longest` - 1. `in_tile`: bool `[rows, longest]`, where a tile of the rows
     has tokens and no padding. `places`: where each kept token is in that tile, flattened, `[m]`.
-    `unless_empty`: float32 `[rows, 1]`, zero, or not-a-number from the first row of length zero on.
+    `unless_empty`: float32 `[rows, 1]`, zero, or not-a-number from the first row of length zero on, in the order sent.
+    `order`: where each row stood in what was sent, if they are sorted by length, `[rows]`.
     """
 
     ids: str
@@ -107,9 +132,10 @@ class Tokens:
     in_tile: str
     places: str
     unless_empty: str
+    order: str = ""
 
 
-def clean_tokens(g: GraphWriter, shape: Shape) -> Tokens:
+def clean_tokens(g: GraphWriter, shape: Shape, *, by_length: bool = False) -> Tokens:
     """What any client sends, made safe: one client must not be able to fail another's rows.
 
     The trailing run of pads goes; a pad inside a row, and an id outside the vocabulary,
@@ -145,6 +171,10 @@ def clean_tokens(g: GraphWriter, shape: Shape) -> Tokens:
     kept = g.node("Sub", last, before)
     lengths = g.node("Clip", kept, one, g.integer(shape.max_length))
     begins = g.node("Where", g.node("Greater", kept, zero), g.node("Add", before, one), zero)
+    order = ""
+    if by_length:
+        lengths, order = g.node("TopK", lengths, g.node("Shape", lengths), largest=0, outputs=2)
+        begins = g.node("Gather", begins, order)
 
     longest = g.node("ReduceMax", lengths, keepdims=0)
     # This set's Range has a CPU kernel only; the standard one's would run on the GPU.
@@ -160,4 +190,4 @@ def clean_tokens(g: GraphWriter, shape: Shape) -> Tokens:
     wrong = g.node("Or", wrong, g.node("Equal", ids, g.integer(shape.pad_id)))
     ids = g.node("Where", wrong, g.integer(shape.unk_id), ids)
     starts = g.node("CumSum", lengths, zero, exclusive=1)
-    return Tokens(ids, row, position, lengths, starts, longest, span, in_tile, places, unless_empty)
+    return Tokens(ids, row, position, lengths, starts, longest, span, in_tile, places, unless_empty, order)
