@@ -115,8 +115,8 @@ def remarks(models: Sequence[str], device: Device) -> list[str]:
         said.append("This was a rehearsal on the CPU: nothing here is about a GPU.")
     if random := [model for model in models if model in SHAPES]:
         said.append(
-            f"Of {' and '.join(random)} the shape is real, the weights are random; so are the token ids, and there are as"
-            f" many as this project's own tokenizer makes of the texts."
+            f"Of {' and '.join(random)} the shape is real, the weights are random; so are the token ids, and there are"
+            f" as many as this project's own tokenizer makes of the texts."
         )
     return said
 
