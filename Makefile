@@ -159,7 +159,7 @@ compare: $(SERVING) $(DEVELOPMENT) ## measure this checkout and another one in t
 	@.venv/bin/python -m server install
 	@.venv-dev/bin/python -m benchmarks.compare $(OTHER) $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
 
-bench-gpu: $(SERVING) $(DEVELOPMENT) ## the same for Triton on a GPU, in benchmarks/results/gpu/REPORT.md; TEXTS=file
+bench-gpu: $(SERVING) $(DEVELOPMENT) gpu-weights ## the same for Triton on a GPU, in benchmarks/results/gpu/REPORT.md; TEXTS=file
 	@.venv/bin/python -m server install --gpu --environment .venv-triton-gpu
 	@.venv-dev/bin/python -m benchmarks --parts gpu --environment .venv-triton-gpu \
 		--output benchmarks/results/gpu/REPORT.md $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)

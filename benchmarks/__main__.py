@@ -22,7 +22,6 @@ from benchmarks.parts.rounds import Subject, run_rounds
 from benchmarks.report.machine import this_machine
 from benchmarks.report.results import Results
 from benchmarks.report.writing import REPORT, write_report
-from benchmarks.setup.repositories import SHAPES
 from benchmarks.setup.texts import Workload, models, newest_version, read_texts, workload
 from contract.version_directory import read_card
 from server.environment.triton_environment import TritonEnvironment, read_environment
@@ -85,8 +84,8 @@ def _subjects(arguments: argparse.Namespace, texts: Workload, environment: Trito
         triton.GROWTH: lambda: triton.growth(texts, settings()),
         gpu.PART: lambda: gpu.subjects(
             texts,
-            gpu.GpuSettings(environment, analyzer(), tuple(arguments.models), arguments.device, window,
-                            tuple(arguments.instances), tuple(arguments.concurrency),
+            gpu.GpuSettings(environment, analyzer(), arguments.repository, tuple(arguments.models), arguments.device,
+                            window, tuple(arguments.instances), tuple(arguments.concurrency), tuple(arguments.rows),
                             seconds=0.6 * arguments.seconds),
         ),
     }  # fmt: skip
@@ -106,11 +105,10 @@ def _command(texts: Path) -> str:
 
 
 def _model(arguments: argparse.Namespace) -> dict[str, Any]:
+    if gpu.PART in arguments.parts:
+        return {name: gpu.description(arguments.repository, name) for name in arguments.models}
     version = newest_version(arguments.repository, arguments.model)
     card = read_card(version)
-    if gpu.PART in arguments.parts:
-        return {name: f"{shape.layers} layers of {shape.hidden}, {shape.vocabulary:,} tokens"
-                for name, shape in SHAPES.items() if name in arguments.models}  # fmt: skip
     return {arguments.model: f"version {version.name}", **card.architecture}
 
 
@@ -134,7 +132,7 @@ def main() -> None:
         model=_model(arguments),
         tokens=texts.lengths(),
         rounds=arguments.rounds,
-        remarks=[gpu.REMARK] if on_gpu else [],
+        remarks=gpu.remarks(arguments.models, arguments.device) if on_gpu else [],
         measurements=measured.measurements,
         failures=measured.failures,
     )

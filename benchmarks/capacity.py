@@ -14,6 +14,7 @@ from typing import Final
 
 from benchmarks.command import BenchmarkError, run_command
 from benchmarks.report.results import Key, Results, keys, summary
+from benchmarks.setup.repositories import SHAPES
 from training.common.command import command_parser
 
 _HERE: Final = Path(__file__).resolve().parent
@@ -74,9 +75,10 @@ def rates(cpu: Results, gpu: Results) -> dict[str, Rate]:
         if model and (key.part, key.case) == (_CALLS.part, _CALLS.case):
             rate = _median(cpu, key, "texts_per_second") / cores
             found[model] = Rate(f"Triton, a core, asked by gateways for {model}", key, rate)
-    for shape in gpu.model:
-        key = Key("gpu", f"Triton, {shape}, 4 instances", "1 row a request, 512 at once")
-        found[shape] = Rate(f"Triton, a GPU, the shape of {shape}", key, _median(gpu, key, "texts_per_second"))
+    for model in gpu.model:
+        key = Key("gpu", f"Triton, {model}, 4 instances", "1 row a request, 512 at once")
+        name = f"a GPU, {f'the shape of {model}' if model in SHAPES else model}"
+        found[name] = Rate(f"Triton, {name}", key, _median(gpu, key, "texts_per_second"))
     return found
 
 
@@ -110,7 +112,7 @@ def answer(texts: float, found: dict[str, Rate], *, busy: float, cores: int) -> 
     lines = [
         f"Triton on CPU, {cores} cores each: {replicas(texts, found['triton'].texts * cores, busy)}",
         *[
-            f"or Triton on a GPU, the shape of {name}: {replicas(texts, rate.texts, busy)}"
+            f"or Triton on {name}: {replicas(texts, rate.texts, busy)}"
             for name, rate in found.items()
             if rate.source.part == "gpu"
         ],

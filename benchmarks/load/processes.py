@@ -1,7 +1,8 @@
 """CPU time and memory of programs, with all the processes they have started."""
 
+import contextlib
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,18 +29,38 @@ def usage(pids: Iterable[int]) -> Usage:
     Raises:
         BenchmarkError: one of them has ended.
     """
-    cpu, memory = 0.0, 0
+    with _alive():
+        there = [process for pid in pids for process in _tree(pid)]
+        return Usage(sum(map(_cpu, there)), sum(process.memory_full_info().pss for process in there) / 1e6)
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process and its descendants have spent so far; without their memory, which takes longer to learn.
+
+    Raises:
+        BenchmarkError: one of them has ended.
+    """
+    with _alive():
+        return sum(map(_cpu, _tree(pid)))
+
+
+@contextlib.contextmanager
+def _alive() -> Iterator[None]:
     try:
-        for pid in pids:
-            root = psutil.Process(pid)
-            for process in (root, *root.children(recursive=True)):
-                times = process.cpu_times()
-                # Time of children that have ended is in their parent's; those that live are counted themselves.
-                cpu += times.user + times.system + times.children_user + times.children_system
-                memory += process.memory_full_info().pss
+        yield
     except psutil.NoSuchProcess as error:
         raise BenchmarkError(f"a measured process (pid {error.pid}) ended during the measurement") from None
-    return Usage(cpu, memory / 1e6)
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    root = psutil.Process(pid)
+    return [root, *root.children(recursive=True)]
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    # Time of children that have ended is in their parent's; those that live are counted themselves.
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def settle(pids: Collection[int], seconds: float = 20.0) -> None:

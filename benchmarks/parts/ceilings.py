@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from onnxruntime import InferenceSession
 
 from benchmarks.parts.rounds import Record, Subject
 from benchmarks.setup.texts import Row, Workload, load_tokenizer
 from contract.version_directory import CPU_GRAPH, INPUT_IDS, ITEM_SHAPE
-from training.export.graphs.runtime import session
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 # One thread of the tokenizer, as the gateway has it; read by the library at its first batch.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -79,6 +80,8 @@ def _graph(
     graph: Path, feeds: Feeds, sessions: int, threads: int, seconds: float, case: str
 ) -> Callable[[Record], None]:
     def measure(record: Record) -> None:
+        from training.export.graphs.runtime import session  # onnx and onnxruntime: the part gpu does without
+
         opened = [session(graph, threads) for _ in range(sessions)]
         rows, tokens, spent = run_for(opened, feeds, seconds)
         record(case, {"texts_per_second": rows / spent, "tokens_per_second": tokens / spent})
@@ -86,14 +89,14 @@ def _graph(
     return measure
 
 
-def run_for(sessions: Sequence[InferenceSession], feeds: Feeds, seconds: float) -> tuple[int, int, float]:
+def run_for(sessions: Sequence["InferenceSession"], feeds: Feeds, seconds: float) -> tuple[int, int, float]:
     """Run batches in every session at once; rows and tokens that were done, and the seconds it took."""
     done: list[tuple[int, int]] = []
     for opened in sessions:
         opened.run(None, feeds[0][1])
     began = time.perf_counter()
 
-    def work(opened: InferenceSession, offset: int) -> None:
+    def work(opened: "InferenceSession", offset: int) -> None:
         rows = tokens = 0
         place = offset
         while time.perf_counter() - began < seconds:

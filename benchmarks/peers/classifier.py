@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 from tokenizers import Tokenizer
 
 Probabilities = npt.NDArray[np.float32]
@@ -35,6 +34,8 @@ class Classifier:
     """A graph and its tokenizer, with padded batches or, if the graph takes `item_shape`, without padding."""
 
     def __init__(self, settings: PeerSettings) -> None:
+        import onnxruntime  # here, because whoever starts a peer reads its settings alone
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = settings.threads
         self._session = onnxruntime.InferenceSession(settings.graph, options, providers=["CPUExecutionProvider"])

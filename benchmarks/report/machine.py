@@ -1,5 +1,6 @@
 """Where and with what something was measured."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -58,11 +59,20 @@ def this_machine(environment: TritonEnvironment) -> Machine:
         system=f"{platform.system()} {platform.release()}, {' '.join(platform.libc_ver())}",
         load=round(psutil.cpu_percent(_LOOK_SECONDS) / 100, 2),
         python=platform.python_version(),
-        packages={name: importlib.metadata.version(name) for name in _PACKAGES},
+        packages=_installed(),
         triton={name: version for name, version in environment.packages.items() if version},
         allocator=JEMALLOC if preloaded() else allocator_of(os.getpid()),
         commit=_commit(),
     )
+
+
+def _installed() -> dict[str, str]:
+    """The versions of those packages that are here: the part gpu needs neither the gateway's nor ONNX Runtime."""
+    versions = {}
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def _processor() -> str:

@@ -69,3 +69,20 @@ def test_nonsense_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str
         capacity.main(wrong)
     assert refused.value.code == 2
     assert "error" in capsys.readouterr().err
+
+
+def test_a_model_measured_on_cpu_and_gpu_has_both_rates(reports: tuple[Results, Results]) -> None:
+    cpu, gpu = reports
+    (shipped,) = capacity.rates(*reports).keys() & {"emotion_xlm"}
+    shape = next(iter(gpu.model))
+    renamed = [
+        one.model_copy(update={"subject": one.subject.replace(shape, shipped)})
+        for one in gpu.measurements
+        if shape in one.subject
+    ]
+    found = capacity.rates(cpu, gpu.model_copy(update={"model": {shipped: "measured"}, "measurements": renamed}))
+    assert found[shipped] == capacity.rates(*reports)[shipped]
+    assert found[f"a GPU, {shipped}"].texts > found[shipped].texts
+    assert any(
+        line.startswith(f"or Triton on a GPU, {shipped}: ") for line in capacity.answer(9, found, busy=1, cores=2)
+    )

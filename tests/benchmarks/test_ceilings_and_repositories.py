@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from benchmarks.parts import ceilings
 from benchmarks.parts.rounds import run_rounds
 from benchmarks.setup import repositories
 from benchmarks.setup.texts import newest_version, workload
-from contract.version_directory import CPU_GRAPH, GPU_GRAPH
+from contract.version_directory import CPU_GRAPH, GPU_GRAPH, INPUT_IDS, ITEM_SHAPE, PROBABILITIES
 from tests.support.triton_process import ROOT, triton_environment
 from training.export.graphs.portable import portable
 from training.export.graphs.runtime import run, session
@@ -65,7 +66,7 @@ def test_other_instances_in_a_copy(device: str, path: str) -> None:
 def test_random_weights_make_a_graph_that_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, graph: str
 ) -> None:
-    monkeypatch.setitem(repositories.SHAPES, "rubert_tiny2", TINY)
+    monkeypatch.setitem(repositories.SHAPES, "rubert_tiny2", dataclasses.asdict(TINY))
     repository = repositories.with_random_weights(tmp_path, "rubert_tiny2", device)
     path = repository / "rubert_tiny2/1" / graph
     answers = run(session(portable(onnx.load(path))), [[2, 7, 3], [2, 9, 9, 9, 3]])
@@ -76,9 +77,41 @@ def test_random_weights_make_a_graph_that_runs(
     assert path.stat().st_mtime_ns == made
 
 
+@pytest.mark.parametrize(("device", "graph"), [("cpu", CPU_GRAPH), ("gpu", GPU_GRAPH)])
+def test_a_graph_that_computes_nothing_takes_and_gives_what_the_others_do(
+    tmp_path: Path, device: str, graph: str
+) -> None:
+    path = repositories.with_nothing(tmp_path, device) / repositories.NOTHING / "1" / graph
+    nothing, ours = session(path), session(VERSION / CPU_GRAPH)
+    for tensors in ("get_inputs", "get_outputs"):
+        described = [
+            [(one.name, one.type, len(one.shape), one.shape[-1] if one.name == PROBABILITIES else 0) for one in found]
+            for found in (getattr(nothing, tensors)(), getattr(ours, tensors)())
+        ]
+        assert described[0] == described[1]
+    assert np.array_equal(run(nothing, [[2, 7, 3], [2, 9, 9, 9, 3]]), np.zeros((2, 6), np.float32))
+    # What no node takes is not handed to a GPU.
+    taken = {name for node in onnx.load(path).graph.node for name in node.input}
+    assert {INPUT_IDS, ITEM_SHAPE} <= taken
+    configurations = [
+        (directory / "config.pbtxt").read_text().splitlines()[2:]  # behind the name
+        for directory in (tmp_path / repositories.NOTHING, REPOSITORY / "emotion_rubert")
+    ]
+    assert configurations[0] == configurations[1]
+
+
+def test_a_copy_has_the_newest_version_alone(tmp_path: Path) -> None:
+    for version in ("1", "9", "10"):
+        (tmp_path / "some" / version).mkdir(parents=True)
+    shutil.copytree(REPOSITORY / "emotion_rubert/configs", tmp_path / "some/configs")
+    with repositories.with_instances(tmp_path, "some", 3) as copy:
+        assert sorted(path.name for path in (copy / "some").iterdir()) == ["10", "configs"]
+
+
 def test_the_real_shapes() -> None:
     sizes = {}
-    for name, shape in repositories.SHAPES.items():
+    for name, architecture in repositories.SHAPES.items():
+        shape = Shape(**architecture)
         small = dataclasses.replace(shape, vocabulary=100)
         arrays = repositories.random_weights(small).arrays
         sizes[name] = sum(array.size for array in arrays.values()) + (shape.vocabulary - 100) * shape.hidden

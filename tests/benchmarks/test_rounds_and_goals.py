@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.command import BenchmarkError
-from benchmarks.parts import gpu, http
+from benchmarks.parts import gpu, http, triton
 from benchmarks.parts.rounds import Measurement, Record, Subject, run_rounds
 from benchmarks.report.goals import GOALS, Goal, judge
 from benchmarks.report.results import Key, Summary, best, paired_ratio, summary
@@ -138,14 +138,49 @@ def test_a_rate_with_too_high_a_latency_does_not_count() -> None:
 
 def test_the_goals_on_a_gpu_find_what_that_part_measures() -> None:
     rows = [
-        Measurement(part=gpu.PART, subject=subject, case="a load", round=number,
+        Measurement(part=gpu.PART, subject=subject, case=load, round=number,
                     figures={"texts_per_second": rate, "p99_ms": 10.0})
-        for subject, rate in (
-            (gpu.served("rubert_tiny2", 1), 20_000.0),
-            (gpu.served("rubert_tiny2", 4), 30_000.0),
-            (gpu.in_process("rubert_tiny2"), 60_000.0),
+        for subject, load, rate in (
+            (gpu.served("rubert_tiny2", 1), triton.case(1, 64), 20_000.0),
+            (gpu.served("rubert_tiny2", 4), triton.case(1, 64), 30_000.0),
+            (gpu.served("rubert_tiny2", 4), triton.case(16, 64), 45_000.0),
+            (gpu.in_process("rubert_tiny2"), "batch 64", 60_000.0),
         )
         for number in (1, 2)
     ]  # fmt: skip
     judged = [one for goal in GOALS if (one := judge(goal, rows)).found is not None]
-    assert [(one.verdict, one.found.median) for one in judged if one.found] == [("reached", 30_000), ("no bound", 0.5)]
+    assert [(one.verdict, one.found.median) for one in judged if one.found] == [
+        ("reached", 30_000), ("no bound", 0.5), ("no bound", 0.75),
+    ]  # fmt: skip
+
+
+def test_what_the_backend_costs_on_a_gpu_is_of_the_same_load_and_instances() -> None:
+    model, kind = gpu.MODELS[0], triton.case(1, 0).partition(",")[0]
+    rows = [
+        Measurement(part=gpu.PART, subject=gpu.served(subject, instances), case=triton.case(1, at_once), round=number,
+                    figures={"texts_per_second": rate, "cpu_ms": cpu})
+        for subject, instances, at_once, rate, cpu in (
+            (model, 1, 64, 10_000.0, 0.30),
+            (model, 4, 64, 30_000.0, 0.20),
+            (model, 4, 512, 20_000.0, 0.25),
+            (gpu.NOTHING, 1, 64, 20_000.0, 0.15),
+            (gpu.NOTHING, 4, 64, 40_000.0, 0.16),
+            (gpu.NOTHING, 4, 512, 50_000.0, 0.10),
+        )
+        for number in (1, 2)
+    ]  # fmt: skip
+    found = {one.goal.text.partition(": ")[2]: one for goal in GOALS if (one := judge(goal, rows)).found is not None}
+    rate = found[f"share of the rate with a graph that computes nothing, {kind}"]
+    assert (rate.ours, rate.theirs) == (
+        Key(gpu.PART, gpu.served(model, 4), triton.case(1, 64)),
+        Key(gpu.PART, gpu.served(gpu.NOTHING, 4), triton.case(1, 64)),
+    )
+    assert rate.found == Summary(0.75, 0.75, 0.75, 2)
+    # Where the graph that computes nothing is served fastest, not where its CPU is highest.
+    cpu = found[f"share of a text's CPU that a graph which computes nothing takes too, {kind}"]
+    assert (cpu.ours, cpu.theirs) == (
+        Key(gpu.PART, gpu.served(gpu.NOTHING, 4), triton.case(1, 512)),
+        Key(gpu.PART, gpu.served(model, 4), triton.case(1, 512)),
+    )
+    assert cpu.found == Summary(0.4, 0.4, 0.4, 2)
+    assert {one.verdict for one in found.values()} == {"no bound"}
