@@ -114,12 +114,7 @@ class TrainingSettings(ScratchSettings):
         description="passes as a masked language model over the texts, before;"
         " needs a checkpoint of training.scratch.pretrain",
     )  # fmt: skip
-    dropout: float | None = Field(
-        None,
-        ge=0,
-        lt=1,
-        description="share of hidden values and of attention dropped while training (the base model's)",
-    )
+<<<<<<< HEAD
     seed: int = Field(0, ge=0, lt=2**32, description="of head, order and dropout")
     save_minutes: SaveMinutes = 5.0
 

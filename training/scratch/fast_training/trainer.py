@@ -60,13 +60,6 @@ def _parameter_groups(model: Any, settings: TrainingSettings) -> list[dict[str, 
     ]
 
 
-def set_dropout(model: Any, share: float) -> None:
-    """Drop this share of hidden values and of attention from now on; the model's configuration keeps its own."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = share
-
-
 class FastTrainer:
     """A checkpoint with a new head, trained as often as wanted from the same weights.
 
@@ -119,8 +112,6 @@ class FastTrainer:
         """
         table = self._table(texts)
         self.model.load_state_dict(self._start)
-        if settings.dropout is not None:
-            set_dropout(self.model, settings.dropout)
         torch.manual_seed(settings.seed)
         random = np.random.default_rng(settings.seed)
         lengths = table.lengths.cpu().numpy()
