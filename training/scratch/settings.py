@@ -114,7 +114,6 @@ class TrainingSettings(ScratchSettings):
         description="passes as a masked language model over the texts, before;"
         " needs a checkpoint of training.scratch.pretrain",
     )  # fmt: skip
-<<<<<<< HEAD
     seed: int = Field(0, ge=0, lt=2**32, description="of head, order and dropout")
     save_minutes: SaveMinutes = 5.0
 
