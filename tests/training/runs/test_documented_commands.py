@@ -67,8 +67,8 @@ def test_every_command_is_understood_and_finds_what_it_needs(tmp_path: Path, mon
     assert given["training.scratch.distill"][0].recipe == {
         "base_model": "runs/tiny", "epochs": 20.0, "batch_size": 512, "lr": 0.001, "warmup": 0.06,
         "weight_decay": 0.01, "layer_decay": 1.0, "head_rate": 1.0, "average_share": 0.1, "adapt_epochs": 0.0,
-        "seed": 0, "cedr_repeats": 1, "cedr_labels": 0.0, "brighter_repeats": 2, "brighter_labels": 0.5,
-        "written_repeats": 2, "written_labels": 0.8, "changed_share": 0.7, "changed_copies": 3,
-        "smiles_from": 0.0, "final_epochs": 0.0, "logit_weight": 0.0,
+        "seed": 0, "cedr_repeats": 3, "cedr_labels": 0.0, "brighter_repeats": 2, "brighter_labels": 0.5,
+        "written_repeats": 2, "written_labels": 0.8, "changed_share": 0.5, "changed_copies": 3,
+        "smiles_from": 0.5, "final_epochs": 0.0, "logit_weight": 0.1,
         "taught": {"seed": 0},
     }  # fmt: skip
