@@ -46,7 +46,7 @@ def test_configurations_are_what_training_writes(name: str, path: str, device: s
 def test_every_model_has_a_version_and_all_of_them_are_small() -> None:
     assert {version.parent.name for version in VERSIONS} == set(MODELS) != set()
     files = [path for path in REPOSITORY.rglob("*") if path.is_file() and not path.name.startswith("model.gpu")]
-    assert sum(path.stat().st_size for path in files) < 36_000_000
+    assert sum(path.stat().st_size for path in files) < 45_000_000
 
 
 @every_version
