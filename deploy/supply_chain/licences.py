@@ -176,9 +176,10 @@ def texts(shipped: Shipped) -> str:
             parts.append(_without_text(package))
     if shipped.weights:
         parts.append("=" * 80)
-        parts += [
-            f"{one.model} {one.version}: {one.licence}\nMade from: {one.base_model}\n" for one in shipped_weights()
-        ]
+        weights = shipped_weights()
+        parts += [f"{one.model} {one.version}: {one.licence}\nMade from: {one.base_model}\n" for one in weights]
+        if any("MIT" in one.licence for one in weights):
+            parts.append(f"MIT's licence, of what such weights were made from:\n\n{_MIT}")
     return "\n".join(parts)
 
 

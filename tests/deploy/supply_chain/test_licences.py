@@ -104,6 +104,9 @@ def test_the_texts_are_the_packages_own() -> None:
             assert f"\n{one.name} {one.version}: {licence_of(one)}\n" in text
             assert all(licence.strip() in text for licence in one.texts.values())
     assert f"{shipped_weights()[0].model} {shipped_weights()[0].version}: " in texts(SHIPPED[0])
+    assert ("MIT License" in texts(SHIPPED[0]).rpartition("=" * 80)[2]) == any(
+        "MIT" in one.licence for one in shipped_weights()
+    )
 
 
 def test_a_package_without_a_text_has_its_licences_standard_one(monkeypatch: pytest.MonkeyPatch) -> None:
