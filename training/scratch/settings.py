@@ -17,6 +17,7 @@ from training.data.splits.folds import BRIGHTER, FOLDS, brighter_by_fold
 from training.encoder.lookup import BASE_MODELS
 from training.runs.directory import METRICS
 from training.runs.settings import FoldSettings, SaveMinutes
+from training.scratch.teachers.soft_targets import KINDS
 
 
 def not_own(name: str) -> str:
@@ -45,7 +46,19 @@ def beside_cedr(name: str) -> str:
     return name
 
 
+def kind_of_text(name: str) -> str:
+    """The name, if soft targets know it.
+
+    Raises:
+        ValueError: they don't.
+    """
+    if name not in KINDS:
+        raise ValueError(f"is no kind of text; there are: {', '.join(KINDS)}")
+    return name
+
+
 DataSet = Annotated[str, AfterValidator(beside_cedr)]
+Kind = Annotated[str, AfterValidator(kind_of_text)]
 Epochs = Annotated[float, Field(gt=0, description="passes over the texts")]
 BatchSize = Annotated[int, Field(ge=1, description="texts of one step")]
 Rate = Annotated[float, Field(gt=0, description="peak learning rate")]
@@ -167,6 +180,9 @@ class StudentSettings(TrainingSettings):
     )
     smiles_from: Share = Field(
         0.0, description="least answer of the teachers, for any class, from which a smiley behind a text means nothing"
+    )
+    smiles_not_in: CliVariadicArg[list[Kind]] = Field(
+        [], description="kinds of texts that get no smiley; in CEDR, one that stands there by nature often is the label"
     )
     final_epochs: float = Field(
         0.0, ge=0, description="passes at the end over CEDR's rows and their variants alone, as they are written"

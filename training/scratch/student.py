@@ -17,7 +17,7 @@ from training.runs.life import Fold
 from training.scratch.fast_training.token_table import partial_passes
 from training.scratch.fast_training.trainer import FastTrainer
 from training.scratch.settings import StudentSettings
-from training.scratch.teachers.soft_targets import SoftTargets
+from training.scratch.teachers.soft_targets import KINDS, SoftTargets
 
 Rows = npt.NDArray[np.int64]
 LEAST: Final = 1e-3
@@ -50,23 +50,29 @@ def distillation_loss(logits: torch.Tensor, targets: torch.Tensor, logit_weight:
     return loss + logit_weight * torch.nn.functional.mse_loss(logits, torch.logit(targets, eps=LEAST))
 
 
-def changed_texts(texts: Sequence[str], unsure: Sequence[bool], copy: int, seed: int) -> list[str]:
+def texts_without_smiley(soft: SoftTargets, settings: StudentSettings) -> npt.NDArray[np.bool_]:
+    """Behind which of the texts a smiley would mean something, bool `[texts]`."""
+    unsure = soft.probabilities.max(axis=1) < settings.smiles_from
+    return np.asarray(unsure | np.isin(soft.kind, [KINDS.index(kind) for kind in settings.smiles_not_in]))
+
+
+def changed_texts(texts: Sequence[str], without_smiley: Sequence[bool], copy: int, seed: int) -> list[str]:
     """Each text with changes that mean nothing; the same for the same text, copy and seed. On all cores.
 
     Args:
         texts: any.
-        unsure: whether a text says too little of a mood by itself for a smiley to mean nothing.
+        without_smiley: whether a smiley behind the text would mean something.
         copy: number of the change of the same text.
         seed: of all of them.
     """
-    rows = list(zip(texts, unsure, strict=True))
+    rows = list(zip(texts, without_smiley, strict=True))
     return [text for chunk in map_chunks(partial(_changed, copy=copy, seed=seed), rows) for text in chunk]
 
 
 def _changed(rows: Sequence[tuple[str, bool]], copy: int, seed: int) -> list[str]:
     return [
-        surrounded(text, np.random.default_rng([seed, copy, zlib.crc32(text.encode())]), MOODS if unsure else ())
-        for text, unsure in rows
+        surrounded(text, np.random.default_rng([seed, copy, zlib.crc32(text.encode())]), MOODS if plain else ())
+        for text, plain in rows
     ]
 
 
@@ -123,10 +129,10 @@ class Student:
 
         trainer.adapt(soft.texts, settings, fold)
         copies = settings.changed_copies if settings.changed_share else 0
-        unsure = (soft.probabilities.max(axis=1) < settings.smiles_from).tolist()
+        without_smiley = texts_without_smiley(soft, settings).tolist()
         texts = list(soft.texts)
         for copy in range(copies):
-            texts += changed_texts(soft.texts, unsure, copy, settings.seed)
+            texts += changed_texts(soft.texts, without_smiley, copy, settings.seed)
         passes = student_passes(soft, settings)
         trainer.train(texts, loss, settings, passes, fold)
         return trainer.keep(trainer.model, fold)

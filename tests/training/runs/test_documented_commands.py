@@ -69,6 +69,6 @@ def test_every_command_is_understood_and_finds_what_it_needs(tmp_path: Path, mon
         "weight_decay": 0.01, "layer_decay": 1.0, "head_rate": 1.0, "average_share": 0.1, "adapt_epochs": 0.0,
         "seed": 0, "cedr_repeats": 3, "cedr_labels": 0.0, "brighter_repeats": 2, "brighter_labels": 0.5,
         "written_repeats": 2, "written_labels": 0.8, "changed_share": 0.5, "changed_copies": 3,
-        "smiles_from": 0.5, "final_epochs": 0.0, "logit_weight": 0.1,
+        "smiles_from": 0.5, "smiles_not_in": [], "final_epochs": 0.0, "logit_weight": 0.1,
         "taught": {"seed": 0},
     }  # fmt: skip
