@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -22,35 +22,42 @@ if TYPE_CHECKING:
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 PART: Final = "ceilings"
+GROWING: Final = "CPU graph in process, 2 × 1 thread, in turns"
+"""How the report calls the graph with batches of all sizes that are compared, measured back to back."""
+Lengths = Literal["mixed", "equal"]
+_TURNS: Final = 6
 Feeds = list[tuple[int, dict[str, Any]]]
 """Of each batch: its rows, and the graph's inputs."""
 
 
 @dataclass(frozen=True)
 class CeilingSettings:
-    """What is tried: batch sizes; and sessions × threads of each."""
+    """What is tried: batch sizes; and sessions × threads of each.
+
+    `growing` are the batch sizes that are compared with each other, with `growing_sessions` of one thread.
+    """
 
     seconds: float = 3.0
     batches: tuple[int, ...] = (1, 4, 16, 32, 64)
     sessions: tuple[tuple[int, int], ...] = ((1, 1), (1, 2), (2, 1))
-    compared_batch: int = 16
-    """Of the comparison of mixed with equal lengths, and of padded graphs."""
+    growing: tuple[int, ...] = (16, 32, 64)
+    growing_sessions: int = 2
 
 
 def subjects(texts: Workload, version_directory: Path, settings: CeilingSettings) -> list[Subject]:
-    """The tokenizer; the graph at every batch size and thread count; the graph on equal lengths."""
+    """The tokenizer; the graph at every batch size and thread count; how it grows with batches."""
     graph = version_directory / CPU_GRAPH
     found = [Subject(PART, "tokenizer", _tokenizer(texts, version_directory, settings.seconds))]
     for (sessions, threads), batch in itertools.product(settings.sessions, settings.batches):
-        case = f"batch {batch}, mixed lengths"
-        measure = _graph(graph, batches(texts.rows, batch), sessions, threads, settings.seconds, case)
+        feeds = batches(texts.rows, batch)
+        measure = _graph(graph, feeds, sessions, threads, settings.seconds, case(batch, "mixed"))
         found.append(Subject(PART, graph_name(sessions, threads), measure))
-    equal = batches(equal_lengths(texts.rows), settings.compared_batch)
-    for sessions, threads in settings.sessions:
-        case = f"batch {settings.compared_batch}, equal lengths"
-        measure = _graph(graph, equal, sessions, threads, settings.seconds, case)
-        found.append(Subject(PART, graph_name(sessions, threads), measure))
-    return found
+    return [*found, Subject(PART, GROWING, _growing(texts, graph, settings))]
+
+
+def case(batch: int, lengths: Lengths) -> str:
+    """How the report calls one kind of batch."""
+    return f"batch {batch}, {lengths} lengths"
 
 
 def graph_name(sessions: int, threads: int) -> str:
@@ -80,13 +87,38 @@ def _graph(
     graph: Path, feeds: Feeds, sessions: int, threads: int, seconds: float, case: str
 ) -> Callable[[Record], None]:
     def measure(record: Record) -> None:
-        from training.export.graphs.runtime import session  # onnx and onnxruntime: the part gpu does without
-
-        opened = [session(graph, threads) for _ in range(sessions)]
+        opened = [open_graph(graph, threads) for _ in range(sessions)]
         rows, tokens, spent = run_for(opened, feeds, seconds)
         record(case, {"texts_per_second": rows / spent, "tokens_per_second": tokens / spent})
 
     return measure
+
+
+def _growing(texts: Workload, graph: Path, settings: CeilingSettings) -> Callable[[Record], None]:
+    """Every size with mixed and with equal lengths, in short turns, every other one in reverse order."""
+
+    def measure(record: Record) -> None:
+        opened = [open_graph(graph, 1) for _ in range(settings.growing_sessions)]
+        lines: dict[Lengths, list[Row]] = {"mixed": list(texts.rows), "equal": equal_lengths(texts.rows)}
+        cases = {
+            case(batch, lengths): batches(rows, batch) for batch in settings.growing for lengths, rows in lines.items()
+        }
+        done: dict[str, list[tuple[int, int, float]]] = {name: [] for name in cases}
+        for turn in range(_TURNS):
+            for name in cases if turn % 2 == 0 else reversed(cases):
+                done[name].append(run_for(opened, cases[name], settings.seconds / _TURNS))
+        for name, turns in done.items():
+            rows, tokens, spent = map(sum, zip(*turns, strict=True))
+            record(name, {"texts_per_second": rows / spent, "tokens_per_second": tokens / spent})
+
+    return measure
+
+
+def open_graph(graph: Path, threads: int) -> "InferenceSession":
+    """A session of so many threads."""
+    from training.export.graphs.runtime import session  # onnx and onnxruntime: the part gpu does without
+
+    return session(graph, threads)
 
 
 def run_for(sessions: Sequence["InferenceSession"], feeds: Feeds, seconds: float) -> tuple[int, int, float]:
@@ -131,7 +163,3 @@ def _tokenizer(texts: Workload, version_directory: Path, seconds: float) -> Call
             record(case, {"texts_per_second": done / spent})
 
     return measure
-
-
-GRAPH_NAMES: Final = tuple(graph_name(*one) for one in CeilingSettings.sessions)
-"""The subjects that are the graph alone."""

@@ -7,15 +7,18 @@ from typing import Final
 
 from benchmarks.load.perf_analyzer import Load, PerfAnalyzer
 from benchmarks.load.points import measure_point
+from benchmarks.parts import ceilings
 from benchmarks.parts.rounds import Record, Subject
 from benchmarks.setup.repositories import with_instances
 from benchmarks.setup.serving import running_triton
-from benchmarks.setup.texts import Row, Workload
+from benchmarks.setup.texts import Row, Workload, newest_version
+from contract.version_directory import CPU_GRAPH
 
 PART: Final = "triton"
 GROWTH: Final = "growth"
 SUBJECT: Final = "Triton"
-"""How the report calls the model that everything else is compared with, served as its configuration says."""
+"""How the report calls the model, served as its configuration says."""
+BESIDE: Final = "Triton and its graph in process, in turns"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,9 @@ class TritonSettings:
     lengths: tuple[int, ...] = (8, 16, 32, 64, 128)
     growth_rows: tuple[int, ...] = (1, 4, 16, 64)
     growth_concurrency: int = 16
+    beside: tuple[tuple[int, int], ...] = ((16, 16), (1, 64))
+    """Rows a request and requests at once of what is compared with the graph in process."""
+    beside_batches: tuple[int, ...] = (16, 64)
 
 
 def case(rows: int, concurrency: int) -> str:
@@ -50,6 +56,29 @@ def sweep(name: str, texts: Workload, settings: TritonSettings) -> list[Subject]
                     record(case(rows, concurrency), _figures(texts, settings, server.url, rows, concurrency))
 
     return [Subject(PART, name, measure)]
+
+
+def beside_its_graph(texts: Workload, settings: TritonSettings) -> Subject:
+    """Triton at its best loads, and the graph in process meanwhile, one right after the other."""
+    graph = newest_version(settings.repository, settings.model) / CPU_GRAPH
+
+    def measure(record: Record) -> None:
+        sessions = [ceilings.open_graph(graph, 1) for _ in range(2)]
+        with running_triton(settings.repository, settings.environment) as server:
+            for rows, concurrency in settings.beside:
+                record(case(rows, concurrency), _figures(texts, settings, server.url, rows, concurrency))
+                for batch in settings.beside_batches:
+                    done, _, spent = ceilings.run_for(
+                        sessions, ceilings.batches(texts.rows, batch), settings.window_ms / 1000
+                    )
+                    record(in_process(batch, rows), {"texts_per_second": done / spent})
+
+    return Subject(PART, BESIDE, measure)
+
+
+def in_process(batch: int, rows: int) -> str:
+    """How the report calls the graph in process, right after Triton with so many rows a request."""
+    return f"in process, batch {batch}, after {case(rows, 0).partition(',')[0]}"
 
 
 def growth(texts: Workload, settings: TritonSettings) -> list[Subject]:

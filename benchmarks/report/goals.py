@@ -98,11 +98,16 @@ def _verdict(goal: Goal, found: Summary | None) -> Verdict:
 
 def _triton(rows: int) -> Chosen:
     start = triton.case(rows, 0).partition(",")[0]
-    return lambda key: key.subject == triton.SUBJECT and key.case.startswith(f"{start},")
+    return lambda key: key.subject == triton.BESIDE and key.case.startswith(f"{start},")
 
 
-def _graph(case: str) -> Chosen:
-    return lambda key: key.part == ceilings.PART and key.subject in ceilings.GRAPH_NAMES and case in key.case
+def _graph_after(rows: int) -> Chosen:
+    cases = [triton.in_process(batch, rows) for batch in triton.TritonSettings.beside_batches]
+    return lambda key: key.subject == triton.BESIDE and key.case in cases
+
+
+def _growing(batch: int, lengths: ceilings.Lengths) -> Chosen:
+    return lambda key: key.subject == ceilings.GROWING and key.case == ceilings.case(batch, lengths)
 
 
 def _ours(texts: int, connections: int | None = None) -> Chosen:
@@ -154,14 +159,17 @@ def _on_gpu(model: str) -> Iterator[Goal]:
 _GPU_RATES: Final = {"rubert_tiny2": 25_000.0, "xlm_roberta_base": 15_000.0}
 _BAR: Final = (http.fastapi("int8", 2),)
 _FP32: Final = (http.fastapi("fp32", 1), http.fastapi("fp32", 2), http.litserve("fp32"), http.PIPELINE)
-_EQUAL_BATCH: Final = f"batch {ceilings.CeilingSettings.compared_batch}, "
+_SMALLEST: Final = ceilings.CeilingSettings.growing[0]
 
 GOALS: Final = (
     Goal("Triton with 16 rows a request, of the graph in process at its best batch", _RATE,
-         _triton(16), _graph("mixed"), 0.90),
-    Goal("Triton with one row a request, of the same", _RATE, _triton(1), _graph("mixed"), 0.70),
-    Goal("mixed lengths, of equal lengths with as many tokens", "tokens_per_second",
-         _graph(f"{_EQUAL_BATCH}mixed"), _graph(f"{_EQUAL_BATCH}equal"), 0.90),
+         _triton(16), _graph_after(16), 0.90),
+    Goal("Triton with one row a request, of the same", _RATE, _triton(1), _graph_after(1), 0.60),
+    *(Goal(f"the graph in process with batches of {batch}, of batches of {_SMALLEST}", _RATE,
+           _growing(batch, "mixed"), _growing(_SMALLEST, "mixed"), 0.95)
+      for batch in ceilings.CeilingSettings.growing[1:]),
+    *(Goal(f"mixed lengths in batches of {batch}, of equal lengths with as many tokens", "tokens_per_second",
+           _growing(batch, "mixed"), _growing(batch, "equal"), 0.95) for batch in ceilings.CeilingSettings.growing),
     Goal("one text a request, 16 at once: requests/s of the best peer's", "requests_per_second",
          _ours(1, 16), _http(_BAR, 1, 16), 1.0),
     Goal("the same, 64 at once", "requests_per_second", _ours(1, 64), _http(_BAR, 1, 64), 1.2),

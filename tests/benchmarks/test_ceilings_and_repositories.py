@@ -29,15 +29,18 @@ TINY = Shape(2, 24, 4, 48, 50, 16, 0, 1, 1e-12)
 
 def test_a_short_run_of_every_ceiling() -> None:
     texts = workload([f"Текст {number} " + "ещё " * (number % 7) for number in range(40)], VERSION)
-    settings = ceilings.CeilingSettings(seconds=0.05, batches=(1, 4), sessions=((1, 1), (2, 1)), compared_batch=4)
+    settings = ceilings.CeilingSettings(seconds=0.05, batches=(1, 4), sessions=((1, 1), (2, 1)), growing=(4, 8))
     found = run_rounds(ceilings.subjects(texts, VERSION, settings), 1, lambda _: None)
     assert found.failures == []
     cases = [(one.subject, one.case) for one in found.measurements]
     for sessions in (1, 2):
         name = ceilings.graph_name(sessions, 1)
         assert {case for subject, case in cases if subject == name} == {
-            "batch 1, mixed lengths", "batch 4, mixed lengths", "batch 4, equal lengths",
+            "batch 1, mixed lengths", "batch 4, mixed lengths",
         }  # fmt: skip
+    assert [case for subject, case in cases if subject == ceilings.GROWING] == [
+        "batch 4, mixed lengths", "batch 4, equal lengths", "batch 8, mixed lengths", "batch 8, equal lengths",
+    ]  # fmt: skip
     assert all(figure > 0 for one in found.measurements for figure in one.figures.values())
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.command import BenchmarkError
-from benchmarks.parts import gpu, http, triton
+from benchmarks.parts import ceilings, gpu, http, triton
 from benchmarks.parts.rounds import Measurement, Record, Subject, run_rounds
 from benchmarks.report.goals import GOALS, Goal, judge
 from benchmarks.report.results import Key, Summary, best, paired_ratio, summary
@@ -116,6 +116,30 @@ def test_the_goals_over_http_find_what_http_measures() -> None:
     assert {judged.verdict for judged in verdicts.values()} == {"reached"}
     assert len(verdicts) == 3
     assert all(judged.ours == key and judged.theirs in (bar, None) for judged in verdicts.values())
+
+
+def test_the_goals_of_the_graph_and_of_triton_find_what_these_parts_measure() -> None:
+    settings, growing = triton.TritonSettings, ceilings.CeilingSettings.growing
+    cases = [(triton.BESIDE, triton.case(rows, concurrency), 95.0) for rows, concurrency in settings.beside]
+    cases += [
+        (triton.BESIDE, triton.in_process(batch, rows), 100.0 - batch / 64)
+        for rows, _ in settings.beside
+        for batch in settings.beside_batches
+    ]
+    lengths: tuple[ceilings.Lengths, ...] = ("mixed", "equal")
+    cases += [(ceilings.GROWING, ceilings.case(batch, one), 100.0) for batch in growing for one in lengths]
+    part = {triton.BESIDE: triton.PART, ceilings.GROWING: ceilings.PART}
+    rows = [
+        Measurement(part=part[subject], subject=subject, case=case, round=number,
+                    figures={"texts_per_second": rate, "tokens_per_second": rate})
+        for subject, case, rate in cases for number in (1, 2)
+    ]  # fmt: skip
+    judged = [one for goal in GOALS if (one := judge(goal, rows)).found is not None]
+    assert len(judged) == 2 + (len(growing) - 1) + len(growing)
+    assert {one.verdict for one in judged} == {"reached"}
+    assert [one.theirs.case for one in judged[:2] if one.theirs] == [
+        triton.in_process(16, 16), triton.in_process(16, 1),
+    ]  # fmt: skip
 
 
 def test_a_rate_with_too_high_a_latency_does_not_count() -> None:
