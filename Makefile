@@ -40,10 +40,10 @@ endef
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-serve: $(SERVING) ## start Triton and the gateway here and keep them running (DEVICE=gpu for a GPU)
+serve: $(SERVING) ## start Triton and the gateway here and keep them running (DEVICE=gpu for a GPU, CONFIG=tuned after make tune)
 	@.venv/bin/python -m server install $(if $(filter gpu,$(DEVICE)),--gpu --environment .venv-triton-gpu)
 	@exec .venv/bin/python -m deploy.local --device $(DEVICE) \
-		$(if $(filter gpu,$(DEVICE)),--environment .venv-triton-gpu) $(FLAGS)
+		$(if $(filter gpu,$(DEVICE)),--environment .venv-triton-gpu) $(if $(CONFIG),--config $(CONFIG)) $(FLAGS)
 
 # The token: TOKEN_FILE=file, or a variable; docs/clients/telegram.md. make bot FLAGS="--gateway-url http://other:8080"
 bot: $(TELEGRAM) ## the Telegram bot, for a gateway that runs; TOKEN_FILE=file with its token
