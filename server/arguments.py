@@ -86,7 +86,6 @@ def _add_run_options(running: argparse.ArgumentParser) -> None:
     running.add_argument(
         "--config",
         type=_name,
-        default="",
         metavar="NAME",
         help="each model's configs/NAME.pbtxt where it has one, such as tuned (default: the device's)",
     )
@@ -158,7 +157,7 @@ def server_options(parsed: argparse.Namespace) -> ServerOptions:
     return ServerOptions(
         model_repository=parsed.model_repository,
         device=parsed.device,
-        config=parsed.config,
+        config=parsed.config or "",
         host=parsed.host,
         http=parsed.http,
         http_port=parsed.http_port,

@@ -1,8 +1,8 @@
 """Which configuration Triton reads of each model where one is chosen by name (`--config tuned`).
 
 With `--model-config-name=tuned` Triton reads `<model>/configs/tuned.pbtxt`. Of a model that has none it reads
-`config.pbtxt` without a word, and here that is the GPU's. So under the name that is asked for, the view shows Triton the
-device's default instead, and this says so.
+`config.pbtxt` without a word, and here that is the GPU's. So under the name that is asked for, the view shows Triton
+the device's default instead, and this says so.
 """
 
 import hashlib
@@ -43,7 +43,8 @@ class ConfigurationChoice:
         Raises:
             ConfigurationFileError: says which file, and what to do.
         """
-        files = sorted(repository.glob(f"*/{CONFIGS}/{self.name}.pbtxt"))
+        named = (model / CONFIGS / f"{self.name}.pbtxt" for model in sorted(repository.iterdir()))
+        files = [path for path in named if os.path.lexists(path)]
         if not files:
             raise ConfigurationFileError(
                 f"no model in {repository} has a {CONFIGS}/{self.name}.pbtxt: make tune writes {CONFIGS}/tuned.pbtxt; "
@@ -154,8 +155,11 @@ def _kinds(config: Any) -> str:
 
 
 def _newest(model: Path, graph: str) -> tuple[int, int]:
-    """The newest version, and the size of its graph; zeros if there is none."""
-    versions = [int(path.name) for path in model.iterdir() if path.name.isdecimal() and (path / graph).is_file()]
-    if not versions:
+    """The newest version, and the size of its graph; 0 for what is not there."""
+    newest = max(
+        (path for path in model.iterdir() if path.name.isdecimal()), key=lambda path: int(path.name), default=None
+    )
+    if newest is None:
         return 0, 0
-    return max(versions), (model / str(max(versions)) / graph).stat().st_size
+    path = newest / (graph or "model.onnx")
+    return int(newest.name), path.stat().st_size if path.is_file() else 0

@@ -8,7 +8,7 @@
     name: "emotion_rubert"
     …
 
-The checksum is of all that follows its line, so that figures can't stand over settings that they were not measured with.
+The checksum is of all that follows its line, so that figures can't stand over settings that they are not of.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from typing import Final, Self
 from server.errors import ConfigurationFileError
 
 _FIRST: Final = "# Written by make tune; change nothing here, run it again instead (docs/running/tuning.md)."
-_FIELD: Final = re.compile(r"# ([a-z_]+): (.+)")
+_FIELD: Final = re.compile(r"# ([a-z_0-9]+): (.+)")
 
 
 @dataclass(frozen=True)
