@@ -134,7 +134,7 @@ drill-network: $(SERVING) $(DEVELOPMENT) ## two Tritons, two gateways, a network
 	.venv-dev/bin/python -m pytest -m network -s --timeout=1800 tests/deploy/network
 
 # One of them alone: make drills DRILLS=tests/gateway/drills/test_overload.py
-DRILLS ?= tests/clients tests/gateway tests/integration tests/training
+DRILLS ?= tests/benchmarks tests/clients tests/gateway tests/integration tests/server tests/training
 drills: $(SERVING) $(DEVELOPMENT) ## the long drills, more than an hour: hostile clients, overload, failures, restarts
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m drill -s --timeout=1800 $(DRILLS)

@@ -24,7 +24,7 @@ _BETTER: Final = 1.02
 class Arena(Protocol):
     """What the search needs of `servers.Servers`."""
 
-    def try_beside(self, settings: Settings, known: Settings) -> Measured:
+    def try_beside(self, settings: Settings, known: Settings, /) -> Measured:
         """Measure new settings, starting from what others do best with."""
 
     def again(self, settings: Settings) -> Measured:

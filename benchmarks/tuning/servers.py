@@ -140,7 +140,7 @@ class Servers:
         other = at + (1 if self.goal.is_safe(best) else -1)
         if 0 <= other < len(rungs):
             second = self.measure(settings, rungs[other])
-            if self.goal.score(second) > self.goal.score(best):
+            if self.goal.is_safe(second) > self.goal.is_safe(best) or self.goal.score(second) > self.goal.score(best):
                 best, self.rungs[settings] = second, rungs[other]
         return best
 

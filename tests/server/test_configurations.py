@@ -17,7 +17,7 @@ from server.repository.view import RepositoryView
 from tests.server import graphs
 from tests.server.graphs import X3, Y3, config, write_model
 from tests.server.test_launcher import refused
-from tests.support.triton_process import running_triton
+from tests.support.triton_process import TritonProcess, running_triton
 from tests.support.waiting import wait_until
 
 CPU = config([X3], [Y3]).replace("kind:", "count: 1 kind:")
@@ -183,25 +183,37 @@ def test_the_start_is_refused_before_anything_runs(tuned: Path) -> None:
     assert f"{path} can't be used: it was changed" in refused(tuned.parent, "--config=tuned")
 
 
+def counts(triton: TritonProcess) -> list[int]:
+    """Of the two models' instances."""
+    with grpcclient.InferenceServerClient(triton.grpc_url) as client:
+        return [
+            client.get_model_config(name, as_json=True)["config"]["instance_group"][0]["count"]
+            for name in ("plus", "minus")
+        ]
+
+
 def test_a_real_triton_takes_it_and_never_the_gpus(tuned: Path) -> None:
     """Both models' config.pbtxt are for a GPU, which is not here: Triton would not load them."""
     model(tuned.parent, "minus", cpu=CPU)
-    with running_triton(tuned.parent, "--config=tuned", poll_seconds=1) as triton:
+    with running_triton(tuned.parent, "--config=tuned") as triton:
         assert "minus has no configs/tuned.pbtxt" in triton.log()
-        with grpcclient.InferenceServerClient(triton.grpc_url) as client:
+        assert "--model-config-name=tuned" in psutil.Process(triton.triton_pid).cmdline()
+        assert counts(triton) == [2, 1]
 
-            def counts() -> list[int]:
-                return [
-                    client.get_model_config(name, as_json=True)["config"]["instance_group"][0]["count"]
-                    for name in ("plus", "minus")
-                ]
 
-            assert counts() == [2, 1]
-            (tuned / "configs/tuned.pbtxt").unlink()
-            wait_until(lambda: counts() == [1, 1], triton.log)
-            tensor = grpcclient.InferInput("x", [1, 3], "FP32")
-            tensor.set_data_from_numpy(np.zeros((1, 3), np.float32))
-            for name in ("plus", "minus"):
-                assert client.infer(name, [tensor]).as_numpy("y").tolist() == [[1.0, 1.0, 1.0]]
-        command = psutil.Process(triton.triton_pid).cmdline()
-        assert "--model-config-name=tuned" in command
+@pytest.mark.drill
+def test_a_running_triton_follows(tuned: Path) -> None:
+    path = tuned / "configs/tuned.pbtxt"
+    good = path.read_text()
+    model(tuned.parent, "minus", cpu=CPU)
+    with running_triton(tuned.parent, "--config=tuned", poll_seconds=1) as triton:
+        for text, count in ((None, 1), (good, 2), (good + "# by hand\n", 1), (good, 2)):
+            if text is None:
+                path.unlink()
+            else:
+                path.write_text(text)
+            wait_until(lambda count=count: counts(triton) == [count, 1], triton.log)  # type: ignore[misc]
+            with grpcclient.InferenceServerClient(triton.grpc_url) as client:
+                tensor = grpcclient.InferInput("x", [1, 3], "FP32")
+                tensor.set_data_from_numpy(np.zeros((1, 3), np.float32))
+                assert client.infer("plus", [tensor]).as_numpy("y").tolist() == [[1.0, 1.0, 1.0]]
