@@ -35,7 +35,7 @@ class Decision:
     def chance(self) -> float:
         """How often so many pairs are better though nothing is."""
         count, better = len(self.pairs), sum(gain > 1 for gain in self.gains)
-        return sum(math.comb(count, number) for number in range(better, count + 1)) / 2**count
+        return sum(math.comb(count, number) for number in range(better, count + 1)) / float(2**count)
 
     def refusal(self) -> str | None:
         """Why the defaults stay; None if the tuned settings are better."""
@@ -62,4 +62,4 @@ class Decision:
 
     def median(self, name: str, side: int) -> float:
         """The middle of one of perf_analyzer's figures, of the defaults (0) or the tuned settings (1)."""
-        return statistics.median(getattr(pair[side], name) for pair in self.pairs)
+        return float(statistics.median(getattr(pair[side], name) for pair in self.pairs))

@@ -36,6 +36,6 @@ def measure_pairs(defaults: Settings, best: Settings, servers: Servers, say: Cal
             order = (defaults, best) if number % 2 == 0 else (best, defaults)
             measured = {settings: servers.again(settings) for settings in order}
             pairs.append((measured[defaults], measured[best]))
-            figures = (servers.goal.figure(one) for one in pairs[-1])
-            say("pair {}: defaults {:,.2f}, tuned {:,.2f} {}".format(len(pairs), *figures, servers.goal.unit))
+            before, after = map(servers.goal.figure, pairs[-1])
+            say(f"pair {len(pairs)}: defaults {before:,.2f}, tuned {after:,.2f} {servers.goal.unit}")
     return pairs
