@@ -10,9 +10,9 @@ from benchmarks.tuning.settings import Settings
 _STARTS: Final = 2
 """Two processes of the same kind may differ for good, by how their memory lies: half of the pairs with fresh ones."""
 _PAIRS_A_START: Final = 4
-_POINT_OVERHEAD: Final = 2.0
+_POINT_OVERHEAD: Final = 1.3
 """Seconds of a measurement beside its three windows, about."""
-_START_SECONDS: Final = 6.0
+_START_SECONDS: Final = 4.0
 
 
 def seconds_of_pairs(window_ms: int) -> float:
