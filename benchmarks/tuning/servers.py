@@ -17,6 +17,7 @@ from benchmarks.setup.serving import Device, Server, running_triton
 from benchmarks.setup.texts import Workload, newest_version
 from benchmarks.tuning.goals import Goal
 from benchmarks.tuning.settings import Settings, with_settings
+from contract.text_models import is_text_model
 
 CONFIGURATIONS: Final[dict[Device, str]] = {"cpu": "configs/cpu.pbtxt", "gpu": "config.pbtxt"}
 _FIRST_RUNG: Final = 16
@@ -44,15 +45,18 @@ class Model:
         """What is in it.
 
         Raises:
-            BenchmarkError: it can't be read, or holds no single group of instances.
+            BenchmarkError: there is no such model, or nothing in it that can be tuned.
         """
+        version = self.version
+        if is_text_model(self.name):
+            raise BenchmarkError(f"{self.name} only reads texts: tune the model that it asks (--model)")
         try:
             config = text_format.Parse(self.path.read_text(encoding="utf-8"), pb.ModelConfig())
         except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
             raise BenchmarkError(f"{self.path} can't be read as Triton's configuration ({error})") from None
         if [group.count > 0 for group in config.instance_group] != [True] or not config.HasField("dynamic_batching"):
             raise BenchmarkError(f"{self.path} needs one instance_group with a count, and dynamic_batching")
-        graph = self.version / config.default_model_filename
+        graph = version / config.default_model_filename
         if not graph.is_file():
             advice = ": run make gpu-weights" if self.device == "gpu" else ""
             raise BenchmarkError(f"{graph} is not there{advice}")

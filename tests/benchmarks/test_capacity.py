@@ -70,7 +70,9 @@ def test_the_charts_triton_has_the_cores_of_the_example() -> None:
     assert f'cpu: "{capacity._CORES}"' in values.split("\ntriton:")[1].split("\ngateway:")[0]
 
 
-@pytest.mark.parametrize("wrong", [[], ["0"], ["-1"], ["many"], ["5", "--busy", "2"], ["5", "--cores", "0"], ["5", "--triton", "0"]])
+@pytest.mark.parametrize(
+    "wrong", [[], ["0"], ["-1"], ["many"], ["5", "--busy", "2"], ["5", "--cores", "0"], ["5", "--triton", "0"]]
+)
 def test_nonsense_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as refused:
         capacity.main(wrong)

@@ -15,6 +15,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 
 from benchmarks.command import BenchmarkError
 from benchmarks.load.perf_analyzer import Measured
+from benchmarks.setup.serving import Device
 from benchmarks.setup.texts import Workload, newest_version, workload
 from benchmarks.tuning.decision import Decision
 from benchmarks.tuning.goals import Goal
@@ -271,6 +272,22 @@ def test_what_can_not_be_tuned_is_a_sentence(texts: Path, tmp_path: Path) -> Non
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"error: {configuration} can't be read as Triton's configuration (1:1")
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "words"),
+    [
+        ("emotion_none", "cpu", "holds no version of emotion_none"),
+        (f"{NAME}_text", "cpu", "only reads texts: tune the model that it asks"),
+        (NAME, "gpu", "run make gpu-weights"),
+    ],
+)
+def test_what_is_not_there_is_a_sentence(tmp_path: Path, name: str, device: Device, words: str) -> None:
+    models = repository_copy(tmp_path)
+    for graph in models.glob("*/*/model.gpu.onnx"):
+        graph.unlink()
+    with pytest.raises(BenchmarkError, match=words):
+        Model(models, name, device).configuration()
 
 
 @pytest.mark.drill
