@@ -8,5 +8,6 @@
 - `pairs`: those pairs.
 - `writing`: the file.
 
-Each uses only those before it. May import: `load`, `setup`, `benchmarks.report.machine`, contract, server and training.common.
+Each uses only those before it. May import: `load`, `setup`, `benchmarks.report.machine`, contract, server and
+training.common.
 """
