@@ -23,7 +23,7 @@ from benchmarks.report.machine import Machine, this_machine
 from benchmarks.setup.texts import read_texts, workload
 from benchmarks.tuning.decision import Decision
 from benchmarks.tuning.goals import Goal
-from benchmarks.tuning.pairs import measure_pairs, seconds_of_pairs
+from benchmarks.tuning.pairs import fewest_seconds, measure_pairs
 from benchmarks.tuning.search import Search, search
 from benchmarks.tuning.servers import Model, Servers
 from benchmarks.tuning.settings import Settings, Step, settings_of, steps
@@ -102,9 +102,11 @@ def main() -> None:
     for line in (*about, f"Defaults: {defaults}"):
         _say(line)
     with Servers(model, arguments.environment, analyzer, texts, goal, arguments.window) as servers:
-        end = began + 60 * arguments.minutes - seconds_of_pairs(arguments.window)
-        found = _search(defaults, servers, steps(model.device, machine.cores, config.max_batch_size), end)
-        pairs = measure_pairs(defaults, found.best, servers, _say) if found.best != defaults else []
+        end = began + 60 * arguments.minutes
+        ways = steps(model.device, machine.cores, config.max_batch_size)
+        found = _search(defaults, servers, ways, end - fewest_seconds(arguments.window))
+        left = end - time.monotonic()
+        pairs = measure_pairs(defaults, found.best, servers, left, _say) if found.best != defaults else []
     tried = [f"Tried, as many times as good as the best until then{'' if found.is_complete else ' (time was up)'}:"]
     tried += [f"  {trial}" for trial in found.trials]
     if not pairs:

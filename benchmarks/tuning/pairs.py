@@ -7,28 +7,49 @@ from benchmarks.tuning.decision import Pair
 from benchmarks.tuning.servers import Servers
 from benchmarks.tuning.settings import Settings
 
-_STARTS: Final = 2
-"""Two processes of the same kind may differ for good, by how their memory lies: half of the pairs with fresh ones."""
 _PAIRS_A_START: Final = 4
+"""Two processes of the same kind may differ for good, by how their memory lies: so both are started anew after these."""
+_FEWEST_STARTS, _MOST_STARTS = 2, 6
 _POINT_OVERHEAD: Final = 1.3
 """Seconds of a measurement beside its three windows, about."""
 _START_SECONDS: Final = 4.0
 
 
-def seconds_of_pairs(window_ms: int) -> float:
-    """How long `measure_pairs` takes, about."""
+def fewest_seconds(window_ms: int) -> float:
+    """How long the fewest pairs take that a decision can rest on, about."""
+    return _FEWEST_STARTS * _seconds_of_start(window_ms)
+
+
+def _seconds_of_start(window_ms: int) -> float:
     point = 3 * window_ms / 1000 + _POINT_OVERHEAD
-    return _STARTS * (2 * _START_SECONDS + 2 * (_PAIRS_A_START + 1) * point)
+    return 2 * _START_SECONDS + 2 * (_PAIRS_A_START + 1) * point
 
 
-def measure_pairs(defaults: Settings, best: Settings, servers: Servers, say: Callable[[str], None]) -> list[Pair]:
-    """Measure both so often, every other pair in reverse order, half of the pairs after both were started anew.
+def starts(seconds: float, window_ms: int) -> int:
+    """How often both are started, and measured in four pairs: as often as there is time, and neither once nor for ever.
+
+    It is settled before the first pair: whoever stops when the figures please finds a gain in any noise.
+    """
+    return max(_FEWEST_STARTS, min(_MOST_STARTS, int(seconds / _seconds_of_start(window_ms))))
+
+
+def measure_pairs(
+    defaults: Settings, best: Settings, servers: Servers, seconds: float, say: Callable[[str], None]
+) -> list[Pair]:
+    """Measure both in turn, every other pair in reverse order, both started anew after each four pairs.
+
+    Args:
+        defaults: one side.
+        best: the other side.
+        servers: what measures them.
+        seconds: how long it may take, about.
+        say: told of every pair.
 
     Raises:
         BenchmarkError: one of them fails.
     """
     pairs: list[Pair] = []
-    for start in range(_STARTS):
+    for start in range(starts(seconds, servers.window_ms)):
         servers.keep()
         for settings in (defaults, best) if start % 2 == 0 else (best, defaults):
             servers.again(settings)  # not counted: caches and memory pools fill

@@ -19,6 +19,7 @@ from benchmarks.setup.serving import Device
 from benchmarks.setup.texts import Workload, newest_version, workload
 from benchmarks.tuning.decision import Decision
 from benchmarks.tuning.goals import Goal
+from benchmarks.tuning.pairs import fewest_seconds, starts
 from benchmarks.tuning.search import search
 from benchmarks.tuning.servers import Model, Servers
 from benchmarks.tuning.settings import Settings, settings_of, steps, with_settings
@@ -213,6 +214,14 @@ def test_a_gain_within_the_noise_is_refused(found: Decision, words: str) -> None
     assert words in str(found.refusal())
 
 
+def test_there_are_as_many_pairs_as_there_is_time_for() -> None:
+    fewest = fewest_seconds(700)
+    assert [starts(seconds, 700) for seconds in (0, fewest, 2 * fewest, 100 * fewest)] == [2, 2, 4, 6]
+    # With more pairs a smaller share of them is enough.
+    assert decision(*[1.1] * 6, *[0.99] * 2).refusal() is not None
+    assert decision(*[1.1] * 18, *[0.99] * 6).refusal() is None
+
+
 # The file
 
 
@@ -315,7 +324,7 @@ def test_defaults_that_wait_for_nothing_are_mended(texts: Path, tmp_path: Path) 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.splitlines()[-1] == f"Written: {path}. Serve it: make serve CONFIG=tuned"
     said = path.read_text()
-    for words in ("# Machine: ", "# Command: python -m benchmarks.tuning --", "# Tried", "8 pairs: median 0."):
+    for words in ("# Machine: ", "# Command: python -m benchmarks.tuning --", "# Tried", " pairs: median 0."):
         assert words in said
     tuned = text_format.Parse(said, pb.ModelConfig())
     assert settings_of(tuned).delay < 20_000
