@@ -8,7 +8,7 @@ from benchmarks.tuning.servers import Servers
 from benchmarks.tuning.settings import Settings
 
 _PAIRS_A_START: Final = 4
-"""Two processes of the same kind may differ for good, by how their memory lies: so both are started anew after these."""
+"""Two processes of the same kind may differ for good, by how their memory lies: after these both are started anew."""
 _FEWEST_STARTS, _MOST_STARTS = 2, 6
 _POINT_OVERHEAD: Final = 1.3
 """Seconds of a measurement beside its three windows, about."""
