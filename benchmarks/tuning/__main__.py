@@ -138,6 +138,10 @@ def _about(machine: Machine, device: str) -> list[str]:
 
 def _search(defaults: Settings, servers: Servers, ways: Sequence[Step], end: float) -> Search:
     goal, measured = servers.goal, servers.climb(defaults)
+    if measured is None:
+        raise BenchmarkError(
+            f"with the defaults even one request at once has a p99 above {goal.p99_ms:g} ms: raise --p99"
+        )
     _say(f"The defaults with {servers.rungs[defaults]} at once: {goal.figure(measured):,.1f} {goal.unit}")
     longest, last = 0.0, time.monotonic()
 

@@ -16,13 +16,20 @@ _START_SECONDS: Final = 4.0
 
 
 def fewest_seconds(window_ms: int) -> float:
-    """How long the fewest pairs take that a decision can rest on, about."""
-    return _FEWEST_STARTS * _seconds_of_start(window_ms)
+    """How long the fewest pairs take that a decision can rest on, about, with the climbs before them."""
+    return _FEWEST_STARTS * _seconds_of_start(window_ms) + _seconds_of_climbs(window_ms)
+
+
+def _seconds_of_climbs(window_ms: int) -> float:
+    return 2 * (_START_SECONDS + 4 * _seconds_of_point(window_ms))
+
+
+def _seconds_of_point(window_ms: int) -> float:
+    return 3 * window_ms / 1000 + _POINT_OVERHEAD
 
 
 def _seconds_of_start(window_ms: int) -> float:
-    point = 3 * window_ms / 1000 + _POINT_OVERHEAD
-    return 2 * _START_SECONDS + 2 * (_PAIRS_A_START + 1) * point
+    return 2 * _START_SECONDS + 2 * (_PAIRS_A_START + 1) * _seconds_of_point(window_ms)
 
 
 def starts(seconds: float, window_ms: int) -> int:
@@ -30,13 +37,17 @@ def starts(seconds: float, window_ms: int) -> int:
 
     It is settled before the first pair: whoever stops when the figures please finds a gain in any noise.
     """
-    return max(_FEWEST_STARTS, min(_MOST_STARTS, int(seconds / _seconds_of_start(window_ms))))
+    left = seconds - _seconds_of_climbs(window_ms)
+    return max(_FEWEST_STARTS, min(_MOST_STARTS, int(left / _seconds_of_start(window_ms))))
 
 
 def measure_pairs(
     defaults: Settings, best: Settings, servers: Servers, seconds: float, say: Callable[[str], None]
 ) -> list[Pair]:
     """Measure both in turn, every other pair in reverse order, both started anew after each four pairs.
+
+    Before that both look in the same way for the number of requests at once with which they do best: the search has
+    tried one more number with the candidate, and the defaults' may have been chosen while something disturbed.
 
     Args:
         defaults: one side.
@@ -48,6 +59,9 @@ def measure_pairs(
     Raises:
         BenchmarkError: one of them fails.
     """
+    from_here = max(servers.rungs[settings] for settings in (defaults, best))
+    for settings in (defaults, best):
+        servers.climb(settings, from_here)  # if nothing is fast enough now, what was known before holds
     pairs: list[Pair] = []
     for start in range(starts(seconds, servers.window_ms)):
         servers.keep()
