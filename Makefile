@@ -35,15 +35,15 @@ define NEW_ENVIRONMENT
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-kubernetes check-deploy check-chart check-compose check-monitoring test-monitoring dashboards test-pythons test-page drills end-to-end perf bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean test-storage drill-network audit check-supply licences lock pin-images release sbom wheel
+.PHONY: help serve bot classify python training test-runtimes test test-clients test-cluster test-kubernetes check-deploy check-chart check-compose check-monitoring test-monitoring dashboards test-pythons test-page drills end-to-end perf tune bench compare bench-gpu check-served lint format gpu-weights checkpoints gpu-check clean test-storage drill-network audit check-supply licences lock pin-images release sbom wheel
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-serve: $(SERVING) ## start Triton and the gateway here and keep them running (DEVICE=gpu for a GPU)
+serve: $(SERVING) ## start Triton and the gateway here and keep them running (DEVICE=gpu for a GPU, CONFIG=tuned after make tune)
 	@.venv/bin/python -m server install $(if $(filter gpu,$(DEVICE)),--gpu --environment .venv-triton-gpu)
 	@exec .venv/bin/python -m deploy.local --device $(DEVICE) \
-		$(if $(filter gpu,$(DEVICE)),--environment .venv-triton-gpu) $(FLAGS)
+		$(if $(filter gpu,$(DEVICE)),--environment .venv-triton-gpu) $(if $(CONFIG),--config $(CONFIG)) $(FLAGS)
 
 # The token: TOKEN_FILE=file, or a variable; docs/clients/telegram.md. make bot FLAGS="--gateway-url http://other:8080"
 bot: $(TELEGRAM) ## the Telegram bot, for a gateway that runs; TOKEN_FILE=file with its token
@@ -134,7 +134,7 @@ drill-network: $(SERVING) $(DEVELOPMENT) ## two Tritons, two gateways, a network
 	.venv-dev/bin/python -m pytest -m network -s --timeout=1800 tests/deploy/network
 
 # One of them alone: make drills DRILLS=tests/gateway/drills/test_overload.py
-DRILLS ?= tests/clients tests/gateway tests/integration tests/training
+DRILLS ?= tests/benchmarks tests/clients tests/gateway tests/integration tests/server tests/training
 drills: $(SERVING) $(DEVELOPMENT) ## the long drills, more than an hour: hostile clients, overload, failures, restarts
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest -m drill -s --timeout=1800 $(DRILLS)
@@ -148,6 +148,12 @@ end-to-end: $(SERVING) $(DEVELOPMENT) ## the whole way, minutes: train, evaluate
 perf: $(SERVING) $(DEVELOPMENT) ## measure Triton with perf_analyzer; TEXTS=file
 	@.venv/bin/python -m server install
 	@.venv-dev/bin/python -m benchmarks.perf $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
+
+# For the latency of few clients: make tune TEXTS=texts.txt FLAGS="--clients 4". Exit status 3: nothing was better.
+tune: $(SERVING) $(DEVELOPMENT) ## find this machine's best settings of Triton for your texts, 10 minutes; TEXTS=file
+	@.venv/bin/python -m server install $(if $(filter gpu,$(DEVICE)),--gpu --environment .venv-triton-gpu)
+	@.venv-dev/bin/python -m benchmarks.tuning --device $(DEVICE) \
+		$(if $(filter gpu,$(DEVICE)),--environment .venv-triton-gpu) $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
 
 # A part, or some subjects, alone: make bench TEXTS=texts.txt FLAGS="--parts http --subjects int8 project"
 bench: $(SERVING) $(DEVELOPMENT) ## measure everything beside its peers and write benchmarks/results/REPORT.md; TEXTS=file

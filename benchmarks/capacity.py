@@ -1,6 +1,7 @@
 """How many replicas a load needs, from the reports' own figures; and the figures of docs/running/capacity.md.
 
 python -m benchmarks.capacity 5000                  # texts a second, at the peak
+python -m benchmarks.capacity 5000 --triton 3700    # with what one Triton of yours does, as make tune measured it
 python -m benchmarks.capacity --write               # the page's figures anew, after a new report
 """
 
@@ -100,7 +101,7 @@ def replicas(texts: float, rate: float, busy: float) -> int:
     return math.ceil(texts / (rate * busy)) + 1
 
 
-def answer(texts: float, found: dict[str, Rate], *, busy: float, cores: int) -> list[str]:
+def answer(texts: float, found: dict[str, Rate], *, busy: float, cores: int, triton: float | None = None) -> list[str]:
     """The replicas for a load, one line each.
 
     Args:
@@ -108,14 +109,18 @@ def answer(texts: float, found: dict[str, Rate], *, busy: float, cores: int) -> 
         found: what `rates` gives.
         busy: the share of its rate that a replica is to do.
         cores: of one Triton on CPU.
+        triton: texts a second of one Triton as it was measured, which takes the place of the reports' figures.
     """
-    lines = [
+    by_report = [
         f"Triton on CPU, {cores} cores each: {replicas(texts, found['triton'].texts * cores, busy)}",
         *[
             f"or Triton on {name}: {replicas(texts, rate.texts, busy)}"
             for name, rate in found.items()
             if rate.source.part == "gpu"
         ],
+    ]
+    lines = [
+        *(by_report if triton is None else [f"Triton as you measured it: {replicas(texts, triton, busy)}"]),
         f"gateways, one text a request: {replicas(texts, found['gateway'].texts, busy)}",
         f"or gateways, 32 texts a request: {replicas(texts, found['gateway, many'].texts, busy)}",
     ]
@@ -157,6 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--cores", type=int, default=_CORES, choices=range(1, 65), metavar="1 to 64", help="of a Triton"
     )
+    parser.add_argument("--triton", type=_positive, metavar="RATE", help="texts a second of one Triton of yours")
     parser.add_argument("--write", action="store_true", help=f"write the figures of {PAGE.name} anew")
     asked = parser.parse_args(arguments)
     cpu, gpu = Results.load(_CPU), Results.load(_GPU)
@@ -165,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif asked.texts is None:
         parser.error("how many texts a second?")
     else:
-        print(*answer(asked.texts, rates(cpu, gpu), busy=asked.busy, cores=asked.cores), sep="\n")
+        print(*answer(asked.texts, rates(cpu, gpu), busy=asked.busy, cores=asked.cores, triton=asked.triton), sep="\n")
 
 
 def _positive(text: str) -> float:

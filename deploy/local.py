@@ -33,6 +33,9 @@ def command_line_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where the models run (default: cpu)")
+    parser.add_argument(
+        "--config", metavar="NAME", help="each model's configs/NAME.pbtxt where it has one, such as tuned"
+    )
     parser.add_argument("--environment", default=".venv-triton", help="Triton's environment (default: %(default)s)")
     parser.add_argument("--http", action="store_true", help="open Triton's HTTP endpoint too, as for curl")
     parser.add_argument("--metrics", action="store_true", help="open Triton's metrics for Prometheus")
@@ -92,6 +95,7 @@ def _triton_arguments(arguments: argparse.Namespace, settings: Settings) -> list
     return [
         *("server", "run", "--poll-seconds=2", f"--model-repository={settings.model_repository}"),
         *(f"--environment={arguments.environment}", f"--device={arguments.device}", f"--host={_TRITON_HOST}"),
+        *([f"--config={arguments.config}"] if arguments.config else []),
         *(["--http"] if arguments.http else []),
         *(["--metrics"] if arguments.metrics else []),
         *(f"--http-port={arguments.http_port}", f"--grpc-port={arguments.grpc_port}"),

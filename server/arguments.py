@@ -1,6 +1,7 @@
 """The command line of `python -m server`."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -82,6 +83,12 @@ def command_line_parser() -> argparse.ArgumentParser:
 
 def _add_run_options(running: argparse.ArgumentParser) -> None:
     running.add_argument("--model-repository", type=Path, required=True, metavar="DIRECTORY", help="what to serve")
+    running.add_argument(
+        "--config",
+        type=_name,
+        metavar="NAME",
+        help="each model's configs/NAME.pbtxt where it has one, such as tuned (default: the device's)",
+    )
     running.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     running.add_argument("--http", action="store_true", help="open Triton's HTTP endpoint too, as for curl")
     running.add_argument("--metrics", action="store_true", help="open Triton's metrics for Prometheus")
@@ -117,6 +124,12 @@ def _add_run_options(running: argparse.ArgumentParser) -> None:
     )
 
 
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
+        raise argparse.ArgumentTypeError(f"{text} is no name (letters, digits, _ and - alone), such as tuned")
+    return text
+
+
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port (1 to 65535)")
@@ -144,6 +157,7 @@ def server_options(parsed: argparse.Namespace) -> ServerOptions:
     return ServerOptions(
         model_repository=parsed.model_repository,
         device=parsed.device,
+        config=parsed.config or "",
         host=parsed.host,
         http=parsed.http,
         http_port=parsed.http_port,

@@ -41,5 +41,9 @@ class ModelRepositoryError(LauncherError):
     """The model repository is missing, empty or not a directory."""
 
 
+class ConfigurationFileError(LauncherError):
+    """A configuration that was named is damaged, changed, or another device's."""
+
+
 class StartError(LauncherError):
     """Tritonserver did not become ready in time, or ended before it did."""

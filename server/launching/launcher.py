@@ -26,6 +26,7 @@ from server.launching.tritonserver import ServerOptions
 from server.messages import not_loaded, report
 from server.processes.child import AWAITED_SIGNALS, Child, describe, exit_status, next_signal
 from server.repository.check import check_repository
+from server.repository.configurations import ConfigurationChoice
 from server.repository.view import RepositoryView
 
 _KILL_GRACE_SECONDS: Final = 5.0
@@ -65,11 +66,14 @@ def run(options: ServerOptions, environment_directory: Path) -> int:
     check_environment(environment, gpu=options.device == "gpu")
     host.check_libraries(environment.stub, environment.library_path, environment.python_version)
     check_repository(options.model_repository)
+    choice = ConfigurationChoice(options.device, options.config) if options.config else None
+    if choice:
+        choice.check(options.model_repository)
     check_ports(options.host, _open_ports(options))
     for warning in tritonserver.warnings(options):
         report(warning)
     with backend_directory(environment) as backends:
-        view = RepositoryView(options.model_repository, backends / "repository")
+        view = RepositoryView(options.model_repository, backends / "repository", configuration=choice)
         shown = dataclasses.replace(options, model_repository=view.directory)
         command = tritonserver.command_line(shown, environment, backends)
         variables = tritonserver.variables(options, environment)

@@ -25,6 +25,8 @@ class ServerOptions:
     model_repository: Path
     device: str
     """`cpu` or `gpu`."""
+    config: str
+    """Of each model's `configs/<config>.pbtxt`; empty: the device's default."""
     host: str
     http: bool
     """Whether the HTTP endpoint is open."""
@@ -46,13 +48,14 @@ def command_line(options: ServerOptions, environment: TritonEnvironment, backend
     key = f"closed-{secrets.token_hex(16)}={secrets.token_hex(16)}"
     closed = f"{','.join(CLOSED_PROTOCOLS)}:{key}"
     poll = options.poll_seconds
+    config = options.config or ("cpu" if options.device == "cpu" else "")
     regions = f"shm-region-prefix-name={shared_memory_prefix(backends)}"
     return [
         str(environment.tritonserver),
         f"--model-repository={options.model_repository.absolute()}",
         f"--backend-directory={backends}",
         f"--backend-config=python,{regions}",
-        *(["--model-config-name=cpu"] if options.device == "cpu" else []),
+        *([f"--model-config-name={config}"] if config else []),
         *(["--model-control-mode=poll", f"--repository-poll-secs={poll}"] if poll else ["--model-control-mode=none"]),
         # A version that can't be loaded must not keep the others from being served.
         "--exit-on-error=false",

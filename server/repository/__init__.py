@@ -1,4 +1,5 @@
-"""The model repository: whether there is a model in it, and what Triton is shown of it.
+"""The model repository: whether there is a model in it, which configuration each has, and what Triton is shown of
+it.
 
-May import: errors and messages of `server`.
+May import: errors and messages of `server`; tritonclient's generated messages once a configuration is named.
 """

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from server.messages import not_loaded, report
+from server.repository.configurations import CONFIGS, ConfigurationChoice
 
 FIRST_PAUSE: Final = 10.0
 LONGEST_PAUSE: Final = 600.0
@@ -40,16 +41,24 @@ class _LeftOut:
 class RepositoryView:
     """A directory of links into a model repository, kept like it."""
 
-    def __init__(self, repository: Path, directory: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        repository: Path,
+        directory: Path,
+        clock: Callable[[], float] = time.monotonic,
+        configuration: ConfigurationChoice | None = None,
+    ) -> None:
         """Nothing is shown before the first `update`.
 
         Args:
             repository: what is served.
             directory: where the links are to be; made here, removed by whoever owns its parent.
             clock: seconds, from any moment on.
+            configuration: which configuration of each model is shown; None: all.
         """
         self.directory = directory
         self._repository = repository.absolute()
+        self._configuration = configuration
         self._clock = clock
         self._left_out: dict[tuple[str, str], _LeftOut] = {}
         self._loaded: set[tuple[str, str]] = set()
@@ -123,10 +132,25 @@ class RepositoryView:
             return
         shown.mkdir(exist_ok=True)
         present = set(os.listdir(shown))
+        if self._configuration is not None:
+            wanted, present = wanted - {CONFIGS}, present - {CONFIGS}
+            self._show_configuration(self._configuration, model, shown / CONFIGS)
         for name in present - wanted:
             (shown / name).unlink()
         for name in wanted - present:
             (shown / name).symlink_to(model / name)
+
+    def _show_configuration(self, choice: ConfigurationChoice, model: Path, directory: Path) -> None:
+        """Of a model's named configurations, show the one that is chosen, under the name that Triton looks for."""
+        chosen, link = choice.of(model), directory / f"{choice.name}.pbtxt"
+        if chosen is None:
+            link.unlink(missing_ok=True)
+        elif not link.is_symlink() or link.readlink() != chosen:
+            directory.mkdir(exist_ok=True)
+            aside = directory / ".unfinished"
+            aside.unlink(missing_ok=True)
+            aside.symlink_to(chosen)
+            aside.rename(link)  # without a moment in which Triton would find none, and take config.pbtxt
 
     def _is_left_out(self, model: Path, path: Path) -> bool:
         """Whether an entry was left out, has not changed since, and is not to be tried again yet."""

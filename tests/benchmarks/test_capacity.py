@@ -58,12 +58,21 @@ def test_a_larger_triton_needs_fewer(reports: tuple[Results, Results]) -> None:
     assert four.startswith("Triton on CPU, 4 cores each: 4 ")
 
 
+def test_what_was_measured_takes_the_place_of_the_report(capsys: pytest.CaptureFixture[str]) -> None:
+    capacity.main(["6000", "--triton", "4000", "--busy", "0.5"])
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first == "Triton as you measured it: 4 (one of them may be away)"
+    assert [line for line in others if "gateways" in line] == others
+
+
 def test_the_charts_triton_has_the_cores_of_the_example() -> None:
     values = (ROOT / "deploy/chart/values.yaml").read_text("utf-8")
     assert f'cpu: "{capacity._CORES}"' in values.split("\ntriton:")[1].split("\ngateway:")[0]
 
 
-@pytest.mark.parametrize("wrong", [[], ["0"], ["-1"], ["many"], ["5", "--busy", "2"], ["5", "--cores", "0"]])
+@pytest.mark.parametrize(
+    "wrong", [[], ["0"], ["-1"], ["many"], ["5", "--busy", "2"], ["5", "--cores", "0"], ["5", "--triton", "0"]]
+)
 def test_nonsense_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as refused:
         capacity.main(wrong)

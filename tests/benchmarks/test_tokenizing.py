@@ -1,4 +1,4 @@
-"""`python -m benchmarks.tokenizing`: a line for each tokenizer, and an error that names what can't be read."""
+"""`python -m benchmarks.parts.tokenizing`: a line for each tokenizer, and an error that names what can't be read."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ VERSION = committed()
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks.tokenizing", *map(str, arguments)]
+    command = [sys.executable, "-m", "benchmarks.parts.tokenizing", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 

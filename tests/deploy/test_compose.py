@@ -85,16 +85,16 @@ def triton_help(environment: TritonEnvironment) -> str:
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> Callable[[Service], list[str]]:
+def started(tmp_path: Path) -> Callable[..., list[str]]:
     """What a service starts tritonserver with: its command, run with a stand-in on PATH."""
     stand_in = tmp_path / "tritonserver"
     stand_in.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$@"\n')
     stand_in.chmod(0o755)
 
-    def run(service: Service) -> list[str]:
+    def run(service: Service, **variables: str) -> list[str]:
         shell = subprocess.run(
             [part.replace("$$", "$") for part in service["command"]],  # as Compose does
-            env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            env={"PATH": f"{tmp_path}:{os.environ['PATH']}", **variables},
             capture_output=True,
             text=True,
             check=True,
@@ -337,7 +337,46 @@ def test_the_cpu_service_hides_gpus_as_the_launcher_does(
     services: dict[str, Service], environment: TritonEnvironment
 ) -> None:
     own = services["triton-cpu"]["environment"]
-    assert own == {"CUDA_VISIBLE_DEVICES": variables(options("cpu"), environment)["CUDA_VISIBLE_DEVICES"]}
+    assert own["CUDA_VISIBLE_DEVICES"] == variables(options("cpu"), environment)["CUDA_VISIBLE_DEVICES"]
+
+
+@pytest.fixture
+def named(tmp_path: Path, started: Callable[..., list[str]]) -> Callable[[Service, str], list[str]]:
+    """What a service starts with a configuration's name, on a repository in which one of two models has `tuned`."""
+    models = tmp_path / "models"
+    for name in ("emotion_rubert", "emotion_rubert_text", "emotion_xlm"):
+        shutil.copytree(ROOT / "model_repository" / name, models / name, symlinks=True)
+    shutil.copy(models / "emotion_rubert/configs/cpu.pbtxt", models / "emotion_rubert/configs/tuned.pbtxt")
+
+    def start(service: Service, name: str) -> list[str]:
+        assert service["environment"]["EMOTION_TRITON_CONFIG"] == "${EMOTION_TRITON_CONFIG:-}"
+        here = service | {"command": [part.replace(f"{MODELS}/*", f"{models}/*") for part in service["command"]]}
+        return started(here, EMOTION_TRITON_CONFIG=name)
+
+    return start
+
+
+def test_a_named_configuration_is_taken_if_every_model_has_it(
+    services: dict[str, Service], named: Callable[[Service, str], list[str]], tmp_path: Path
+) -> None:
+    cpu, gpu = services["triton-cpu"], services["triton"]
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        named(cpu, "tuned")
+    configs = tmp_path / "models/emotion_xlm/configs"
+    default, own = configs / "cpu.pbtxt", configs / "tuned.pbtxt"
+    said = f"error: {own} is not there. To keep the default for this model: cp {default} {own}\n"
+    assert refused.value.stderr == said
+    shutil.copy(default, own)  # as it says
+    assert as_flags(named(cpu, "tuned"))["--model-config-name"] == "tuned"
+    assert as_flags(named(cpu, ""))["--model-config-name"] == "cpu"
+    assert "--model-config-name" not in as_flags(named(gpu, ""))
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        named(gpu, "tuned")
+    assert "configs/tuned.pbtxt is for another device than" in refused.value.stderr
+    for path in (own, tmp_path / "models/emotion_rubert/configs/tuned.pbtxt"):
+        path.write_text("# KIND_CPU in a comment\n" + (path.parents[1] / "config.pbtxt").read_text())
+    own.unlink()  # Triton's own choice is the GPU's
+    assert as_flags(named(gpu, "tuned"))["--model-config-name"] == "tuned"
 
 
 def test_tritons_health_check_asks_for_readiness(triton: Service) -> None:

@@ -2,14 +2,18 @@
 
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import httpx
 
+from deploy import local
+from gateway.command_line import read_settings
+from server.arguments import command_line_parser, server_options
 from tests.gateway.support.gateway_process import SECRET
 from tests.gateway.support.small_model import publish
 from tests.integration.serving import assert_nothing_left, make_serve, repository_copy, small_models
-from tests.support.triton_process import free_ports
+from tests.support.triton_process import ROOT, free_ports
 from tests.support.waiting import SECONDS, wait_until
 
 
@@ -28,6 +32,18 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
         serving.supervisor().send_signal(signal.SIGINT)
         assert serving.process.wait(SECONDS) == 0
         assert_nothing_left(family, serving.ports)
+
+
+def test_a_named_configuration_is_handed_on_to_triton() -> None:
+    shown = [
+        subprocess.run(["make", "-n", "serve", *more], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for more in ([], ["CONFIG=tuned"])
+    ]
+    assert ["--config tuned" in one for one in shown] == [False, True]
+    settings = read_settings([])
+    for given, config in (([], ""), (["--config", "tuned"], "tuned")):
+        arguments = local._triton_arguments(local.command_line_parser().parse_args(given), settings)
+        assert server_options(command_line_parser().parse_args(arguments[1:])).config == config
 
 
 def test_killing_the_supervisor_leaves_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What a text costs each of several tokenizers, normalisation included, in turn on one thread.
 
-    python -m benchmarks.tokenizing model_repository/emotion_rubert/1 model_repository/emotion_rubert/2 --texts FILE
+    python -m benchmarks.parts.tokenizing model_repository/emotion_rubert/1 … --texts FILE
 
 Names version directories, or `tokenizer.json` files. Each reads all texts once a round, as the gateway does.
 """
@@ -53,7 +53,7 @@ def load(path: Path) -> Tokenizer:
 
 def main() -> None:
     """Measure the tokenizers named on the command line, and print a table."""
-    parser: argparse.ArgumentParser = command_parser("benchmarks.tokenizing", __doc__)
+    parser: argparse.ArgumentParser = command_parser("benchmarks.parts.tokenizing", __doc__)
     parser.add_argument(
         "tokenizers", type=Path, nargs="+", metavar="PATH", help="the first is what others compare with"
     )

@@ -1,6 +1,6 @@
 """What a text model costs beside the model that it asks: perf_analyzer asks both in turn, over gRPC.
 
-    python -m benchmarks.text_models --texts FILE [--url HOST:PORT]
+    python -m benchmarks.parts.text_models --texts FILE [--url HOST:PORT]
 
 One sends texts, the other the same texts' token ids. Without --url it starts this project's own Triton and stops it
 afterwards. A cost is the text model's in times of the model's, the median over the rounds with the lowest and highest:
@@ -42,7 +42,7 @@ class _Round:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = command_parser("benchmarks.text_models", __doc__)
+    parser = command_parser("benchmarks.parts.text_models", __doc__)
     add_texts_flag(parser)
     parser.add_argument("--url", help="gRPC address of a running Triton, host:port (default: start one)")
     parser.add_argument("--model", default="emotion_rubert", help="the one that is asked (default: %(default)s)")
