@@ -13,7 +13,7 @@ from server.environment.triton_environment import read_environment
 from tests.support.triton_process import ROOT
 
 ENVIRONMENTS = ROOT / "build/pythons"
-TESTS = ("tests/server/test_backend_serving.py",)
+TESTS = ("tests/server/backend/test_backend_serving.py",)
 SERVES = ("3.11", "3.12", "3.13")
 
 
