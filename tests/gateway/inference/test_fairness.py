@@ -1,13 +1,14 @@
 """What the next call to Triton carries, of all that waits."""
 
 import asyncio
-from collections import deque
 from collections.abc import Iterator
 
 import pytest
 
+from gateway.inference.pending import PendingRequest
 from gateway.inference.text_reader import _chunks
-from gateway.inference.version_queue import PendingRequest, VersionQueue
+from gateway.inference.version_queue import VersionQueue
+from tests.gateway.support.queued import waiting_request
 
 
 @pytest.fixture
@@ -18,15 +19,12 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def pending(loop: asyncio.AbstractEventLoop, queue: VersionQueue, *rows: int) -> list[PendingRequest]:
-    found = [PendingRequest([[number]] * number, 0.0, None, loop.create_future()) for number in rows]
-    for request in found:
-        queue.add(request)
-    return found
+    return [waiting_request(queue, loop, [[number, row] for row in range(number)]) for number in rows]
 
 
 def taken(queue: VersionQueue, most: int) -> dict[int, tuple[int, int]]:
-    """Of each request, by its number of rows: the first row and the last but one."""
-    return {len(part.rows): (start, stop) for part, start, stop in queue.take(most)[0]}
+    """Of each request, by its number of rows: the first row and the one behind the last."""
+    return {len(part.request.rows): (part.rows[0].ids[1], part.rows[-1].ids[1] + 1) for part in queue.take(most)[0]}
 
 
 def test_what_fits_goes_as_it_came(loop: asyncio.AbstractEventLoop) -> None:
@@ -59,9 +57,9 @@ def test_every_row_goes_once(loop: asyncio.AbstractEventLoop) -> None:
     calls = 0
     while queue.pending:
         parts, _ = queue.take(16)
-        assert 0 < sum(stop - start for _, start, stop in parts) <= 16
-        for part, start, stop in parts:
-            sent[part] += range(start, stop)
+        assert 0 < sum(len(part.rows) for part in parts) <= 16
+        for part in parts:
+            sent[part.request] += [row.ids[1] for row in part.rows]
         calls += 1
     assert calls == -(-sum(rows) // 16)
     assert all(numbers == list(range(len(each.rows))) for each, numbers in sent.items())
@@ -69,11 +67,11 @@ def test_every_row_goes_once(loop: asyncio.AbstractEventLoop) -> None:
 
 def test_long_rows_go_in_smaller_calls(loop: asyncio.AbstractEventLoop) -> None:
     queue = VersionQueue()
-    long, short = (PendingRequest([[7] * length] * 64, 0.0, None, loop.create_future()) for length in (128, 10))
-    queue.pending.append(long)
-    assert [stop - start for _, start, stop in queue.take(64)[0]] == [16]
-    queue.pending = deque([short])
-    assert [stop - start for _, start, stop in queue.take(64)[0]] == [64]
+    waiting_request(queue, loop, [[7] * 128] * 64)
+    assert [len(part.rows) for part in queue.take(64)[0]] == [16]
+    queue = VersionQueue()
+    waiting_request(queue, loop, [[7] * 10] * 64)
+    assert [len(part.rows) for part in queue.take(64)[0]] == [64]
 
 
 def test_what_nobody_waits_for_is_left_out(loop: asyncio.AbstractEventLoop) -> None:
