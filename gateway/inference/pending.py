@@ -17,7 +17,7 @@ Probabilities = list[list[float]]
 """Six for each row."""
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class SharedRow:
     """One row, and all that wait for its probabilities."""
 
@@ -37,7 +37,7 @@ class SharedRow:
     @property
     def is_settled(self) -> bool:
         """Whether nobody needs its probabilities any more."""
-        return self.is_answered or not self.waiters
+        return not self.waiters
 
     @property
     def may_be_joined(self) -> bool:
@@ -66,9 +66,10 @@ class SharedRow:
             request.unanswered -= 1
             if not request.unanswered and not request.answer.done():
                 request.answer.set_result(request.answered)
+        self.waiters.clear()
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class PendingRequest:
     """One request, and the rows that it waits for."""
 
@@ -96,7 +97,7 @@ class PendingRequest:
         return None
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class CallPart:
     """What a call carries on behalf of one request."""
 
@@ -109,7 +110,7 @@ class CallPart:
         return all(row.is_settled for row in self.rows)
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class TritonCall:
     """One call to Triton: whose rows it carries, and where it is."""
 

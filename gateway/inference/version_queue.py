@@ -1,7 +1,6 @@
 """What waits for one model version, and the calls that are under way."""
 
 import asyncio
-import contextlib
 import math
 from collections import Counter, deque
 from typing import Final
@@ -145,7 +144,7 @@ class VersionQueue:
         for row in request.rows:
             if row.waiters.pop(request, None) is not None and row.is_waiting and not row.waiters:
                 self.forget(row)
-        with contextlib.suppress(ValueError):  # all of it has been sent
+        if request in self.pending:
             self.pending.remove(request)
 
     def forget(self, row: SharedRow) -> None:

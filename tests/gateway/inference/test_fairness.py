@@ -8,7 +8,7 @@ import pytest
 from gateway.inference.pending import PendingRequest
 from gateway.inference.text_reader import _chunks
 from gateway.inference.version_queue import VersionQueue
-from tests.gateway.support.queued import waiting_request
+from tests.gateway.support.rows import waiting_request
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from gateway.telemetry.tracing import Tracing
 from gateway.triton.client import ModelLimits, Triton
 from gateway.triton.replica import ModelVersion
 from tests.gateway.support.fake_triton import answer, running_fake_triton
-from tests.gateway.support.queued import waiting_request
+from tests.gateway.support.rows import waiting_request
 
 ROWS = 1
 """Of one call, and of one request."""
