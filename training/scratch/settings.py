@@ -115,10 +115,7 @@ class TrainingSettings(ScratchSettings):
         " needs a checkpoint of training.scratch.pretrain",
     )  # fmt: skip
     dropout: float | None = Field(
-        None,
-        ge=0,
-        lt=1,
-        description="share of hidden values and of attention dropped while training (the base model's)",
+        None, ge=0, lt=1, description="share of hidden values and of attention dropped while training (the base model's)"
     )
     seed: int = Field(0, ge=0, lt=2**32, description="of head, order and dropout")
     save_minutes: SaveMinutes = 5.0

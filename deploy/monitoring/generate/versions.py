@@ -88,7 +88,7 @@ VERSIONS: Final = Board(
                 ),
                 Panel(
                     "Texts that were not computed",
-                    "Share of texts that got the answer of an equal one: kept, or on its way. See EMOTION_ANSWER_CACHE.",
+                    "Share that got the answer of an equal one, kept or on its way. See EMOTION_ANSWER_CACHE.",
                     (_share_of_texts("cached"), _share_of_texts("shared")),
                     unit="percentunit",
                 ),
