@@ -8,16 +8,15 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
 from struct import Struct
-from sys import getsizeof
 from typing import Final
 
 from contract.labels import EMOTIONS
 
 _PROBABILITIES: Final = Struct(f"<{len(EMOTIONS)}f")
 """As Triton sends them (FP32): they come back bit for bit."""
-_ENTRY_BYTES: Final = 208
-"""Of an entry beside its key and value: 180 at most, of which the table takes most when it has just grown, and what
-is lost because memory is given out 16 bytes at a time."""
+_ENTRY_BYTES: Final = 298
+"""Of an entry beside what its key holds: its two objects (90), what the table takes of them at most, when it has just
+grown (180), and what is lost because memory is given out 16 bytes at a time."""
 _READING_BYTES: Final = 8
 
 
@@ -58,13 +57,9 @@ class AnswerCache:
         """Keep an answer, unless there is one already."""
         if key in self._answers:
             return
-        value = _PROBABILITIES.pack(*probabilities)
-        self._answers[key] = value
-        self.held_bytes += _bytes_of(key, value)
+        self._answers[key] = _PROBABILITIES.pack(*probabilities)
+        self.held_bytes += len(key) + _ENTRY_BYTES
         while self.held_bytes > self._most_bytes:
-            self.held_bytes -= _bytes_of(*self._answers.popitem(last=False))
+            gone, _ = self._answers.popitem(last=False)
+            self.held_bytes -= len(gone) + _ENTRY_BYTES
             self.evicted += 1
-
-
-def _bytes_of(key: bytes, value: bytes) -> int:
-    return getsizeof(key) + getsizeof(value) + _ENTRY_BYTES

@@ -61,6 +61,8 @@ class Batcher:
         self._max_calls = max_calls
         self._metrics = metrics
         self._tracing = tracing
+        # Asked for once: CPython 3.11 asks the system for the process's id each time.
+        self._loop = asyncio.get_running_loop()
         self._queues: dict[ModelVersion, VersionQueue] = {}
         self._cache = AnswerCache(cache_bytes) if cache_bytes else None
 
@@ -85,8 +87,7 @@ class Batcher:
         answered, missing = self._answered_lately(version, rows)
         if not missing:
             return answered
-        loop = asyncio.get_running_loop()
-        request = PendingRequest(answered, deadline, span, loop.create_future())
+        request = PendingRequest(answered, deadline, span, self._loop.create_future())
         queue = self._queues.get(version.served)
         if queue is None:
             queue = self._queues[version.served] = VersionQueue()
@@ -101,7 +102,7 @@ class Batcher:
             queue.withdraw(request)
             self._tell(version, queue)
             if request.calls:
-                await asyncio.wait(request.calls, timeout=max(deadline - loop.time(), 0.0))
+                await asyncio.wait(request.calls, timeout=max(deadline - self._loop.time(), 0.0))
             raise
 
     def _answered_lately(
@@ -128,9 +129,9 @@ class Batcher:
     ) -> None:
         """A request joins rows that are on their way, or new ones."""
         waiting = queue.waiting
-        may_be_kept = asyncio.get_running_loop().time() >= version.settled_at
+        may_be_kept = self._loop.time() >= version.settled_at
         for place, key, ids in missing:
-            queue.row(key, ids, may_be_kept=may_be_kept).join(request, place)
+            request.join(queue.row(key, ids, may_be_kept=may_be_kept), place)
         new = queue.waiting - waiting
         if new < len(missing):
             self._metrics.repeats.shared(version.name, len(missing) - new)
@@ -151,15 +152,14 @@ class Batcher:
         """Send once everything that arrived in this turn of the event loop is in the queue."""
         if not queue.flush_scheduled and queue.calls < self._max_calls:
             queue.flush_scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush_or_delay, version, queue)
+            self._loop.call_soon(self._flush_or_delay, version, queue)
 
     def _flush_or_delay(self, version: Version, queue: VersionQueue) -> None:
         queue.flush_scheduled = False
         if not queue.calls or queue.waiting >= _FULL_ENOUGH * queue.mean_call_rows():
             self._flush(version, queue)
         elif queue.delay_timer is None:
-            loop = asyncio.get_running_loop()
-            queue.delay_timer = loop.call_later(_QUEUE_DELAY_SECONDS, self._flush, version, queue)
+            queue.delay_timer = self._loop.call_later(_QUEUE_DELAY_SECONDS, self._flush, version, queue)
 
     def _flush(self, version: Version, queue: VersionQueue) -> None:
         """Send as many calls as may be under way."""
@@ -168,7 +168,7 @@ class Batcher:
             replica = self._triton.choose(version.served, queue.calls_on, self._max_calls)
             if replica is None:
                 break
-            answered_at = asyncio.get_running_loop().time() + queue.expected_call_seconds()
+            answered_at = self._loop.time() + queue.expected_call_seconds()
             parts, is_retry = queue.take(version.max_batch_size, answered_at)
             self._start_call(version, queue, TritonCall(parts, replica, is_retry))
         self._tell(version, queue)
@@ -190,7 +190,7 @@ class Batcher:
 
     def _start_call(self, version: Version, queue: VersionQueue, call: TritonCall) -> None:
         rows = call.rows
-        task = asyncio.create_task(self._call_triton(version, queue, call, rows))
+        task = self._loop.create_task(self._call_triton(version, queue, call, rows))
         queue.tasks.add(task)
         queue.call_sizes.append(len(rows))
         self._watch_call(version, queue, call)
@@ -201,8 +201,7 @@ class Batcher:
         task.add_done_callback(partial(self._call_ended, version, queue, call))
 
     def _watch_call(self, version: Version, queue: VersionQueue, call: TritonCall) -> None:
-        loop = asyncio.get_running_loop()
-        queue.call_sent(call, loop.call_later(SLOW_SECONDS, self._call_is_slow, version, queue, call))
+        queue.call_sent(call, self._loop.call_later(SLOW_SECONDS, self._call_is_slow, version, queue, call))
 
     def _call_is_slow(self, version: Version, queue: VersionQueue, call: TritonCall) -> None:
         queue.call_is_slow(call)
@@ -226,11 +225,9 @@ class Batcher:
     async def _call_triton(
         self, version: Version, queue: VersionQueue, call: TritonCall, rows: list[SharedRow]
     ) -> Probabilities:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = self._loop.time()
         ids = [row.ids for row in rows]
-        waiters = dict.fromkeys(request for row in rows for request in row.waiters)
-        spans = [request.span for request in waiters if request.span is not None]
+        spans = [*dict.fromkeys(request.span for row in rows for request, _ in row.waiters if request.span is not None)]
         tried = [call.replica]
         with self._tracing.call(version.model, version.version, len(rows), spans) as headers:
             while True:
@@ -251,7 +248,7 @@ class Batcher:
                     call.replica = other
                     self._watch_call(version, queue, call)
                     tried.append(other)
-        seconds = loop.time() - began
+        seconds = self._loop.time() - began
         queue.call_seconds.append(seconds)
         self._metrics.triton.answered(version.name, len(rows), seconds)
         return answer
@@ -271,7 +268,7 @@ class Batcher:
         self._flush(version, queue)
         if not task.cancelled() and task.exception() is None:
             # Once the next call has left, for which Triton would wait while many answers are written.
-            asyncio.get_running_loop().call_soon(self._distribute, version, queue, call, task.result())
+            self._loop.call_soon(self._distribute, version, queue, call, task.result())
 
     def _distribute(self, version: Version, queue: VersionQueue, call: TritonCall, answer: Probabilities) -> None:
         """Give everybody who waits the probabilities of their rows."""
@@ -325,7 +322,9 @@ def _fail_rows(queue: VersionQueue, rows: Sequence[SharedRow], error: BaseExcept
     """Whoever waits for these rows gets a copy of an error; without one their requests are cancelled."""
     for row in rows:
         queue.forget(row)
-        for request in [*row.waiters]:
+        if row.is_answered:
+            continue
+        for request, _ in row.waiters:
             if error is None:
                 request.answer.cancel()
             elif not request.answer.done():

@@ -26,8 +26,10 @@ class SharedRow:
     """By which an equal one is found; empty if none is to be."""
     may_be_kept: bool
     """Whether its answer may be given to others later."""
-    waiters: dict["PendingRequest", list[int]] = field(default_factory=dict)
-    """Each with the places that the row has in it."""
+    waiters: list[tuple["PendingRequest", int]] = field(default_factory=list)
+    """Requests, with the place that the row has in each; those that have gone since included."""
+    wanted: int = 0
+    """Of these, how many have not gone."""
     is_waiting: bool = True
     """Whether it is to be sent: no call carries it, or it has to be asked for once more."""
     is_answered: bool = False
@@ -37,7 +39,7 @@ class SharedRow:
     @property
     def is_settled(self) -> bool:
         """Whether nobody needs its probabilities any more."""
-        return not self.waiters
+        return self.is_answered or not self.wanted
 
     @property
     def may_be_joined(self) -> bool:
@@ -47,26 +49,14 @@ class SharedRow:
         """
         return self.is_waiting or self.call is None or not (self.call.is_slow or self.call.failed)
 
-    def join(self, request: "PendingRequest", place: int) -> None:
-        """A request waits for it, too."""
-        places = self.waiters.get(request)
-        if places is None:
-            self.waiters[request] = [place]
-            request.rows.append(self)
-            request.unanswered += 1
-        else:
-            places.append(place)
-
     def answer(self, probabilities: list[float]) -> None:
         """Give all that wait their answer."""
         self.is_answered = True
-        for request, places in self.waiters.items():
-            for place in places:
-                request.answered[place] = probabilities
+        for request, place in self.waiters:
+            request.answered[place] = probabilities
             request.unanswered -= 1
             if not request.unanswered and not request.answer.done():
                 request.answer.set_result(request.answered)
-        self.waiters.clear()
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -79,13 +69,20 @@ class PendingRequest:
     span: Span | None
     answer: asyncio.Future[Probabilities]
     rows: list[SharedRow] = field(default_factory=list)
-    """That were not answered when it came; equal ones are one."""
+    """That were not answered when it came, in their order."""
     unanswered: int = 0
     """Of `rows`."""
     sent: int = 0
     """Of `rows`, how many from the first are known to be sent."""
     calls: list[asyncio.Task[Probabilities]] = field(default_factory=list)
     """That carry rows on its behalf."""
+
+    def join(self, row: SharedRow, place: int) -> None:
+        """Wait for a row, too."""
+        row.waiters.append((self, place))
+        row.wanted += 1
+        self.rows.append(row)
+        self.unanswered += 1
 
     def next_waiting(self) -> SharedRow | None:
         """The first of its rows that is to be sent."""

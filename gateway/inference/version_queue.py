@@ -78,7 +78,7 @@ class VersionQueue:
                 continue
             row.is_waiting = True
             self.waiting += 1
-            if len(row.waiters) > 1:
+            if row.wanted > 1:
                 self.retries.append(CallPart(part.request, [row]))
             else:
                 own.append(row)
@@ -93,7 +93,7 @@ class VersionQueue:
         """Whether nobody waits for a call; who does not any more is forgotten."""
         for request in [request for request in self.pending if request.answer.done()]:
             self.withdraw(request)
-        self.pending = deque(request for request in self.pending if request.next_waiting() is not None)
+        self._forget_sent()
         while self.retries and not any(row.is_waiting for row in self.retries[0].rows):
             self.retries.popleft()
         return not self.pending and not self.retries
@@ -136,13 +136,15 @@ class VersionQueue:
                 rows += more
                 tokens += len(more[0].ids)
                 free -= 1
-        self.pending = deque(request for request in self.pending if request.next_waiting() is not None)
+        self._forget_sent()
         return [CallPart(request, rows) for request, rows in taken.items() if rows], False
 
     def withdraw(self, request: PendingRequest) -> None:
         """A request waits for nothing any more; what nobody else waits for, and no call carries, is dropped."""
-        for row in request.rows:
-            if row.waiters.pop(request, None) is not None and row.is_waiting and not row.waiters:
+        rows, request.rows = request.rows, []
+        for row in rows:
+            row.wanted -= 1
+            if row.is_waiting and not row.wanted:
                 self.forget(row)
         if request in self.pending:
             self.pending.remove(request)
@@ -160,9 +162,18 @@ class VersionQueue:
         rows: list[SharedRow] = []
         while len(rows) < most and (row := request.next_waiting()) is not None:
             row.is_waiting = False
-            self.waiting -= 1
+            request.sent += 1
             rows.append(row)
+        self.waiting -= len(rows)
         return rows
+
+    def _forget_sent(self) -> None:
+        """Requests of which all has been sent, be it by others, wait no more."""
+        self.pending = deque(
+            request
+            for request in self.pending
+            if request.sent < len(request.rows) and request.next_waiting() is not None
+        )
 
     def _take_retry(self) -> CallPart:
         part = self.retries.popleft()

@@ -68,6 +68,6 @@ def waiting_request(
     """A request that waits there; its rows are shared only if they have keys."""
     request = PendingRequest([[]] * len(rows), deadline, None, loop.create_future())
     for place, ids in enumerate(rows):
-        queue.row(keys[place] if keys else b"", ids, may_be_kept=True).join(request, place)
+        request.join(queue.row(keys[place] if keys else b"", ids, may_be_kept=True), place)
     queue.add(request)
     return request
