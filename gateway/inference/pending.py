@@ -52,7 +52,8 @@ class SharedRow:
     def answer(self, probabilities: list[float]) -> None:
         """Give all that wait their answer."""
         self.is_answered = True
-        for request, place in self.waiters:
+        waiters, self.waiters = self.waiters, []  # or requests and rows would hold each other in memory
+        for request, place in waiters:
             request.answered[place] = probabilities
             request.unanswered -= 1
             if not request.unanswered and not request.answer.done():

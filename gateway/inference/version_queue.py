@@ -151,6 +151,7 @@ class VersionQueue:
 
     def forget(self, row: SharedRow) -> None:
         """A row is on its way no more: it is answered, has failed, or nobody wants it."""
+        row.call = None  # or it and its call would hold each other in memory
         if row.is_waiting:
             row.is_waiting = False
             self.waiting -= 1
