@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import math
 import random
 import threading
@@ -16,6 +17,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from gateway.errors.triton_errors import TritonError
 from gateway.inference import batching
 from gateway.inference.batching import Batcher
+from gateway.inference.pending import PendingRequest, SharedRow, TritonCall
 from gateway.models.version_reader import VersionReader
 from gateway.models.versions import Version
 from gateway.telemetry.metrics import Metrics
@@ -356,6 +358,31 @@ def test_nothing_is_kept_while_triton_may_still_have_the_old_files(triton: RowTr
 
     run(test)
     assert triton.calls == [[A]] * 3
+
+
+def test_nothing_of_an_answered_request_waits_for_the_garbage_collector(
+    triton: RowTriton, run: Callable[..., None]
+) -> None:
+    """Rows, requests and calls name each other while they are on their way."""
+
+    async def test(asked: Asking) -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            await asyncio.gather(asked.ask(A, B), asked.ask(B, C, A, A), asked.ask(C))
+            gone = asked.begin(B, (2, 9, 3))
+            await asyncio.sleep(0)
+            assert gone.cancel()
+            await asyncio.wait({gone})
+            del gone
+            await asyncio.sleep(0.05)
+            left = [each for each in gc.get_objects() if isinstance(each, SharedRow | PendingRequest | TritonCall)]
+            assert left == []
+        finally:
+            gc.enable()
+
+    run(test)
+    assert triton.rows == [A, B, C]
 
 
 @pytest.mark.parametrize("slow", [False, True])
