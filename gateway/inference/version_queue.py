@@ -12,6 +12,8 @@ _CALLS_REMEMBERED: Final = 4
 _SPARE: Final = 1.2
 _FIRST_ROWS: Final = 4
 """Of every request that waits, in the next call."""
+_GONE_WAITERS: Final = 16
+"""That a row may keep: where Triton hangs, clients come and go while it waits."""
 _MANY_TOKENS: Final = 2048
 """In one call: 16 rows of 128 need two cores for a quarter of the time that 64 do, and no longer apiece."""
 
@@ -146,6 +148,8 @@ class VersionQueue:
             row.wanted -= 1
             if row.is_waiting and not row.wanted:
                 self.forget(row)
+            elif len(row.waiters) > 2 * row.wanted + _GONE_WAITERS:
+                row.waiters = [(waiter, place) for waiter, place in row.waiters if waiter.rows]
         if request in self.pending:
             self.pending.remove(request)
 

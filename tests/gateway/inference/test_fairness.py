@@ -83,6 +83,32 @@ def test_what_nobody_waits_for_is_left_out(loop: asyncio.AbstractEventLoop) -> N
     assert queue.is_empty()
 
 
+def test_clients_that_come_and_go_leave_nothing_on_a_row_that_waits(loop: asyncio.AbstractEventLoop) -> None:
+    queue = VersionQueue()
+    stays = waiting_request(queue, loop, [[1, 2]], keys=[b"a"])
+    for _ in range(1000):
+        gone = waiting_request(queue, loop, [[1, 2], [1, 2]], keys=[b"a", b"a"])
+        queue.withdraw(gone)
+    (row,) = queue.rows.values()
+    assert len(row.waiters) < 50
+    assert (queue.waiting, row.wanted) == (1, 1)
+    assert [part.request for part in queue.take(8)[0]] == [stays]
+    row.answer([0.5] * 6)
+    assert stays.answer.result() == [[0.5] * 6]
+
+
+def test_equal_rows_go_once_and_with_whoever_is_first(loop: asyncio.AbstractEventLoop) -> None:
+    queue = VersionQueue()
+    first = waiting_request(queue, loop, [[number] for number in range(20)], keys=[bytes([n]) for n in range(20)])
+    second = waiting_request(queue, loop, [[19], [3], [50]], keys=[b"\x13", b"\x03", b"\x32"])
+    assert queue.waiting == 21
+    sent = [[(part.request, row.ids[0]) for part in queue.take(8)[0] for row in part.rows] for _ in range(3)]
+    assert sent[0] == [*((first, number) for number in range(6)), (second, 19), (second, 50)]
+    assert sorted(number for call in sent for _, number in call) == [*range(20), 50]
+    assert queue.waiting == 0
+    assert not queue.pending
+
+
 def test_long_texts_are_tokenized_in_chunks() -> None:
     texts = ["a" * 10_000] * 5 + ["b"] * 30_000
     parts = list(_chunks(texts))
