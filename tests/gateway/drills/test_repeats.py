@@ -93,7 +93,7 @@ def test_a_version_that_is_published_again_never_gets_an_old_answer(repository: 
             thread.start()
         try:
             wait_until(lambda: seen[old] > 100)
-            for graph, wanted in ((2, new), (1, old), (2, new)):
+            for graph, wanted in ((2, new), (1, old)):
                 before = figure(client, "emotion_texts_cached_total")
                 withdraw(repository, 1)
                 publish(repository, 1, graph=make_graph(graph))
