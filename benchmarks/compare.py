@@ -54,11 +54,17 @@ def running_stack(checkout: Path) -> Iterator[Stack]:
     gateway, http_port, grpc, metrics = free_ports(4)
     command = [
         *(str(python), "-m", "deploy.local", f"--http-port={http_port}", f"--grpc-port={grpc}"),
-        *(f"--metrics-port={metrics}", "--", f"--port={gateway}"),
+        *(f"--metrics-port={metrics}", "--", f"--port={gateway}", *_computing_every_text(checkout)),
     ]
     ready = answers(gateway, "/health/ready")
     with running(str(checkout), command, f"{HOST}:{grpc}", ready, directory=checkout) as server:
         yield Stack(server, gateway)
+
+
+def _computing_every_text(checkout: Path) -> list[str]:
+    """The gateway's flag for it, where it has one: the same texts come again and again."""
+    settings = (checkout / "gateway/settings.py").read_text(encoding="utf-8")
+    return ["--answer-cache=0"] if "answer_cache" in settings else []
 
 
 def alternate(

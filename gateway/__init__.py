@@ -10,7 +10,8 @@ A text's way, in six steps:
 3. `api/routes` reads and checks the body (`http/bodies`, `api/parsing`), and takes an admission slot for it;
 4. `inference/pipeline` finds the model version (`models/catalogue`), `inference/text_reader` tokenizes
    (`contract/tokenization`), for `inference/version_inference`;
-5. `inference/batching` lets it share a call with others that wait (`inference/version_queue`);
+5. `inference/batching` answers it with what is known (`inference/answer_cache`), or lets it share a call with others
+   that wait (`inference/version_queue`), and a row with its equals (`inference/pending`);
 6. `triton/client` calls Triton.
 
 The probabilities go back the same way; `api/emotions` or `api/protocols` make the answer of them.

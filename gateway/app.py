@@ -169,7 +169,7 @@ async def running_services(
     catalogue = Catalogue(triton, VersionReader(settings.model_repository), canaries, metrics)
     readiness = Readiness(triton, catalogue, settings.default_model, settings.refresh_interval, metrics)
     admission = _admission(settings, api_keys, metrics)
-    batcher = Batcher(triton, settings.triton_calls, metrics, tracing)
+    batcher = Batcher(triton, settings.triton_calls, metrics, tracing, cache_bytes=settings.answer_cache)
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="tokenize") as threads:
         reader = TextReader(threads, settings.max_texts)
         inference = VersionInference(batcher, reader, metrics)

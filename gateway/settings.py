@@ -77,6 +77,12 @@ class Settings(BaseSettings):
         ge=1,
         description="texts answered at once, 2,000 characters counting as one more; shared out among the workers",
     )
+    answer_cache: int = Field(
+        16 * 1024 * 1024,
+        ge=0,
+        description="bytes of answers that each worker keeps, so that equal texts are computed once; 0: every text is "
+        "computed",
+    )
     key_share: float = Field(
         0.5, gt=0, le=1, description="how much of both one key may take, where there are several keys"
     )

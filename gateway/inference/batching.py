@@ -12,6 +12,9 @@ No call is ever cancelled: Triton dies of that. An answer that nobody waits for 
 
 An answer changes nothing, so the same may be asked twice: what one Triton turns away goes to another, and what one
 holds for long is asked from another too, once, if that one is well. The first answer counts.
+
+Equal rows are computed once (`pending`, `answer_cache`): whoever asks what has been answered lately gets that answer,
+and who asks what is on its way waits for the same call.
 """
 
 import asyncio
@@ -24,14 +27,9 @@ from typing import Final
 import grpc
 
 from gateway.errors.triton_errors import TritonError
-from gateway.inference.version_queue import (
-    PendingRequest,
-    Probabilities,
-    Row,
-    RowRange,
-    TritonCall,
-    VersionQueue,
-)
+from gateway.inference.answer_cache import AnswerCache, row_key
+from gateway.inference.pending import CallPart, PendingRequest, Probabilities, Row, SharedRow, TritonCall
+from gateway.inference.version_queue import VersionQueue
 from gateway.models.versions import Version
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Span, Tracing
@@ -49,7 +47,7 @@ _QUEUE_DELAY_SECONDS: Final = 0.001
 class Batcher:
     """Brings rows to Triton and their probabilities back. Lives in one event loop."""
 
-    def __init__(self, triton: Triton, max_calls: int, metrics: Metrics, tracing: Tracing) -> None:
+    def __init__(self, triton: Triton, max_calls: int, metrics: Metrics, tracing: Tracing, *, cache_bytes: int) -> None:
         """Begin with nothing under way.
 
         Args:
@@ -57,12 +55,16 @@ class Batcher:
             max_calls: under way at once, to one model version.
             metrics: told of every call.
             tracing: told of every call.
+            cache_bytes: of answers that are kept; 0: every row is computed, whatever else is or has been.
         """
         self._triton = triton
         self._max_calls = max_calls
         self._metrics = metrics
         self._tracing = tracing
+        # Asked for once: CPython 3.11 asks the system for the process's id each time.
+        self._loop = asyncio.get_running_loop()
         self._queues: dict[ModelVersion, VersionQueue] = {}
+        self._cache = AnswerCache(cache_bytes) if cache_bytes else None
 
     async def infer(
         self, version: Version, rows: Sequence[Row], deadline: float, span: Span | None = None
@@ -82,11 +84,14 @@ class Batcher:
         Raises:
             TritonError: a call failed, or gave numbers that are no probabilities, twice.
         """
-        loop = asyncio.get_running_loop()
-        request = PendingRequest(rows, deadline, span, loop.create_future())
+        answered, missing = self._answered_lately(version, rows)
+        if not missing:
+            return answered
+        request = PendingRequest(answered, deadline, span, self._loop.create_future())
         queue = self._queues.get(version.served)
         if queue is None:
             queue = self._queues[version.served] = VersionQueue()
+        self._join_rows(version, queue, request, missing)
         queue.add(request)
         self._schedule_flush(version, queue)
         if not queue.flush_scheduled:
@@ -97,8 +102,39 @@ class Batcher:
             queue.withdraw(request)
             self._tell(version, queue)
             if request.calls:
-                await asyncio.wait(request.calls, timeout=max(deadline - loop.time(), 0.0))
+                await asyncio.wait(request.calls, timeout=max(deadline - self._loop.time(), 0.0))
             raise
+
+    def _answered_lately(
+        self, version: Version, rows: Sequence[Row]
+    ) -> tuple[Probabilities, list[tuple[int, bytes, Row]]]:
+        """The answers that are kept, each in its place; and place, key and ids of each other row."""
+        answered: Probabilities = [[]] * len(rows)
+        if self._cache is None:
+            return answered, [(place, b"", ids) for place, ids in enumerate(rows)]
+        missing = []
+        for place, ids in enumerate(rows):
+            key = row_key(version.reading, ids)
+            found = self._cache.find(key)
+            if found is None:
+                missing.append((place, key, ids))
+            else:
+                answered[place] = found
+        if len(missing) < len(rows):
+            self._metrics.repeats.cached(version.name, len(rows) - len(missing))
+        return answered, missing
+
+    def _join_rows(
+        self, version: Version, queue: VersionQueue, request: PendingRequest, missing: list[tuple[int, bytes, Row]]
+    ) -> None:
+        """A request joins rows that are on their way, or new ones."""
+        waiting = queue.waiting
+        may_be_kept = self._loop.time() >= version.settled_at
+        for place, key, ids in missing:
+            request.join(queue.row(key, ids, may_be_kept=may_be_kept), place)
+        new = queue.waiting - waiting
+        if new < len(missing):
+            self._metrics.repeats.shared(version.name, len(missing) - new)
 
     async def close(self, grace: float) -> None:
         """Let what is under way end; what has not after `grace` seconds is cancelled."""
@@ -116,15 +152,14 @@ class Batcher:
         """Send once everything that arrived in this turn of the event loop is in the queue."""
         if not queue.flush_scheduled and queue.calls < self._max_calls:
             queue.flush_scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush_or_delay, version, queue)
+            self._loop.call_soon(self._flush_or_delay, version, queue)
 
     def _flush_or_delay(self, version: Version, queue: VersionQueue) -> None:
         queue.flush_scheduled = False
         if not queue.calls or queue.waiting >= _FULL_ENOUGH * queue.mean_call_rows():
             self._flush(version, queue)
         elif queue.delay_timer is None:
-            loop = asyncio.get_running_loop()
-            queue.delay_timer = loop.call_later(_QUEUE_DELAY_SECONDS, self._flush, version, queue)
+            queue.delay_timer = self._loop.call_later(_QUEUE_DELAY_SECONDS, self._flush, version, queue)
 
     def _flush(self, version: Version, queue: VersionQueue) -> None:
         """Send as many calls as may be under way."""
@@ -133,13 +168,18 @@ class Batcher:
             replica = self._triton.choose(version.served, queue.calls_on, self._max_calls)
             if replica is None:
                 break
-            answered_at = asyncio.get_running_loop().time() + queue.expected_call_seconds()
-            ranges, is_retry = queue.take(version.max_batch_size, answered_at)
-            self._start_call(version, queue, TritonCall(ranges, replica, is_retry))
+            answered_at = self._loop.time() + queue.expected_call_seconds()
+            parts, is_retry = queue.take(version.max_batch_size, answered_at)
+            self._start_call(version, queue, TritonCall(parts, replica, is_retry))
         self._tell(version, queue)
+        self._forget_idle(version, queue)
+
+    def _forget_idle(self, version: Version, queue: VersionQueue) -> None:
+        """A queue of which nothing is under way or waits; answers that are still to be given out hold it, too."""
         if (
             not queue.tasks
             and not queue.flush_scheduled
+            and not queue.rows
             and queue.is_empty()
             and self._queues.get(version.served) is queue
         ):
@@ -149,17 +189,19 @@ class Batcher:
         self._metrics.triton.queue(version.name, queue.waiting, len(queue.tasks))
 
     def _start_call(self, version: Version, queue: VersionQueue, call: TritonCall) -> None:
-        task = asyncio.create_task(self._call_triton(version, queue, call))
+        rows = call.rows
+        task = self._loop.create_task(self._call_triton(version, queue, call, rows))
         queue.tasks.add(task)
-        queue.call_sizes.append(call.row_count)
+        queue.call_sizes.append(len(rows))
         self._watch_call(version, queue, call)
-        for rows in call.ranges:
-            rows.request.calls.append(task)
+        for row in rows:
+            row.call = call
+        for part in call.parts:
+            part.request.calls.append(task)
         task.add_done_callback(partial(self._call_ended, version, queue, call))
 
     def _watch_call(self, version: Version, queue: VersionQueue, call: TritonCall) -> None:
-        loop = asyncio.get_running_loop()
-        queue.call_sent(call, loop.call_later(SLOW_SECONDS, self._call_is_slow, version, queue, call))
+        queue.call_sent(call, self._loop.call_later(SLOW_SECONDS, self._call_is_slow, version, queue, call))
 
     def _call_is_slow(self, version: Version, queue: VersionQueue, call: TritonCall) -> None:
         queue.call_is_slow(call)
@@ -171,7 +213,8 @@ class Batcher:
 
         Not while every other Triton is slow too: that is load, and more of it would help nobody.
         """
-        unanswered = [rows for rows in call.ranges if not rows.is_settled]
+        parts = [CallPart(part.request, [row for row in part.rows if not row.is_settled]) for part in call.parts]
+        unanswered = [part for part in parts if part.rows]
         if call.twin is not None or not unanswered:
             return
         other = self._triton.choose_well(version.served, queue.calls_on, [call.replica])
@@ -179,22 +222,23 @@ class Batcher:
             call.twin = TritonCall(unanswered, other, call.is_retry, twin=call)
             self._start_call(version, queue, call.twin)
 
-    async def _call_triton(self, version: Version, queue: VersionQueue, call: TritonCall) -> Probabilities:
-        rows = [row for request, start, stop in call.ranges for row in request.rows[start:stop]]
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        spans = [request.span for request, _, _ in call.ranges if request.span is not None]
+    async def _call_triton(
+        self, version: Version, queue: VersionQueue, call: TritonCall, rows: list[SharedRow]
+    ) -> Probabilities:
+        began = self._loop.time()
+        ids = [row.ids for row in rows]
+        spans = [*dict.fromkeys(request.span for row in rows for request, _ in row.waiters if request.span is not None)]
         tried = [call.replica]
         with self._tracing.call(version.model, version.version, len(rows), spans) as headers:
             while True:
                 try:
-                    answer = await self._triton.infer(call.replica, version.served, rows, version.card.pad_id, headers)
+                    answer = await self._triton.infer(call.replica, version.served, ids, version.card.pad_id, headers)
                     break
                 except TritonError as error:
                     self._metrics.triton.failed(version.name, error.code.name)
                     # One that starts, stops or has not loaded the version yet turns calls away, while another
                     # answers. That one may have as many calls as it should: these few come on top.
-                    if not error.another_may_answer or all(own.is_settled for own in call.ranges):
+                    if not error.another_may_answer or all(row.is_settled for row in rows):
                         raise
                     asked = [*tried, *call.asked_elsewhere]
                     other = self._triton.choose(version.served, queue.calls_on, None, asked)
@@ -204,7 +248,7 @@ class Batcher:
                     call.replica = other
                     self._watch_call(version, queue, call)
                     tried.append(other)
-        seconds = loop.time() - began
+        seconds = self._loop.time() - began
         queue.call_seconds.append(seconds)
         self._metrics.triton.answered(version.name, len(rows), seconds)
         return answer
@@ -214,55 +258,75 @@ class Batcher:
     ) -> None:
         queue.tasks.discard(task)
         queue.call_left(call)
-        for request, _, _ in call.ranges:
-            request.calls.remove(task)
+        for part in call.parts:
+            part.request.calls.remove(task)
         if task.cancelled():
-            for request, _, _ in call.ranges:
-                request.answer.cancel()
+            _fail_rows(queue, call.rows, None)
         elif (error := task.exception()) is not None:
             call.failed = True
-            if not call.asked_elsewhere:
-                _fail(call, error)
+            _fail(queue, call, error)
         self._flush(version, queue)
         if not task.cancelled() and task.exception() is None:
             # Once the next call has left, for which Triton would wait while many answers are written.
-            asyncio.get_running_loop().call_soon(self._distribute, version, queue, call, task.result())
+            self._loop.call_soon(self._distribute, version, queue, call, task.result())
 
     def _distribute(self, version: Version, queue: VersionQueue, call: TritonCall, answer: Probabilities) -> None:
-        """Give each request its rows' probabilities."""
+        """Give everybody who waits the probabilities of their rows."""
         all_valid = are_probabilities(answer)
         offset = 0
-        for rows in call.ranges:
-            request, start, stop = rows
-            own = answer[offset : offset + stop - start]
-            offset += stop - start
-            if rows.is_settled:
-                continue  # its twin was faster
+        for part in call.parts:
+            own = answer[offset : offset + len(part.rows)]
+            offset += len(own)
             if not all_valid and not are_probabilities(own):
-                self._retry_or_fail(version, queue, call, rows)
+                self._retry_or_fail(version, queue, call, part)
                 continue
-            request.answered[start:stop] = own
-            request.unanswered -= stop - start
-            if not request.unanswered:
-                request.answer.set_result(request.answered)
+            for row, probabilities in zip(part.rows, own, strict=True):
+                if row.is_answered:
+                    continue  # its twin was faster
+                queue.forget(row)
+                row.answer(probabilities)
+                if self._cache is not None and row.may_be_kept:
+                    self._cache.keep(row.key, probabilities)
+        if self._cache is not None:
+            self._metrics.repeats.cache(self._cache.held_bytes, self._cache.evicted)
+        self._forget_idle(version, queue)
 
-    def _retry_or_fail(self, version: Version, queue: VersionQueue, call: TritonCall, rows: RowRange) -> None:
+    def _retry_or_fail(self, version: Version, queue: VersionQueue, call: TritonCall, part: CallPart) -> None:
         """Numbers that are no probabilities may be another client's fault: asked again, alone, they may be right."""
+        for row in part.rows:
+            if row.is_settled:
+                queue.forget(row)
+        if part.is_settled:
+            return
         self._metrics.triton.refused(version.name)
         what = f"{version.model} version {version.version} at {call.replica.address} answered probabilities that are"
         if not call.is_retry:
             logger.warning("%s not all finite and between 0 and 1; the request is sent once more, alone", what)
             # The queue may have been forgotten when its last call ended.
             queue = self._queues.setdefault(version.served, queue)
-            queue.add_retry(rows)
+            queue.add_retry(part)
             self._schedule_flush(version, queue)
             self._tell(version, queue)
             return
         logger.error("%s not all finite and between 0 and 1, for a request alone too", what)
-        rows.request.answer.set_exception(TritonError(grpc.StatusCode.DATA_LOSS, f"{what} none"))
+        _fail_rows(queue, part.rows, TritonError(grpc.StatusCode.DATA_LOSS, f"{what} none"))
 
 
-def _fail(call: TritonCall, error: BaseException) -> None:
-    for request, _, _ in call.ranges:
-        if not request.answer.done():
-            request.answer.set_exception(copy.copy(error))
+def _fail(queue: VersionQueue, call: TritonCall, error: BaseException) -> None:
+    """A call has failed: whoever waits for its rows fails likewise, unless another Triton still has them."""
+    rows = call.rows
+    _fail_rows(queue, [row for row in rows if row.is_settled] if call.asked_elsewhere else rows, error)
+
+
+def _fail_rows(queue: VersionQueue, rows: Sequence[SharedRow], error: BaseException | None) -> None:
+    """Whoever waits for these rows gets a copy of an error; without one their requests are cancelled."""
+    for row in rows:
+        queue.forget(row)
+        if row.is_answered:
+            continue
+        for request, _ in row.waiters:
+            if error is None:
+                request.answer.cancel()
+            elif not request.answer.done():
+                request.answer.set_exception(copy.copy(error))
+            queue.withdraw(request)

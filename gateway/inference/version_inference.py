@@ -10,9 +10,9 @@ from contract.tokenization import Part, TokenizerError, Tokens, joined
 from gateway.errors import problems
 from gateway.errors.problems import FieldError
 from gateway.inference.batching import Batcher
+from gateway.inference.pending import Probabilities
 from gateway.inference.query import Query
 from gateway.inference.text_reader import TextReader
-from gateway.inference.version_queue import Probabilities
 from gateway.models.versions import Version
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.request_record import RequestRecord

@@ -3,84 +3,19 @@
 import asyncio
 import math
 from collections import Counter, deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
-from gateway.telemetry.tracing import Span
+from gateway.inference.pending import CallPart, PendingRequest, Probabilities, Row, SharedRow, TritonCall
 from gateway.triton.replica import Replica
-
-Row = Sequence[int]
-"""Token ids of one text."""
-Probabilities = list[list[float]]
-"""Six for each row."""
 
 _CALLS_REMEMBERED: Final = 4
 _SPARE: Final = 1.2
 _FIRST_ROWS: Final = 4
 """Of every request that waits, in the next call."""
+_GONE_WAITERS: Final = 16
+"""That a row may keep: where Triton hangs, clients come and go while it waits."""
 _MANY_TOKENS: Final = 2048
 """In one call: 16 rows of 128 need two cores for a quarter of the time that 64 do, and no longer apiece."""
-
-
-@dataclass(eq=False, slots=True)
-class PendingRequest:
-    """The rows of one request, on their way."""
-
-    rows: Sequence[Row]
-    deadline: float
-    span: Span | None
-    answer: asyncio.Future[Probabilities]
-    answered: Probabilities = field(init=False)
-    """What has been answered so far, in its place."""
-    unanswered: int = field(init=False)
-    """Rows."""
-    sent: int = 0
-    """Rows that a call carries or has carried; the others follow them."""
-    calls: list[asyncio.Task[Probabilities]] = field(default_factory=list)
-    """That carry its rows."""
-
-    def __post_init__(self) -> None:
-        self.answered = [[]] * len(self.rows)
-        self.unanswered = len(self.rows)
-
-
-class RowRange(NamedTuple):
-    """Rows of one request, from `start` to before `stop`."""
-
-    request: PendingRequest
-    start: int
-    stop: int
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether nobody needs their probabilities any more."""
-        return self.request.answer.done() or bool(self.request.answered[self.start])
-
-
-@dataclass(eq=False, slots=True)
-class TritonCall:
-    """One call to Triton: whose rows it carries, and where it is."""
-
-    ranges: list[RowRange]
-    replica: Replica
-    is_retry: bool
-    """Whether it asks once more, for one request alone, what was answered with numbers that are no probabilities."""
-    slow_timer: asyncio.TimerHandle | None = None
-    is_slow: bool = False
-    twin: "TritonCall | None" = None
-    """At another Triton, with what of this one was unanswered when it had become slow; or the one it is the twin of."""
-    failed: bool = False
-
-    @property
-    def asked_elsewhere(self) -> list[Replica]:
-        """The Triton at which its twin is under way or was answered, if there is one such."""
-        return [self.twin.replica] if self.twin is not None and not self.twin.failed else []
-
-    @property
-    def row_count(self) -> int:
-        """Rows that it carries."""
-        return sum(rows.stop - rows.start for rows in self.ranges)
 
 
 class VersionQueue:
@@ -88,9 +23,11 @@ class VersionQueue:
 
     def __init__(self) -> None:
         self.pending: deque[PendingRequest] = deque()
-        self.retries: deque[RowRange] = deque()
+        self.retries: deque[CallPart] = deque()
+        self.rows: dict[bytes, SharedRow] = {}
+        """Those on their way that others may join, by key."""
         self.waiting = 0
-        """Rows that no call carries yet, of `pending` and `retries`."""
+        """Rows that no call carries yet, of `pending` and `retries`; equal ones are one."""
         self.tasks: set[asyncio.Task[Probabilities]] = set()
         """The calls under way."""
         self.calls_on: Counter[Replica] = Counter()
@@ -114,15 +51,41 @@ class VersionQueue:
             self.delay_timer.cancel()
             self.delay_timer = None
 
-    def add(self, request: PendingRequest) -> None:
-        """A request waits."""
-        self.pending.append(request)
-        self.waiting += len(request.rows)
+    def row(self, key: bytes, ids: Row, *, may_be_kept: bool) -> SharedRow:
+        """The row that a request is to join: an equal one on its way, or a new one.
 
-    def add_retry(self, rows: RowRange) -> None:
-        """Rows wait to be asked for once more."""
-        self.retries.append(rows)
-        self.waiting += rows.stop - rows.start
+        Args:
+            key: of the row; empty if it is to be computed whatever else is.
+            ids: its token ids.
+            may_be_kept: whether the answer of a new one may be given to others later.
+        """
+        row = self.rows.get(key) if key else None
+        if row is None or not row.may_be_joined:
+            row = SharedRow(ids, key, may_be_kept)
+            self.waiting += 1
+            if key:
+                self.rows[key] = row
+        return row
+
+    def add(self, request: PendingRequest) -> None:
+        """A request that has joined its rows waits."""
+        if request.next_waiting() is not None:
+            self.pending.append(request)
+
+    def add_retry(self, part: CallPart) -> None:
+        """Rows wait to be asked for once more, by each request alone: one that several wait for is none's alone."""
+        own: list[SharedRow] = []
+        for row in part.rows:
+            if row.is_settled or row.is_waiting:
+                continue
+            row.is_waiting = True
+            self.waiting += 1
+            if row.wanted > 1:
+                self.retries.append(CallPart(part.request, [row]))
+            else:
+                own.append(row)
+        if own:
+            self.retries.append(CallPart(part.request, own))
 
     def mean_call_rows(self) -> float:
         """Rows of a call, the mean of the last few."""
@@ -132,8 +95,9 @@ class VersionQueue:
         """Whether nobody waits for a call; who does not any more is forgotten."""
         for request in [request for request in self.pending if request.answer.done()]:
             self.withdraw(request)
-        while self.retries and self.retries[0].request.answer.done():
-            self._take_retry()
+        self._forget_sent()
+        while self.retries and not any(row.is_waiting for row in self.retries[0].rows):
+            self.retries.popleft()
         return not self.pending and not self.retries
 
     def expected_call_seconds(self) -> float:
@@ -141,7 +105,7 @@ class VersionQueue:
         chosen first are those with the least time left."""
         return _SPARE * max(self.call_seconds, default=0.0)
 
-    def take(self, max_rows: int, answered_at: float = -math.inf) -> tuple[list[RowRange], bool]:
+    def take(self, max_rows: int, answered_at: float = -math.inf) -> tuple[list[CallPart], bool]:
         """What the next call carries, of a queue that is not empty, and whether it is a retry.
 
         Retries go first, and alone. Of the others' rows `max_rows` at most go: a few of every request, then what is
@@ -159,40 +123,70 @@ class VersionQueue:
         if self.retries:
             return [self._take_retry()], True
         free = max_rows
-        taken: dict[PendingRequest, int] = {}
+        taken: dict[PendingRequest, list[SharedRow]] = {}
         in_time = [request for request in self.pending if request.deadline > answered_at] or self.pending
         first = min(_FIRST_ROWS, max(free // max(len(in_time), 1), 1))
         tokens = 0
         for request in in_time:
             if not free:
                 break
-            rows = min(len(request.rows) - request.sent, first, free)
-            tokens += sum(map(len, request.rows[request.sent : request.sent + rows]))
-            taken[request] = rows
-            free -= rows
-        for request in taken:
-            while free and tokens < _MANY_TOKENS and (row := request.sent + taken[request]) < len(request.rows):
-                tokens += len(request.rows[row])
-                taken[request] += 1
-                free -= 1
-        ranges: list[RowRange] = []
+            taken[request] = rows = self._take_rows(request, min(first, free))
+            tokens += sum(len(row.ids) for row in rows)
+            free -= len(rows)
         for request, rows in taken.items():
-            ranges.append(RowRange(request, request.sent, request.sent + rows))
-            request.sent += rows
-            self.waiting -= rows
-        self.pending = deque(request for request in self.pending if request.sent < len(request.rows))
-        return ranges, False
+            while free and tokens < _MANY_TOKENS and (more := self._take_rows(request, 1)):
+                rows += more
+                tokens += len(more[0].ids)
+                free -= 1
+        self._forget_sent()
+        return [CallPart(request, rows) for request, rows in taken.items() if rows], False
 
     def withdraw(self, request: PendingRequest) -> None:
-        """The rows of a request that no call carries yet are not wanted any more."""
+        """A request waits for nothing any more; what nobody else waits for, and no call carries, is dropped."""
+        rows, request.rows = request.rows, []
+        for row in rows:
+            row.wanted -= 1
+            if row.is_waiting and not row.wanted:
+                self.forget(row)
+            elif len(row.waiters) > 2 * row.wanted + _GONE_WAITERS:
+                row.waiters = [(waiter, place) for waiter, place in row.waiters if waiter.rows]
         if request in self.pending:
             self.pending.remove(request)
-            self.waiting -= len(request.rows) - request.sent
 
-    def _take_retry(self) -> RowRange:
-        rows = self.retries.popleft()
-        self.waiting -= rows.stop - rows.start
+    def forget(self, row: SharedRow) -> None:
+        """A row is on its way no more: it is answered, has failed, or nobody wants it."""
+        row.call = None  # or it and its call would hold each other in memory
+        if row.is_waiting:
+            row.is_waiting = False
+            self.waiting -= 1
+        if self.rows.get(row.key) is row:
+            del self.rows[row.key]
+
+    def _take_rows(self, request: PendingRequest, most: int) -> list[SharedRow]:
+        """The next of a request's rows that no other request has sent."""
+        rows: list[SharedRow] = []
+        while len(rows) < most and (row := request.next_waiting()) is not None:
+            row.is_waiting = False
+            request.sent += 1
+            rows.append(row)
+        self.waiting -= len(rows)
         return rows
+
+    def _forget_sent(self) -> None:
+        """Requests of which all has been sent, be it by others, wait no more."""
+        self.pending = deque(
+            request
+            for request in self.pending
+            if request.sent < len(request.rows) and request.next_waiting() is not None
+        )
+
+    def _take_retry(self) -> CallPart:
+        part = self.retries.popleft()
+        rows = [row for row in part.rows if row.is_waiting]
+        for row in rows:
+            row.is_waiting = False
+        self.waiting -= len(rows)
+        return CallPart(part.request, rows)
 
     def call_sent(self, call: TritonCall, slow_timer: asyncio.TimerHandle) -> None:
         """A call is under way on its Triton."""

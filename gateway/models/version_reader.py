@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,9 @@ _SUSPECT_SECONDS: Final = 1.0
 """For which a version that could be used stays when it is found damaged."""
 _FIRST_BACKOFF: Final = 1.0
 _LONGEST_BACKOFF: Final = 60.0
+_SETTLING_SECONDS: Final = 60.0
+"""From when changed files are seen here until Triton has certainly looked at them too (every few seconds; by default
+every 15) and loaded them."""
 
 _ANY: Final = ModelLimits(1, (INPUT_IDS,), (PROBABILITIES,), GPU_GRAPH)
 """What a version that can be used would have."""
@@ -61,6 +65,9 @@ class _Entry:
     fingerprint: Fingerprint | None = None
     contents: Contents | None = None
     fault: Fault | None = None
+    reading: int = 0
+    """Of `contents`, see `Version`; 0 if there have never been any."""
+    settled_at: float = 0.0
     suspect_since: float | None = None
     """When a version that could be used was first found damaged."""
     backoff: float = _FIRST_BACKOFF
@@ -76,6 +83,7 @@ class VersionReader:
         self._repository = repository
         self._listing: asyncio.Future[list[ModelVersion]] | None = None
         self._entries: dict[ModelVersion, _Entry] = {}
+        self._readings = count(1)
 
     async def read(self, served: ModelVersion, limits: ModelLimits) -> Version:
         """The version, from memory if its directory has not changed.
@@ -97,7 +105,8 @@ class VersionReader:
             check, entry.check = entry.check, None
             self._update(entry, check.result())
         if entry.contents is not None:
-            return Version(served, entry.contents.card, entry.contents.tokenizer, limits.max_batch_size)
+            card, tokenizer = entry.contents.card, entry.contents.tokenizer
+            return Version(served, card, tokenizer, limits.max_batch_size, entry.reading, entry.settled_at)
         raise UnusableVersionError(*(entry.fault or ("check", "it is still being checked")))
 
     async def not_served(self, ready: Collection[ModelVersion]) -> list[ModelVersion]:
@@ -131,6 +140,8 @@ class VersionReader:
         if result.contents is not None:
             entry.fingerprint, entry.contents, entry.fault = result.fingerprint, result.contents, None
             entry.suspect_since, entry.backoff = None, _FIRST_BACKOFF
+            entry.settled_at = now + _SETTLING_SECONDS if entry.reading else 0.0
+            entry.reading = next(self._readings)
         elif result.fault is None:
             # As it was.
             entry.suspect_since = None

@@ -60,6 +60,11 @@ class Version:
     card: Card
     tokenizer: TextTokenizer
     max_batch_size: int
+    reading: int
+    """Which reading of its directory this is, of all in this process: another one whenever its files have changed."""
+    settled_at: float = 0.0
+    """From when on Triton is sure to answer with these files, on the event loop's clock. Where a version's files were
+    replaced, it may go on with the old ones for a while."""
 
     @property
     def model(self) -> str:

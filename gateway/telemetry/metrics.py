@@ -22,6 +22,7 @@ from gateway.telemetry.process_metrics import (
     reserve_room,
     worker_restarts,
 )
+from gateway.telemetry.repeat_metrics import RepeatMetrics
 from gateway.telemetry.triton_metrics import SECONDS, TritonMetrics
 from gateway.telemetry.version_metrics import VersionMetrics
 
@@ -108,6 +109,7 @@ class Metrics:
         worker_restarts(registry)  # Zero here: the workers' parent counts.
         self.canary = CanaryMetrics(registry)
         self.triton = TritonMetrics(registry)
+        self.repeats = RepeatMetrics(registry)
         self._versions = VersionMetrics(registry, time.time())
         self._collected = (self._versions, ProcessMetrics(version, revision))
         """What is not counted but read, by the worker that is asked."""
@@ -165,6 +167,7 @@ class Metrics:
                 self._predicted.of(*version, emotion)
             self._unknown.of(*version)
             self.triton.found(version)
+            self.repeats.found(version)
 
     def text(self) -> bytes:
         """All figures of all workers, in Prometheus's text format."""

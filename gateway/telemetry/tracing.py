@@ -59,14 +59,17 @@ class Tracing:
 
     @contextlib.contextmanager
     def call(self, model: str, version: str, rows: int, requests: Sequence[Span]) -> Iterator[TraceHeaders]:
-        """A call to Triton's span for as long as the context lasts; gives the headers Triton continues it from."""
+        """A call to Triton's span for as long as the context lasts; gives the headers Triton continues it from.
+
+        One that carries no request's rows but a shadow's is in a trace of its own.
+        """
         if self._tracer is None:
             yield {}
             return
-        parent, *others = requests
+        parents, others = requests[:1], requests[1:]
         with self._tracer.start_as_current_span(
             "ModelInfer",
-            context=trace.set_span_in_context(parent),
+            context=trace.set_span_in_context(parents[0]) if parents else None,
             kind=SpanKind.CLIENT,
             links=[trace.Link(span.get_span_context()) for span in others],
             attributes={"rpc.system": "grpc", "emotion.model": model, "emotion.version": version, "emotion.rows": rows},

@@ -36,6 +36,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.max_texts, settings.max_characters) == (256, 10_000)
     assert (settings.max_body_bytes, settings.max_in_flight) == (2 * 1024 * 1024, 256)
     assert (settings.max_texts_in_flight, settings.key_share, settings.keep_alive) == (4096, 0.5, 75)
+    assert settings.answer_cache == 16 * 1024 * 1024
 
 
 def test_a_flag_wins_over_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +87,8 @@ def test_help_shows_every_flag_default_and_variable() -> None:
         (["--workers=8", "--max-in-flight=4"], {}, "workers without any"),
         (["--workers=8", "--max-texts-in-flight=4"], {}, "max_texts_in_flight (4) leaves some"),
         (["--keep-alive=0"], {}, "--keep-alive '0'"),
+        (["--answer-cache=-1"], {}, "--answer-cache '-1'"),
+        ([], {"EMOTION_ANSWER_CACHE": "16MB"}, "EMOTION_ANSWER_CACHE '16MB'"),
         (["--key-share=0"], {}, "--key-share '0'"),
         (["--key-share=1.5"], {}, "--key-share '1.5'"),
         ([], {"EMOTION_GATEWAY_PORT": "8080"}, "EMOTION_GATEWAY_PORT is not a setting"),
@@ -188,5 +191,5 @@ def test_the_documentation_has_every_metric() -> None:
     documented = (ROOT / "docs/gateway.md").read_text("utf-8")
     modules = [path.read_text("utf-8") for path in (ROOT / "gateway/telemetry").glob("*.py")]
     names = set(re.findall(r'"(emotion_\w+)"', "".join(modules)))
-    assert len(names) == 13 + 7 + 12
+    assert len(names) == 13 + 7 + 12 + 4
     assert not [name for name in names if name not in documented]

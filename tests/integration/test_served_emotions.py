@@ -1,5 +1,6 @@
 """The whole: `make serve` with the weights that come with the project."""
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -14,9 +15,16 @@ import psutil
 import pytest
 import tritonclient.grpc as triton_grpc
 from tokenizers import Tokenizer
+from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from contract.labels import EMOTIONS
+from gateway.inference.batching import Batcher
+from gateway.models.version_reader import VersionReader
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.tracing import Tracing
+from gateway.triton.client import Triton
+from gateway.triton.replica import ModelVersion
 from tests.integration.serving import Serving
 from tests.support.committed import committed
 from tests.support.triton_process import ROOT
@@ -79,12 +87,36 @@ def test_answers_are_right(http: httpx.Client, text: str, emotion: str) -> None:
     assert emotion in [entry["emotion"] for entry in answer["results"][0]["emotions"]]
 
 
-def test_many_texts_equal_each_alone(http: httpx.Client) -> None:
+def test_many_texts_equal_each_alone(serving: Serving, http: httpx.Client) -> None:
     texts = various_texts(200)
     together = http.post("/v1/emotions", json={"texts": texts}).json()["results"]
-    for text, result in list(zip(texts, together, strict=True))[::20]:
-        alone = http.post("/v1/emotions", json={"text": text}).json()["results"][0]
-        assert result["probabilities"] == pytest.approx(alone["probabilities"], abs=5e-3)
+    with triton_grpc.InferenceServerClient(serving.grpc_url) as client:
+        for text, result in list(zip(texts, together, strict=True))[::20]:
+            alone = ask(client, ids_of(text))[0]
+            assert [*result["probabilities"].values()] == pytest.approx(alone.tolist(), abs=5e-3)
+
+
+def test_an_answer_that_is_kept_is_tritons_to_the_bit(serving: Serving) -> None:
+    rows = [ids_of(text)[0].tolist() for text in [*SENTENCES, *various_texts(40)]]
+
+    async def twice() -> tuple[list[list[float]], list[list[float]]]:
+        triton = Triton(serving.grpc_url, InferenceServerClient)
+        batcher = Batcher(triton, 4, Metrics(), Tracing(None), cache_bytes=1 << 20)
+        try:
+            served = ModelVersion(MODEL, VERSION.name)
+            limits = await triton.model_limits(served, 60)
+            version = await VersionReader(VERSION.parents[1]).read(served, limits)
+            deadline = asyncio.get_running_loop().time() + 60
+            one_by_one = [(await batcher.infer(version, [row], deadline))[0] for row in rows]
+            return one_by_one, await batcher.infer(version, rows, deadline)
+        finally:
+            await batcher.close(1)
+            await triton.close(1)
+
+    computed, kept = asyncio.run(twice())
+    with triton_grpc.InferenceServerClient(serving.grpc_url) as client:
+        alone = [ask(client, np.array([row], np.int64))[0].tolist() for row in rows]
+    assert computed == kept == alone
 
 
 def test_500_concurrent_requests_of_many_lengths_share_executions(serving: Serving) -> None:

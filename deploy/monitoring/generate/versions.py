@@ -19,6 +19,14 @@ def _rate(counter: str, by: str = "model, version", legend: str = "{{model}} {{v
     return Query(rate(counter, _CHOSEN, by), legend)
 
 
+def _share_of_texts(how: str) -> Query:
+    return Query(
+        f"sum by (model, version) (rate(emotion_texts_{how}_total{{{_CHOSEN}}}[$__rate_interval])) / "
+        f"sum by (model, version) (rate(emotion_text_tokens_count{{{_CHOSEN}}}[$__rate_interval]))",
+        f"{{{{model}}}} {{{{version}}}} {how}",
+    )
+
+
 VERSIONS: Final = Board(
     uid="ru-emotions-versions",
     title="Emotions: models and versions",
@@ -77,6 +85,12 @@ VERSIONS: Final = Board(
                             "{{model}} {{version}}",
                         ),
                     ),
+                ),
+                Panel(
+                    "Texts that were not computed",
+                    "Share that got the answer of an equal one, kept or on its way. See EMOTION_ANSWER_CACHE.",
+                    (_share_of_texts("cached"), _share_of_texts("shared")),
+                    unit="percentunit",
                 ),
             ),
         ),

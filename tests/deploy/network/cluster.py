@@ -73,7 +73,8 @@ class Cluster:
             tritons = ",".join(f"{self.nodes[triton].address}:8001" for triton in TRITONS)
             arguments = [
                 *(python, "-m", "gateway", f"--host={node.address}", f"--model-repository={self.repository}"),
-                *(f"--triton-address={tritons}", f"--drain={DRAIN}"),
+                # Few texts are asked again and again, and it is the Tritons that are to answer.
+                *(f"--triton-address={tritons}", f"--drain={DRAIN}", "--answer-cache=0"),
             ]
             ready = "is ready"
         self._running[name] = process = node.start(arguments, log)

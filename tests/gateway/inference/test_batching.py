@@ -210,7 +210,7 @@ async def version_in(repository: Path) -> Version:
 @contextlib.asynccontextmanager
 async def batcher_for(fake: FakeTriton, calls: int) -> AsyncIterator[Batcher]:
     triton = Triton(fake.address, InferenceServerClient)
-    batcher = Batcher(triton, calls, Metrics(), Tracing(None))
+    batcher = Batcher(triton, calls, Metrics(), Tracing(None), cache_bytes=0)
     try:
         yield batcher
     finally:

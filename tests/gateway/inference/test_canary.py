@@ -299,7 +299,7 @@ def test_the_setting_goes_before_the_file_and_off_before_both(
     def version(number: str) -> Version:
         directory = repository / MODEL / number
         tokenizer = TextTokenizer(directory / "tokenizer.json", 32, 1)
-        return Version(ModelVersion(MODEL, number), read_card(directory), tokenizer, 8)
+        return Version(ModelVersion(MODEL, number), read_card(directory), tokenizer, 8, 1)
 
     if written is not None:
         canary_file(tmp_path, MODEL).write_text(json.dumps({"2": written, "1": "100%"}), "utf-8")

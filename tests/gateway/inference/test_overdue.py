@@ -9,13 +9,14 @@ import grpc
 from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.inference.batching import Batcher
-from gateway.inference.version_queue import PendingRequest, VersionQueue
+from gateway.inference.version_queue import VersionQueue
 from gateway.models.version_reader import VersionReader
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
 from gateway.triton.client import ModelLimits, Triton
 from gateway.triton.replica import ModelVersion
 from tests.gateway.support.fake_triton import answer, running_fake_triton
+from tests.gateway.support.rows import waiting_request
 
 ROWS = 1
 """Of one call, and of one request."""
@@ -29,13 +30,11 @@ REQUESTS = 40
 def test_who_is_too_late_anyway_lets_others_go_first() -> None:
     loop = asyncio.new_event_loop()
     queue = VersionQueue()
-    late, early = (PendingRequest([[1]], deadline, None, loop.create_future()) for deadline in (1.0, 3.0))
-    queue.add(late)
-    queue.add(early)
-    assert [rows.request for rows in queue.take(ROWS, 2.0)[0]] == [early]
+    late, early = (waiting_request(queue, loop, [[1]], deadline=deadline) for deadline in (1.0, 3.0))
+    assert [part.request for part in queue.take(ROWS, 2.0)[0]] == [early]
     assert queue.waiting == 1
     # The times of calls are a guess: while nobody else waits, it is tried.
-    assert [rows.request for rows in queue.take(ROWS, 2.0)[0]] == [late]
+    assert [part.request for part in queue.take(ROWS, 2.0)[0]] == [late]
     assert queue.waiting == 0
     loop.close()
 
@@ -60,7 +59,7 @@ def test_most_of_what_triton_computes_is_answered_in_time(repository: Path) -> N
 
     async def overload(address: str) -> int:
         triton = Triton(address, InferenceServerClient)
-        batcher = Batcher(triton, 1, Metrics(), Tracing(None))
+        batcher = Batcher(triton, 1, Metrics(), Tracing(None), cache_bytes=0)
         limits = ModelLimits(ROWS, ("input_ids",), ("probabilities",))
         version = await VersionReader(repository).read(ModelVersion("emotion_rubert", "1"), limits)
         asked = []

@@ -56,7 +56,7 @@ def ask(fakes: list[FakeTriton], repository: Path, rows: int) -> tuple[int, floa
 
     async def run() -> tuple[int, float]:
         triton = Triton(",".join(fake.address for fake in fakes), InferenceServerClient)
-        batcher = Batcher(triton, 1, Metrics(), Tracing(None))
+        batcher = Batcher(triton, 1, Metrics(), Tracing(None), cache_bytes=0)
         try:
             await triton.index(SECONDS)
             version = await VersionReader(repository).read(

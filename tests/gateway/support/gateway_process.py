@@ -83,7 +83,8 @@ def running_gateway(
     Args:
         repository: the model repository.
         triton: addresses of Triton.
-        flags: further flags. A request may take a minute unless they say otherwise: a busy machine is no failure.
+        flags: further flags. Unless they say otherwise, a request may take a minute (a busy machine is no failure) and
+            every text is computed (most tests ask one text again and again, and look at what Triton makes of it).
         program: what Python runs.
         variables: environment variables.
     """
@@ -94,7 +95,7 @@ def running_gateway(
         f"--triton-address={triton}",
         *flags,
     ]
-    variables = {"EMOTION_REQUEST_TIMEOUT": "60", **variables}
+    variables = {"EMOTION_REQUEST_TIMEOUT": "60", "EMOTION_ANSWER_CACHE": "0", **variables}
     with os.fdopen(descriptor, "wb") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment(**variables), stdout=log, stderr=subprocess.STDOUT

@@ -16,8 +16,9 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 
 from tests.gateway.support.fake_triton import FakeTriton, answer, running_fake_triton
 from tests.gateway.support.gateway_process import ROOT, environment, running_gateway
-from tests.gateway.support.metrics import wait_for_in_flight
-from tests.support.waiting import SECONDS
+from tests.gateway.support.metrics import figure, wait_for_in_flight
+from tests.gateway.support.small_model import publish
+from tests.support.waiting import SECONDS, wait_until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -115,6 +116,22 @@ def test_calls_that_carry_several_requests_are_linked_to_all(fake: FakeTriton, r
                 assert {each.result().status_code for each in (first, *others)} == {200}
         calls = [span for span in collector.spans if span.name == "ModelInfer"]
     assert [len(call.links) for call in calls] == [0, 2]
+
+
+def test_a_shadows_call_is_in_a_trace_of_its_own(fake: FakeTriton, repository: Path) -> None:
+    publish(repository, 2)
+    fake.served = (("emotion_rubert", "1", "READY"), ("emotion_rubert", "2", "READY"))
+    traceparents(fake)
+    with running_collector() as (collector, endpoint):
+        flags = (f"--otlp-endpoint={endpoint}", "--canary=shadow")
+        with running_gateway(repository, fake.address, *flags) as gateway, gateway.client() as client:
+            gateway.wait_until_ready()
+            headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+            assert client.post("/v1/emotions", json={"text": TEXT}, headers=headers).status_code == 200
+            wait_until(lambda: figure(client, "emotion_shadow_texts_total") == 1, gateway.log)
+        calls = [span for span in collector.spans if span.name == "ModelInfer"]
+    assert [span.trace_id.hex() == TRACE for span in calls] == [True, False]
+    assert calls[1].parent_span_id == b""
 
 
 def test_nothing_without_an_endpoint(fake: FakeTriton, repository: Path) -> None:
