@@ -39,7 +39,7 @@ from gateway.models.version_reader import VersionReader
 from gateway.settings import Settings, read_keys
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
-from gateway.triton.channel import Tls, open_client
+from gateway.triton.channel import Tls, open_channels
 from gateway.triton.client import Triton
 from gateway.triton.threads import in_thread
 
@@ -162,7 +162,7 @@ async def running_services(
     """Connect to Triton and watch it; a Triton that isn't there yet is waited for."""
     triton = Triton(
         settings.triton_address,
-        partial(open_client, configured=settings.triton_address, tls=_tls(settings)),
+        partial(open_channels, configured=settings.triton_address, tls=_tls(settings)),
         call_seconds=settings.request_timeout + _CALL_SECONDS,
     )
     canaries = CanaryReader(settings.model_repository, settings.trial)

@@ -1,5 +1,9 @@
-"""A client with a gRPC channel of its own to one Triton: keepalive, reconnecting and TLS."""
+"""The gRPC channels to one Triton, with keepalive, reconnecting and TLS: one for questions about it, one for inference.
 
+NVIDIA's client asks the questions, a few a second. Inference, which every request pays for, has a channel of our own.
+"""
+
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -7,7 +11,9 @@ from typing import Final
 from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.triton.addresses import ip_version
+from gateway.triton.unary import UnaryChannel
 
+_INFER: Final = "/inference.GRPCInferenceService/ModelInfer"
 _OPTIONS: Final = (
     # A host that vanished without closing its connections. Its calls are lost then, and Triton's
     # frontend would see them cancelled if it only stood still; so not too soon. gRPC pings only
@@ -25,30 +31,45 @@ _OPTIONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """PEM files for TLS with Triton; of each that is None, gRPC's default is used."""
+    """PEM files for TLS with Triton; of each that is None, the default is used."""
 
     authorities: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
 
 
-def open_client(address: str, *, configured: str, tls: Tls | None) -> InferenceServerClient:
-    """The client for one IP address and port; connects at the first call.
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """To one Triton."""
+
+    questions: InferenceServerClient
+    inference: UnaryChannel
+
+    async def close(self) -> None:
+        """Close both; calls under way fail."""
+        await self.inference.close()
+        await self.questions.close()
+
+
+def open_channels(address: str, *, configured: str = "", tls: Tls | None = None) -> Channels:
+    """The channels to one IP address and port; they connect at the first call.
 
     Args:
         address: IP address and port.
         configured: the setting that it comes from: a name, one address, or several with commas between them.
-        tls: None for a connection without TLS.
+        tls: None for connections without TLS.
 
     Raises:
         OSError: a TLS file can't be read.
     """
     options: list[tuple[str, str | int]] = [*_OPTIONS]
-    if ip_version(configured) is None and "," not in configured:
+    authority = address
+    if configured and ip_version(configured) is None and "," not in configured:
         # The name that was given is the one a certificate is for, and that a proxy looks at.
+        authority = configured
         options.append(("grpc.default_authority", configured))
     files = tls or Tls()
-    return InferenceServerClient(
+    questions = InferenceServerClient(
         address,
         ssl=tls is not None,
         root_certificates=files.authorities,
@@ -56,3 +77,12 @@ def open_client(address: str, *, configured: str, tls: Tls | None) -> InferenceS
         certificate_chain=files.certificate,
         channel_args=options,
     )
+    return Channels(questions, UnaryChannel(address, _INFER, authority, _context(tls) if tls else None))
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=tls.authorities)
+    context.set_alpn_protocols(["h2"])
+    if tls.certificate is not None:
+        context.load_cert_chain(tls.certificate, tls.key)
+    return context

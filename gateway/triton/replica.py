@@ -6,16 +6,18 @@ there). Whoever waits for an answer waits as long as suits him, and the call goe
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import grpc
-from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from gateway.errors.triton_errors import TritonError
+from gateway.triton.channel import Channels
+
+Reply = TypeVar("Reply")
 
 SLOW_SECONDS: Final = 1.0
 """A Triton that has a call under way for longer gets no more while another one is there."""
@@ -35,12 +37,12 @@ class ModelVersion:
 class Replica:
     """One of the Tritons at the gateway's address."""
 
-    def __init__(self, address: str, client: InferenceServerClient, call_seconds: float) -> None:
+    def __init__(self, address: str, channels: Channels, call_seconds: float) -> None:
         """Nothing is sent before the first call.
 
         Args:
             address: IP address and port.
-            client: with a channel to it; this closes both.
+            channels: to it; this closes them.
             call_seconds: the deadline of every call, for a Triton that never answers.
         """
         self.address = address
@@ -50,28 +52,20 @@ class Replica:
         """Whether the last call that ended found nobody there."""
         self.slow: set[Hashable] = set()
         """Calls under way that should have ended long ago."""
-        self.client = client
+        self.client = channels.questions
+        """Answers questions about it."""
+        self._channels = channels
         self._call_seconds = call_seconds
         self._under_way = 0
         self._questions: dict[Hashable, asyncio.Task[Any]] = {}
 
-    async def call(self, method: Callable[..., Awaitable[Any]], *arguments: Any, **options: Any) -> Any:
-        """One call of a method of the client; whoever cancels this cancels the call.
+    async def infer(self, message: bytes, headers: Mapping[str, str]) -> bytes:
+        """The answer to a serialized request for inference; whoever cancels this cancels the call.
 
         Raises:
             TritonError: it failed.
         """
-        self._under_way += 1
-        try:
-            answer = await method(*arguments, client_timeout=self._call_seconds, **options)
-        except InferenceServerException as error:
-            status = _status(error)
-            self.failing = status in _NOT_THERE
-            raise TritonError(status, error.message() or "") from None
-        finally:
-            self._under_way -= 1
-        self.failing = False
-        return answer
+        return await self._count(self._channels.inference.call(message, self._call_seconds, headers))
 
     async def ask(
         self, method: Callable[..., Awaitable[Any]], *arguments: Any, patience: float, at_once: bool = False
@@ -90,7 +84,7 @@ class Replica:
         question = method, *arguments
         task = self._questions.get(question)
         if task is None:
-            task = self._questions[question] = asyncio.create_task(self.call(method, *arguments))
+            task = self._questions[question] = asyncio.create_task(self._count(self._call(method, *arguments)))
             task.add_done_callback(partial(self._answered, question))
         done, _ = await asyncio.wait({task}, timeout=patience)
         if done:
@@ -106,9 +100,28 @@ class Replica:
             while self._under_way and asyncio.get_running_loop().time() < end:
                 await asyncio.sleep(0.02)
         finally:
-            await self.client.close()
+            await self._channels.close()
         if self._questions:
             await asyncio.wait(self._questions.values())
+
+    async def _call(self, method: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        try:
+            return await method(*arguments, client_timeout=self._call_seconds)
+        except InferenceServerException as error:
+            raise TritonError(_status(error), error.message() or "") from None
+
+    async def _count(self, call: Awaitable[Reply]) -> Reply:
+        """A call under way: what it tells of how this Triton does."""
+        self._under_way += 1
+        try:
+            answer = await call
+        except TritonError as error:
+            self.failing = error.code in _NOT_THERE
+            raise
+        finally:
+            self._under_way -= 1
+        self.failing = False
+        return answer
 
     def _answered(self, question: Hashable, task: asyncio.Task[Any]) -> None:
         self._questions.pop(question, None)

@@ -1,6 +1,6 @@
 """The Tritons at the gateway's address: a list of IP addresses, or a name that is looked up again and again.
 
-Each has a client with a channel of its own. gRPC's own balancing looks a name up only when it loses a connection,
+Each has channels of its own. gRPC's own balancing looks a name up only when it loses a connection,
 so that a Triton added to it stays idle, and judges a Triton by the calls that have ended, so that one
 that hangs goes on getting calls until their deadlines pass.
 """
@@ -12,9 +12,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
-from tritonclient.grpc.aio import InferenceServerClient
-
 from gateway.triton.addresses import ip_version
+from gateway.triton.channel import Channels
 from gateway.triton.replica import ModelVersion, Replica
 from gateway.triton.threads import in_thread
 
@@ -29,18 +28,16 @@ _LOOK_UP_AGAIN_SECONDS: Final = 0.5
 class Replicas:
     """All Tritons there are, and the choice among them. Lives in one event loop."""
 
-    def __init__(
-        self, addresses: str, open_client: Callable[[str], InferenceServerClient], call_seconds: float
-    ) -> None:
+    def __init__(self, addresses: str, open_channels: Callable[[str], Channels], call_seconds: float) -> None:
         """Nothing is sent or looked up yet.
 
         Args:
             addresses: IP addresses with ports, with commas between them, or a name with a port.
-            open_client: opens the client for one of them.
+            open_channels: opens those to one of them.
             call_seconds: the deadline of every call.
         """
         self._addresses = addresses
-        self._open_client = open_client
+        self._open_channels = open_channels
         self._call_seconds = call_seconds
         self._is_name = "," not in addresses and ip_version(addresses) is None
         self._all: list[Replica] = []
@@ -119,7 +116,7 @@ class Replicas:
         known = {replica.address: replica for replica in self._all}
         for address in addresses:
             if address not in known:
-                self._all.append(Replica(address, self._open_client(address), self._call_seconds))
+                self._all.append(Replica(address, self._open_channels(address), self._call_seconds))
                 if self._is_name:
                     logger.info("%s has the address %s", self._addresses, address)
         for address, replica in known.items():

@@ -11,7 +11,6 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.inference import batching
 from gateway.inference.batching import Batcher
@@ -19,6 +18,7 @@ from gateway.models.version_reader import VersionReader
 from gateway.models.versions import Version
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
+from gateway.triton.channel import open_channels
 from gateway.triton.client import ModelLimits, Triton
 from gateway.triton.replica import ModelVersion
 from tests.gateway.support.fake_triton import FakeTriton, answer, answer_of, running_fake_triton
@@ -209,7 +209,7 @@ async def version_in(repository: Path) -> Version:
 
 @contextlib.asynccontextmanager
 async def batcher_for(fake: FakeTriton, calls: int) -> AsyncIterator[Batcher]:
-    triton = Triton(fake.address, InferenceServerClient)
+    triton = Triton(fake.address, open_channels)
     batcher = Batcher(triton, calls, Metrics(), Tracing(None))
     try:
         yield batcher
@@ -265,7 +265,7 @@ def test_few_rows_wait_for_company_while_a_larger_call_is_under_way(
 
 def test_no_rows_are_never_sent() -> None:
     async def send_none() -> None:
-        triton = Triton("127.0.0.1:1", InferenceServerClient)
+        triton = Triton("127.0.0.1:1", open_channels)
         served = ModelVersion("emotion_rubert", "1")
         try:
             replica = triton.choose(served, {}, 1)

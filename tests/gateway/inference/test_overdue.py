@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.inference.batching import Batcher
 from gateway.inference.version_queue import PendingRequest, VersionQueue
 from gateway.models.version_reader import VersionReader
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
+from gateway.triton.channel import open_channels
 from gateway.triton.client import ModelLimits, Triton
 from gateway.triton.replica import ModelVersion
 from tests.gateway.support.fake_triton import answer, running_fake_triton
@@ -59,7 +59,7 @@ def test_most_of_what_triton_computes_is_answered_in_time(repository: Path) -> N
         return True
 
     async def overload(address: str) -> int:
-        triton = Triton(address, InferenceServerClient)
+        triton = Triton(address, open_channels)
         batcher = Batcher(triton, 1, Metrics(), Tracing(None))
         limits = ModelLimits(ROWS, ("input_ids",), ("probabilities",))
         version = await VersionReader(repository).read(ModelVersion("emotion_rubert", "1"), limits)

@@ -8,7 +8,6 @@ from typing import Any
 
 import grpc
 import pytest
-from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.errors.triton_errors import TritonError
 from gateway.inference import batching
@@ -16,6 +15,7 @@ from gateway.inference.batching import Batcher
 from gateway.models.version_reader import VersionReader
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
+from gateway.triton.channel import open_channels
 from gateway.triton.client import ModelLimits, Triton
 from gateway.triton.replica import ModelVersion
 from tests.gateway.support.fake_triton import FakeTriton, answer, running_fake_triton
@@ -55,7 +55,7 @@ def ask(fakes: list[FakeTriton], repository: Path, rows: int) -> tuple[int, floa
     """Ask for some rows, of the first Triton first; gives how many were answered, and after how many seconds."""
 
     async def run() -> tuple[int, float]:
-        triton = Triton(",".join(fake.address for fake in fakes), InferenceServerClient)
+        triton = Triton(",".join(fake.address for fake in fakes), open_channels)
         batcher = Batcher(triton, 1, Metrics(), Tracing(None))
         try:
             await triton.index(SECONDS)

@@ -4,13 +4,13 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.models.canary import CanaryReader
 from gateway.models.catalogue import Catalogue
 from gateway.models.readiness import Readiness
 from gateway.models.version_reader import VersionReader
 from gateway.telemetry.metrics import Metrics
+from gateway.triton.channel import open_channels
 from gateway.triton.client import Triton
 from tests.gateway.support.fake_triton import running_fake_triton
 
@@ -23,7 +23,7 @@ class PanicException(BaseException):
 def test_the_watch_goes_on(repository: Path, monkeypatch: pytest.MonkeyPatch, failure: type[BaseException]) -> None:
     async def watch() -> None:
         metrics = Metrics()
-        triton = Triton(fake.address, InferenceServerClient)
+        triton = Triton(fake.address, open_channels)
         catalogue = Catalogue(triton, VersionReader(repository), CanaryReader(repository, None), metrics)
         readiness = Readiness(triton, catalogue, "rubert", 0.01, metrics)
         failed = asyncio.Event()
