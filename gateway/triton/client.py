@@ -1,7 +1,7 @@
 """The calls to Triton: KServe v2 over gRPC, to one Triton or to several.
 
-NVIDIA's `tritonclient.grpc.aio` asks each Triton what it serves. Inference goes through a channel of our own (`unary`), which
-costs a quarter of the CPU: docs/design.md has the measurement.
+NVIDIA's `tritonclient.grpc.aio` asks each Triton what it serves. Inference goes through a channel of our own (`unary`),
+at a quarter of the CPU: docs/design.md has the measurement.
 """
 
 import asyncio

@@ -222,6 +222,11 @@ class Connection(asyncio.Protocol):
             raise _ProtocolError("more than it may send")
         if flags & _END_STREAM:
             self._finish(stream)
+        elif len(stream.answer.body) == _OUR_WINDOW:
+            why = f"{self._address} answers more than {_OUR_WINDOW} bytes"
+            self._fail(stream, TritonError(grpc.StatusCode.RESOURCE_EXHAUSTED, why))
+            self._send_reset(stream)
+            self._close_if_done()
 
     def _read_headers(self, flags: int, number: int, block: bytes) -> None:
         if not flags & _END_HEADERS:
