@@ -38,7 +38,7 @@ def test_what_a_server_of_grpc_sends() -> None:
         "grpc-status": "5",
         "grpc-message": "no%20such",
     }
-    # Names of the static table that mean nothing to a call are passed over, to be indexed or not. The last field counts.
+    # Names of the static table that mean nothing to a call are passed over, indexed or not. The last field counts.
     assert decode(b"\x58\x01a" + b"\x0f\x09\x01a" + b"\x08\x03503" + b"\x40\x01n\x01v") == {":status": "503", "n": "v"}
 
 
