@@ -98,7 +98,7 @@ class UnaryChannel:
         if connection is None or not connection.is_open:
             connection = await self._connect()
         stream = connection.open_stream(head, body)
-        timer = asyncio.get_running_loop().call_later(seconds, stream.expire)
+        timer = stream.ended.get_loop().call_later(seconds, stream.expire)
         try:
             return await stream.ended
         finally:
