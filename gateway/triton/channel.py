@@ -3,14 +3,13 @@
 NVIDIA's client asks the questions, a few a second. Inference, which every request pays for, has a channel of our own.
 """
 
-import ssl
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.triton.addresses import ip_version
+from gateway.triton.tls import Tls
 from gateway.triton.unary import UnaryChannel
 
 _INFER: Final = "/inference.GRPCInferenceService/ModelInfer"
@@ -27,15 +26,6 @@ _OPTIONS: Final = (
     # Triton is a neighbour; a proxy set for the way out must not get in between.
     ("grpc.enable_http_proxy", 0),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """PEM files for TLS with Triton; of each that is None, the default is used."""
-
-    authorities: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +50,7 @@ def open_channels(address: str, *, configured: str = "", tls: Tls | None = None)
         tls: None for connections without TLS.
 
     Raises:
-        OSError: a TLS file can't be read.
+        ValueError: a TLS file can't be used.
     """
     options: list[tuple[str, str | int]] = [*_OPTIONS]
     authority = address
@@ -77,12 +67,4 @@ def open_channels(address: str, *, configured: str = "", tls: Tls | None = None)
         certificate_chain=files.certificate,
         channel_args=options,
     )
-    return Channels(questions, UnaryChannel(address, _INFER, authority, _context(tls) if tls else None))
-
-
-def _context(tls: Tls) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=tls.authorities)
-    context.set_alpn_protocols(["h2"])
-    if tls.certificate is not None:
-        context.load_cert_chain(tls.certificate, tls.key)
-    return context
+    return Channels(questions, UnaryChannel(address, _INFER, authority, tls.context() if tls else None))
