@@ -2,7 +2,7 @@
 
 Frames are read and written in the event loop's own thread, so that an answer wakes nobody but the event loop. What a
 server may ask for is honoured: flow control, frames of its size, pings, an announced end. What it may not send ends the
-connection.
+connection. How many calls it takes at once is not asked: a few are under way at most, and one refused is sent again.
 """
 
 import asyncio

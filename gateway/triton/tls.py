@@ -30,7 +30,5 @@ class Tls:
                 context.load_cert_chain(self.certificate, self.key, password="")
             except OSError as error:
                 files = f"triton_tls_certificate {self.certificate} and triton_tls_key {self.key}"
-                raise ValueError(
-                    f"{files} are no certificate in PEM and its key without a password: {error}"
-                ) from None
+                raise ValueError(f"{files} are no certificate in PEM and its key without a password: {error}") from None
         return context

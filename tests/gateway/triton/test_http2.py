@@ -399,6 +399,31 @@ def test_a_lost_connection_fails_its_calls_and_the_next_makes_another() -> None:
     asyncio.run(run())
 
 
+def test_a_connection_whose_streams_are_used_up_is_followed_by_another() -> None:
+    async def last(peer: Peer) -> None:
+        peer.answer(await peer.request())
+        stream = await peer.request()
+        assert stream == (1 << 31) - 1
+        peer.answer(stream)
+        assert await peer.is_left()
+
+    async def another(peer: Peer) -> None:
+        stream = await peer.request()
+        assert stream == 1
+        peer.answer(stream, b"another")
+        await peer.is_left()
+
+    async def run() -> None:
+        async with served(last, another) as channel:
+            assert await ask(channel) == b"yes"
+            assert channel._connection is not None
+            channel._connection._next_stream = (1 << 31) - 1
+            assert await ask(channel) == b"yes"
+            assert await ask(channel) == b"another"
+
+    asyncio.run(run())
+
+
 def test_the_deadline_and_whoever_cancels_end_a_call_at_the_server_too() -> None:
     async def script(peer: Peer) -> None:
         for _ in range(2):
