@@ -176,8 +176,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """An answer is written: it leaves now, not when the loop has come round."""
-        self.transport.flush()
+        """An answer is written."""
         self._waiting_since = self.loop.time()
         last = not self.pipeline
         if last and self._in_body:

@@ -11,7 +11,7 @@ MOST_LINGER_BYTES: Final = 16 * 1024 * 1024
 
 
 class CoalescingTransport(asyncio.Transport):
-    """Sends what is written in one turn of the event loop together, at its end or when it is flushed.
+    """Sends what is written in one turn of the event loop together.
 
     uvicorn writes an answer's head and its body apart: two system calls here and two for the client, on
     which a small answer spends more time than on its JSON.
