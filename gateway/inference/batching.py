@@ -62,8 +62,6 @@ class Batcher:
         self._max_calls = max_calls
         self._metrics = metrics
         self._tracing = tracing
-        # Asked for once: CPython 3.11 asks the system for the process's id each time.
-        self._loop = asyncio.get_running_loop()
         self._queues: dict[ModelVersion, VersionQueue] = {}
 
     async def infer(
@@ -84,7 +82,8 @@ class Batcher:
         Raises:
             TritonError: a call failed, or gave numbers that are no probabilities, twice.
         """
-        request = PendingRequest(rows, deadline, span, self._loop.create_future())
+        loop = asyncio.get_running_loop()
+        request = PendingRequest(rows, deadline, span, loop.create_future())
         queue = self._queues.get(version.served)
         if queue is None:
             queue = self._queues[version.served] = VersionQueue()
@@ -98,7 +97,7 @@ class Batcher:
             queue.withdraw(request)
             self._tell(version, queue)
             if request.calls:
-                await asyncio.wait(request.calls, timeout=max(deadline - self._loop.time(), 0.0))
+                await asyncio.wait(request.calls, timeout=max(deadline - loop.time(), 0.0))
             raise
 
     async def close(self, grace: float) -> None:
@@ -117,14 +116,15 @@ class Batcher:
         """Send once everything that arrived in this turn of the event loop is in the queue."""
         if not queue.flush_scheduled and queue.calls < self._max_calls:
             queue.flush_scheduled = True
-            self._loop.call_soon(self._flush_or_delay, version, queue)
+            asyncio.get_running_loop().call_soon(self._flush_or_delay, version, queue)
 
     def _flush_or_delay(self, version: Version, queue: VersionQueue) -> None:
         queue.flush_scheduled = False
         if not queue.calls or queue.waiting >= _FULL_ENOUGH * queue.mean_call_rows():
             self._flush(version, queue)
         elif queue.delay_timer is None:
-            queue.delay_timer = self._loop.call_later(_QUEUE_DELAY_SECONDS, self._flush, version, queue)
+            loop = asyncio.get_running_loop()
+            queue.delay_timer = loop.call_later(_QUEUE_DELAY_SECONDS, self._flush, version, queue)
 
     def _flush(self, version: Version, queue: VersionQueue) -> None:
         """Send as many calls as may be under way."""
@@ -133,7 +133,7 @@ class Batcher:
             replica = self._triton.choose(version.served, queue.calls_on, self._max_calls)
             if replica is None:
                 break
-            answered_at = self._loop.time() + queue.expected_call_seconds()
+            answered_at = asyncio.get_running_loop().time() + queue.expected_call_seconds()
             ranges, is_retry = queue.take(version.max_batch_size, answered_at)
             self._start_call(version, queue, TritonCall(ranges, replica, is_retry))
         self._tell(version, queue)
@@ -149,7 +149,7 @@ class Batcher:
         self._metrics.triton.queue(version.name, queue.waiting, len(queue.tasks))
 
     def _start_call(self, version: Version, queue: VersionQueue, call: TritonCall) -> None:
-        task = self._loop.create_task(self._call_triton(version, queue, call))
+        task = asyncio.create_task(self._call_triton(version, queue, call))
         queue.tasks.add(task)
         queue.call_sizes.append(call.row_count)
         self._watch_call(version, queue, call)
@@ -158,7 +158,8 @@ class Batcher:
         task.add_done_callback(partial(self._call_ended, version, queue, call))
 
     def _watch_call(self, version: Version, queue: VersionQueue, call: TritonCall) -> None:
-        queue.call_sent(call, self._loop.call_later(SLOW_SECONDS, self._call_is_slow, version, queue, call))
+        loop = asyncio.get_running_loop()
+        queue.call_sent(call, loop.call_later(SLOW_SECONDS, self._call_is_slow, version, queue, call))
 
     def _call_is_slow(self, version: Version, queue: VersionQueue, call: TritonCall) -> None:
         queue.call_is_slow(call)
@@ -180,7 +181,8 @@ class Batcher:
 
     async def _call_triton(self, version: Version, queue: VersionQueue, call: TritonCall) -> Probabilities:
         rows = [row for request, start, stop in call.ranges for row in request.rows[start:stop]]
-        began = self._loop.time()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         spans = [request.span for request, _, _ in call.ranges if request.span is not None]
         tried = [call.replica]
         with self._tracing.call(version.model, version.version, len(rows), spans) as headers:
@@ -202,7 +204,7 @@ class Batcher:
                     call.replica = other
                     self._watch_call(version, queue, call)
                     tried.append(other)
-        seconds = self._loop.time() - began
+        seconds = loop.time() - began
         queue.call_seconds.append(seconds)
         self._metrics.triton.answered(version.name, len(rows), seconds)
         return answer
@@ -221,15 +223,10 @@ class Batcher:
             call.failed = True
             if not call.asked_elsewhere:
                 _fail(call, error)
-        under_way = len(queue.tasks)
         self._flush(version, queue)
-        if task.cancelled() or task.exception() is not None:
-            return
-        if len(queue.tasks) > under_way:
+        if not task.cancelled() and task.exception() is None:
             # Once the next call has left, for which Triton would wait while many answers are written.
-            self._loop.call_soon(self._distribute, version, queue, call, task.result())
-        else:
-            self._distribute(version, queue, call, task.result())
+            asyncio.get_running_loop().call_soon(self._distribute, version, queue, call, task.result())
 
     def _distribute(self, version: Version, queue: VersionQueue, call: TritonCall, answer: Probabilities) -> None:
         """Give each request its rows' probabilities."""
