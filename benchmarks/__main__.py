@@ -67,11 +67,11 @@ def _subjects(arguments: argparse.Namespace, texts: Workload, environment: Trito
         return triton.TritonSettings(arguments.repository, model, environment.directory, analyzer(), window_ms=window)
 
     def sweeps() -> list[Subject]:
-        found: list[Subject] = []
+        found = triton.sweep(triton.SUBJECT, texts, settings())
         for model in sorted(set(models(arguments.repository)) - {arguments.model}):
             others = workload(texts.texts, newest_version(arguments.repository, model))
             found += triton.sweep(f"{triton.SUBJECT}, {model}", others, settings(model))
-        return [*found, *triton.sweep(triton.SUBJECT, texts, settings())]
+        return found
 
     makers: dict[str, Callable[[], list[Subject]]] = {
         triton.PART: sweeps,

@@ -1,5 +1,6 @@
 """What is possible without a server: the tokenizer alone, and the CPU graph alone, in this process."""
 
+import itertools
 import os
 import threading
 import time
@@ -38,16 +39,17 @@ class CeilingSettings:
 def subjects(texts: Workload, version_directory: Path, settings: CeilingSettings) -> list[Subject]:
     """The tokenizer; the graph at every batch size and thread count; the graph on equal lengths."""
     graph = version_directory / CPU_GRAPH
-    mixed = {f"batch {size}, mixed lengths": batches(texts.rows, size) for size in settings.batches}
-    size = settings.compared_batch
-    equal = {f"batch {size}, equal lengths": batches(equal_lengths(texts.rows), size)}
-    # What Triton is compared with comes first, right after Triton.
-    found = [
-        Subject(PART, graph_name(*one), _graph(graph, feeds, *one, settings.seconds, case))
-        for one in reversed(settings.sessions)
-        for case, feeds in (mixed | equal).items()
-    ]
-    return [*found, Subject(PART, "tokenizer", _tokenizer(texts, version_directory, settings.seconds))]
+    found = [Subject(PART, "tokenizer", _tokenizer(texts, version_directory, settings.seconds))]
+    for (sessions, threads), batch in itertools.product(settings.sessions, settings.batches):
+        case = f"batch {batch}, mixed lengths"
+        measure = _graph(graph, batches(texts.rows, batch), sessions, threads, settings.seconds, case)
+        found.append(Subject(PART, graph_name(sessions, threads), measure))
+    equal = batches(equal_lengths(texts.rows), settings.compared_batch)
+    for sessions, threads in settings.sessions:
+        case = f"batch {settings.compared_batch}, equal lengths"
+        measure = _graph(graph, equal, sessions, threads, settings.seconds, case)
+        found.append(Subject(PART, graph_name(sessions, threads), measure))
+    return found
 
 
 def graph_name(sessions: int, threads: int) -> str:
