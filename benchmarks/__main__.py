@@ -39,7 +39,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=positive, default=3, help="default: %(default)s")
     parser.add_argument("--seconds", type=positive, default=5, help="of each load over HTTP (default: %(default)s);"
                         " Triton gets three windows, and a graph one, of 0.6 of it")  # fmt: skip
-    parser.add_argument("--subjects", nargs="+", metavar="PIECE", help="only those whose name has one of these pieces")
+    parser.add_argument("--subjects", nargs="+", metavar="PIECE", help="only those whose name has one of these pieces;"
+                        " what is measured side by side comes together")  # fmt: skip
     parser.add_argument("--model", default="emotion_rubert", help="default: %(default)s")
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), help="default: %(default)s")
     parser.add_argument(

@@ -93,7 +93,7 @@ def _over_http(requests: list[str], connections: int, seconds: int) -> Measure:
         all_of_it = wrk.measure(url, requests, 1, connections, seconds, {"stack": stack.server.pid})
         if all_of_it["errors"]:
             raise BenchmarkError(f"{all_of_it['errors']:.0f} requests to {url} failed")
-        return {name: all_of_it[name] for name in ("requests_per_second", "p99_ms", "cpu_ms")}
+        return {name: all_of_it[name] for name in ("requests_per_second", "p50_ms", "p99_ms", "cpu_ms")}
 
     return measure
 

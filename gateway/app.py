@@ -39,7 +39,7 @@ from gateway.models.version_reader import VersionReader
 from gateway.settings import Settings, read_keys
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
-from gateway.triton.channel import Tls, open_client
+from gateway.triton.channel import open_client
 from gateway.triton.client import Triton
 from gateway.triton.threads import in_thread
 
@@ -162,7 +162,7 @@ async def running_services(
     """Connect to Triton and watch it; a Triton that isn't there yet is waited for."""
     triton = Triton(
         settings.triton_address,
-        partial(open_client, configured=settings.triton_address, tls=_tls(settings)),
+        partial(open_client, configured=settings.triton_address, tls=settings.tls),
         call_seconds=settings.request_timeout + _CALL_SECONDS,
     )
     canaries = CanaryReader(settings.model_repository, settings.trial)
@@ -210,12 +210,6 @@ def _limits(settings: Settings) -> Limits:
         max_in_flight=settings.max_in_flight,
         request_timeout_seconds=settings.request_timeout,
     )
-
-
-def _tls(settings: Settings) -> Tls | None:
-    if not settings.triton_tls:
-        return None
-    return Tls(settings.triton_tls_ca, settings.triton_tls_certificate, settings.triton_tls_key)
 
 
 def _admission(settings: Settings, api_keys: ApiKeys, metrics: Metrics) -> Admission:

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from contract.canary import Trial, parse_trial
 from contract.regular_files import read_file
 from gateway.triton.addresses import ip_version
+from gateway.triton.tls import Tls
 
 PREFIX: Final = "EMOTION_"
 VARIABLE_ONLY: Final = frozenset({"api_keys"})
@@ -173,6 +174,8 @@ class Settings(BaseSettings):
             raise ValueError("triton_tls_ca, triton_tls_certificate and triton_tls_key need triton_tls")
         if (self.triton_tls_certificate is None) != (self.triton_tls_key is None):
             raise ValueError("triton_tls_certificate and triton_tls_key are needed together")
+        if self.tls is not None:
+            self.tls.check()
         if self.api_keys is not None and self.api_keys_file is not None:
             raise ValueError("api_keys and api_keys_file contradict each other: give one of them")
         read_keys(self)
@@ -182,6 +185,13 @@ class Settings(BaseSettings):
     def trial(self) -> Trial | None:
         """What every newest version gets of the requests that name none; None if each says it itself."""
         return parse_trial(self.canary) if self.canary is not None else None
+
+    @property
+    def tls(self) -> Tls | None:
+        """How to speak TLS with Triton; None for connections without it."""
+        if not self.triton_tls:
+            return None
+        return Tls(self.triton_tls_ca, self.triton_tls_certificate, self.triton_tls_key)
 
     @property
     def allowed_origins(self) -> list[str]:

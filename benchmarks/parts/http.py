@@ -1,15 +1,17 @@
 """HTTP servers under load: this project's gateway and Triton, and the peers, with the same requests for all.
 
 Every server is started, asked one question to see that it answers as the others do, put under load at
-every number of connections, and stopped.
+every number of connections, and stopped. Those that the goals compare run all the time, and every load is put on one
+right after the other.
 """
 
 import contextlib
 import functools
 import http.client
+import itertools
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +28,7 @@ from contract.labels import EMOTIONS
 from contract.version_directory import CPU_GRAPH, TOKENIZER, read_card
 
 PART: Final = "http"
+SIDE_BY_SIDE: Final = " beside "
 PIPELINE: Final = "transformers pipeline over ONNX Runtime, padded fp32"
 _PEERS: Final = ROOT / "benchmarks/peers"
 _QUESTION: Final = "Как же я рад тебя видеть!"
@@ -58,14 +61,15 @@ Start = Callable[[], AbstractContextManager[Target]]
 
 
 def subjects(texts: Workload, version_directory: Path, settings: HttpSettings) -> list[Subject]:
-    """This project with each number of gateway workers, and every peer."""
+    """This project with each number of gateway workers, and every peer; those that the goals compare side by side."""
     requests = {count: wrk.bodies(texts.texts, count) for count in settings.texts_per_request}
-    # A machine drifts, so what is compared most is measured one after the other: one gateway worker and the first peer.
-    started: list[tuple[str, Start]] = [
-        (ours(count), functools.partial(_our_own, settings, count)) for count in reversed(settings.gateway_workers)
-    ]
-    started += _peers(version_directory)
-    return [Subject(PART, name, _under_load(start, requests, settings)) for name, start in started]
+    started: dict[str, Start] = {
+        ours(count): functools.partial(_our_own, settings, count) for count in settings.gateway_workers
+    }
+    started |= _peers(version_directory)
+    compared = {name: start for name, start in started.items() if name in COMPARED}
+    groups = [compared, *({name: start} for name, start in started.items() if name not in COMPARED)]
+    return [Subject(PART, SIDE_BY_SIDE.join(group), _under_load(group, requests, settings)) for group in groups]
 
 
 def ours(workers: int) -> str:
@@ -78,14 +82,38 @@ def case(texts_per_request: int, connections: int) -> str:
     return f"{texts_per_request} text{'s' if texts_per_request > 1 else ''} a request, {connections} at once"
 
 
-def _under_load(start: Start, requests: dict[int, list[str]], settings: HttpSettings) -> Callable[[Record], None]:
+def _under_load(
+    group: Mapping[str, Start], requests: dict[int, list[str]], settings: HttpSettings
+) -> Callable[[Record], None]:
+    """Servers side by side, every other time in reverse order; one that fails is left alone from then on, and said
+    in the end.
+    """
+    order = list(group)
+
     def measure(record: Record) -> None:
-        with start() as target:
-            _check_answer(target)
-            url = f"http://{HOST}:{target.port}{target.path}"
-            for count, connections in ((t, c) for t in settings.texts_per_request for c in settings.connections):
-                figures = wrk.measure(url, requests[count], count, connections, settings.seconds, target.pids)
-                record(case(count, connections), figures)
+        failed: dict[str, BenchmarkError] = {}
+        with contextlib.ExitStack() as stack:
+            targets: dict[str, Target] = {}
+            for name, start in group.items():
+                try:
+                    target = stack.enter_context(start())
+                    _check_answer(target)
+                    targets[name] = target
+                except BenchmarkError as error:
+                    failed[name] = error
+            for count, connections in itertools.product(settings.texts_per_request, settings.connections):
+                for name in [name for name in order if name not in failed]:
+                    target = targets[name]
+                    url = f"http://{HOST}:{target.port}{target.path}"
+                    try:
+                        figures = wrk.measure(url, requests[count], count, connections, settings.seconds, target.pids)
+                    except BenchmarkError as error:
+                        failed[name] = error
+                    else:
+                        record(case(count, connections), figures, of=name)
+        order.reverse()
+        if failed:
+            raise BenchmarkError("; ".join(f"{name}: {error}" for name, error in failed.items()))
 
     return measure
 
@@ -119,7 +147,7 @@ def _our_own(settings: HttpSettings, workers: int) -> Iterator[Target]:
             yield Target(port, "/v1/emotions", {"gateway": gateway.pid, "triton": triton.pid})
 
 
-def _peers(version_directory: Path) -> list[tuple[str, Start]]:
+def _peers(version_directory: Path) -> dict[str, Start]:
     from benchmarks.setup.padded import FP32, INT8, padded_export  # brings torch, which nothing else here needs
 
     padded = padded_export(version_directory, BUILD / "padded")
@@ -145,13 +173,13 @@ def _peers(version_directory: Path) -> list[tuple[str, Start]]:
             name = fastapi(precision, workers)
             found.append(uvicorn(name, "fastapi", "fastapi_onnx", graph, workers))
     for workers in (1, 2):
-        name = f"FastAPI in process, our zero-padding graph, {workers} worker{'s' if workers > 1 else ''}"
-        found.append(uvicorn(name, "fastapi", "fastapi_onnx", version_directory / CPU_GRAPH, workers))
+        graph = version_directory / CPU_GRAPH
+        found.append(uvicorn(zero_padding(workers), "fastapi", "fastapi_onnx", graph, workers))
     found.append(uvicorn(PIPELINE, "pipeline", "pipeline_onnx", padded / FP32, 1))
     for precision, graph in (("fp32", padded / FP32), ("int8", padded / INT8)):
         variables = settings(graph, 1)
         found.append((litserve(precision), functools.partial(_litserve, litserve(precision), variables)))
-    return found
+    return dict(found)
 
 
 def fastapi(precision: str, workers: int) -> str:
@@ -159,9 +187,18 @@ def fastapi(precision: str, workers: int) -> str:
     return f"FastAPI in process, padded {precision}, {workers} worker{'s' if workers > 1 else ''}"
 
 
+def zero_padding(workers: int) -> str:
+    """How the report calls our own graph in FastAPI, without Triton."""
+    return f"FastAPI in process, our zero-padding graph, {workers} worker{'s' if workers > 1 else ''}"
+
+
 def litserve(precision: str) -> str:
     """How the report calls LitServe."""
     return f"LitServe, padded {precision}, batches of 16, 2 workers"
+
+
+COMPARED: Final = (ours(1), fastapi("int8", 2), zero_padding(2))
+"""What the goals compare: the project as it is by default, and the two best peers."""
 
 
 @contextlib.contextmanager

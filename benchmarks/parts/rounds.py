@@ -2,13 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.command import BenchmarkError
 
 Figures = dict[str, float]
-Record = Callable[[str, Figures], None]
+
+
+class Record(Protocol):
+    """Takes the figures of one case; a subject that measures several side by side names the one that they are of."""
+
+    def __call__(self, case: str, figures: Figures, *, of: str | None = None) -> None:
+        """Keep them."""
 
 
 class Measurement(BaseModel):
@@ -59,11 +66,15 @@ def run_rounds(subjects: Sequence[Subject], rounds: int, say: Callable[[str], No
         for subject in subjects if number % 2 else reversed(subjects):
             say(f"round {number} of {rounds}: {subject.part}: {subject.name}")
 
-            def record(case: str, figures: Figures, subject: Subject = subject, number: int = number) -> None:
+            def record(
+                case: str, figures: Figures, *, of: str | None = None, subject: Subject = subject, number: int = number
+            ) -> None:
+                name = of or subject.name
                 measurements.append(
-                    Measurement(part=subject.part, subject=subject.name, case=case, round=number, figures=figures)
+                    Measurement(part=subject.part, subject=name, case=case, round=number, figures=figures)
                 )
-                say(f"  {case}: {', '.join(f'{name} {value:,.4g}' for name, value in figures.items())}")
+                shown = ", ".join(f"{figure} {value:,.4g}" for figure, value in figures.items())
+                say(f"  {case}{f', {of}' if of else ''}: {shown}")
 
             try:
                 subject.measure(record)

@@ -1,12 +1,11 @@
 """A client with a gRPC channel of its own to one Triton: keepalive, reconnecting and TLS."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.triton.addresses import ip_version
+from gateway.triton.tls import Tls
 
 _OPTIONS: Final = (
     # A host that vanished without closing its connections. Its calls are lost then, and Triton's
@@ -21,15 +20,6 @@ _OPTIONS: Final = (
     # Triton is a neighbour; a proxy set for the way out must not get in between.
     ("grpc.enable_http_proxy", 0),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """PEM files for TLS with Triton; of each that is None, gRPC's default is used."""
-
-    authorities: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
 
 
 def open_client(address: str, *, configured: str, tls: Tls | None) -> InferenceServerClient:

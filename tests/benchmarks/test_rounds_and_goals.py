@@ -107,15 +107,17 @@ def test_the_goals_over_http_find_what_http_measures() -> None:
     """The names that the parts record are those that the goals look for."""
     key = Key(http.PART, http.ours(1), http.case(1, 64))
     bar = Key(http.PART, http.fastapi("int8", 2), http.case(1, 64))
+    alone = Key(http.PART, http.zero_padding(2), http.case(1, 64))
     rows = [
         Measurement(part=one.part, subject=one.subject, case=one.case, round=number, figures={
             "requests_per_second": rate, "p99_ms": 1000 / rate, "gateway_cpu_ms": 0.3})
-        for one, rate in ((key, 1300.0), (bar, 1000.0)) for number in (1, 2)
+        for one, rate in ((key, 1600.0), (bar, 1000.0), (alone, 1200.0)) for number in (1, 2)
     ]  # fmt: skip
     verdicts = {judged.goal.text: judged for goal in GOALS if (judged := judge(goal, rows)).found}
     assert {judged.verdict for judged in verdicts.values()} == {"reached"}
-    assert len(verdicts) == 3
-    assert all(judged.ours == key and judged.theirs in (bar, None) for judged in verdicts.values())
+    assert len(verdicts) == 5
+    assert all(judged.ours == key for judged in verdicts.values())
+    assert [judged.theirs for judged in verdicts.values()] == [bar, alone, bar, alone, None]
 
 
 def test_the_goals_of_the_graph_and_of_triton_find_what_these_parts_measure() -> None:

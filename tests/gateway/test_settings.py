@@ -81,6 +81,12 @@ def test_help_shows_every_flag_default_and_variable() -> None:
         (["--triton-address=10.0.0.1:8001,[::1]:8001"], {}, "must all be IPv4 or all IPv6"),
         (["--triton-tls=perhaps"], {}, "--triton-tls 'perhaps'"),
         (["--triton-tls-ca=pyproject.toml"], {}, "need triton_tls"),
+        (["--triton-tls=1", "--triton-tls-ca=pyproject.toml"], {}, "pyproject.toml holds no certificates in PEM"),
+        (
+            ["--triton-tls=1", "--triton-tls-certificate=LICENSE", "--triton-tls-key=pyproject.toml"],
+            {},
+            "triton_tls_certificate LICENSE and triton_tls_key pyproject.toml are no certificate in PEM",
+        ),
         (["--triton-tls=true", "--triton-tls-key=pyproject.toml"], {}, "are needed together"),
         (["--triton-tls=true", "--triton-tls-ca=nowhere.pem"], {}, "--triton-tls-ca 'nowhere.pem'"),
         (["--workers=0"], {}, "--workers '0'"),
