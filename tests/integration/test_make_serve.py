@@ -7,6 +7,8 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.setup.texts import newest_version
+from contract.version_directory import CPU_GRAPH
 from deploy import local
 from gateway.command_line import read_settings
 from server.arguments import command_line_parser, server_options
@@ -69,7 +71,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 
 def test_a_missing_and_a_damaged_model_file_are_named(tmp_path: Path) -> None:
     models = repository_copy(tmp_path)
-    damaged, missing = (models / f"{model}/1/model.cpu.onnx" for model in ("emotion_rubert", "emotion_xlm"))
+    damaged, missing = (newest_version(models, name) / CPU_GRAPH for name in ("emotion_rubert", "emotion_xlm"))
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
     missing.unlink()
     with make_serve(tmp_path, free_ports(4), f"--model-repository={models}") as serving:

@@ -51,6 +51,12 @@ _POOLING: Final = """The classifier reads the mean of all tokens, which transfor
 """
 
 
+def _on_the_hub(licence: str) -> str | list[str]:
+    """An SPDX expression as the hub's model cards have it: in small letters, several as a list."""
+    several = licence.lower().split(" and ")
+    return several[0] if len(several) == 1 else several
+
+
 def model_card(card: Card, version: str, difference: float, texts: int, *, mean_pooled: bool) -> str:
     """The page.
 
@@ -62,8 +68,8 @@ def model_card(card: Card, version: str, difference: float, texts: int, *, mean_
         mean_pooled: whether the classifier reads the mean of the tokens, not the first.
     """
     data = ModelCardData(
-        language="ru", license=card.licence.lower(), library_name="transformers", pipeline_tag="text-classification",
-        tags=["emotion", "multi-label"], datasets=["sagteam/cedr_v1"],
+        language="ru", license=_on_the_hub(card.licence), library_name="transformers",
+        pipeline_tag="text-classification", tags=["emotion", "multi-label"], datasets=["sagteam/cedr_v1"],
     )  # fmt: skip
     figures = [
         f"- {rows}: mean ROC AUC {mean['roc_auc']}, mean F1 of class and rest {mean['f1_macro']}"

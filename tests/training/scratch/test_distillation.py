@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -354,7 +355,7 @@ def test_variants_keep_their_row_and_change_its_words(base: Path) -> None:
         kept += sum(word == other for word, other in zip(words, own, strict=True))
         # Brackets and signs alone are pieces that random weights draw; a special token or a joint would be more.
         assert not any(special in variant.text for special in SPECIAL_TOKENS)
-        assert "##" not in variant.text
+        assert not re.search(r"##\w", variant.text)
     share = kept / sum(len(variant.text.split()) for variant in made)
     assert 0.35 < share < 0.65
     assert made == make_variants(base, texts, each=3, share=0.5, device=CPU, seed=0)
