@@ -10,6 +10,7 @@ import pytest
 
 from contract.labels import EMOTIONS
 from tests.support.committed import committed
+from tests.training.support.rows import keyword_rows, write_lines
 from tests.training.support.small_run import read_json, write_cedr, write_run
 from training.behaviour.suite import load_suite
 from training.common.command import TrainingError
@@ -33,6 +34,7 @@ SUITE = load_suite()[::8]
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("compared")
     write_cedr(directory)
+    write_lines(directory, "cedr", "test", keyword_rows(12))
     return directory
 
 
@@ -133,7 +135,7 @@ def test_the_page_and_the_json(comparison: Comparison, tmp_path: Path) -> None:
 
 
 def test_the_same_model_twice_is_no_difference(data_dir: Path) -> None:
-    same = compare_models(Source(f"{COMMITTED}"), Source(f"{COMMITTED}"), "dev", data_dir, behaviour=False)
+    same = compare_models(Source(f"{COMMITTED}"), Source(f"{COMMITTED}"), "test", data_dir, behaviour=False)
     assert same.verdict == "no difference"
     assert {each.interval_95 for each in same.differences["mean"].values()} == {(0.0, 0.0)}
     assert same.disagreements.rows == 0
@@ -147,7 +149,7 @@ def test_a_run_without_thresholds_beside_a_version(
 ) -> None:  # fmt: skip
     alone = tmp_path / "alone"
     shutil.copytree(runs[1], alone, ignore=shutil.ignore_patterns("metrics.json"))
-    flags = ["--data-dir", f"{data_dir}", "--output", f"{tmp_path / 'out'}", "--without-behaviour"]
+    flags = ["--rows", "test", "--data-dir", f"{data_dir}", "--output", f"{tmp_path / 'out'}", "--without-behaviour"]
     monkeypatch.setattr(sys, "argv", ["compare", f"{alone}", f"{COMMITTED}", *flags])
     command.main()
     printed = capsys.readouterr().out
@@ -156,7 +158,7 @@ def test_a_run_without_thresholds_beside_a_version(
     assert "Behaviour" not in (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
     found = read_json(tmp_path / "out" / "comparison.json")["differences"]["mean"]["f1_macro"]
     measured = [
-        evaluate_model(f"{source}", "dev", data_dir).figures["mean"]["f1_macro"] for source in (alone, COMMITTED)
+        evaluate_model(f"{source}", "test", data_dir).figures["mean"]["f1_macro"] for source in (alone, COMMITTED)
     ]
     assert [found["before"], found["after"]] == pytest.approx(measured, abs=1.1e-4)
 
