@@ -182,7 +182,9 @@ def test_triton_starts_as_under_compose(values: str, service: str, tmp_path: Pat
         del theirs["--repository-poll-secs"]
     assert ours == theirs
     variables = {each["name"]: each.get("value") for each in container(values, "triton")["env"]}
-    assert compose.get("environment", {}).items() <= variables.items()
+    # The chart takes no configuration by name: its Tritons may run on machines of several kinds.
+    chosen = {name: value for name, value in compose["environment"].items() if name != "EMOTION_TRITON_CONFIG"}
+    assert chosen.items() <= variables.items()
 
 
 @pytest.mark.parametrize("values", CI)
