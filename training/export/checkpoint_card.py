@@ -51,12 +51,6 @@ _POOLING: Final = """The classifier reads the mean of all tokens, which transfor
 """
 
 
-def _on_the_hub(licence: str) -> str | list[str]:
-    """An SPDX expression as the hub's model cards have it: in small letters, several as a list."""
-    several = licence.lower().split(" and ")
-    return several[0] if len(several) == 1 else several
-
-
 def model_card(card: Card, version: str, difference: float, texts: int, *, mean_pooled: bool) -> str:
     """The page.
 
@@ -67,8 +61,11 @@ def model_card(card: Card, version: str, difference: float, texts: int, *, mean_
         texts: on how many texts.
         mean_pooled: whether the classifier reads the mean of the tokens, not the first.
     """
+    licence = card.licence.lower()
+    # The hub knows single licences alone; of others it shows the name.
+    named = licence.replace(" ", "-") if " " in licence else None
     data = ModelCardData(
-        language="ru", license=_on_the_hub(card.licence), library_name="transformers",
+        language="ru", license="other" if named else licence, license_name=named, library_name="transformers",
         pipeline_tag="text-classification", tags=["emotion", "multi-label"], datasets=["sagteam/cedr_v1"],
     )  # fmt: skip
     figures = [

@@ -78,7 +78,10 @@ def test_transformers_gives_the_answers_that_are_served(version: Path, checkpoin
 def test_it_says_what_it_is(version: Path, checkpoint: Path) -> None:
     page = (checkpoint / "README.md").read_text(encoding="utf-8")
     assert page.startswith("---\ndatasets:\n- sagteam/cedr_v1\nlanguage: ru\n")
-    licences = {"Apache-2.0": "license: apache-2.0", "Apache-2.0 AND MIT": "license:\n- apache-2.0\n- mit"}
+    licences = {
+        "Apache-2.0": "license: apache-2.0",
+        "Apache-2.0 AND MIT": "license: other\nlicense_name: apache-2.0-and-mit",
+    }
     assert f"\n{licences[read_card(version).licence]}\n" in page
     for sentence in read_card(version).limits:
         assert sentence in page
