@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from contract.labels import EMOTIONS
-from tests.support.triton_process import ROOT
+from tests.support.triton_process import ROOT, hear_ctrl_c
 from tests.training.support.commands import fails
 from tests.training.support.small_run import write_cedr
 from training.audit.label_evidence import LabelEvidence
@@ -158,7 +158,9 @@ def test_what_cannot_be_served(audit: Path, tmp_path: Path) -> None:
 
 def test_the_command_serves_until_ctrl_c(audit: Path, tmp_path: Path) -> None:
     line = [sys.executable, "-m", "training.audit", "serve", audit, "--corrections", tmp_path / "c.csv"]
-    with subprocess.Popen(list(map(str, line)), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        list(map(str, line)), cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
+    ) as process:
         assert process.stdout is not None
         try:
             url = process.stdout.readline().removeprefix("open ").strip()
