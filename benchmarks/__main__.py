@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command import BenchmarkError, add_texts_flag, positive, run_command
+from benchmarks.command import BenchmarkError, add_texts_flag, add_triton_flags, positive, run_command
 from benchmarks.load.perf_analyzer import PerfAnalyzer, find_perf_analyzer
 from benchmarks.parts import ceilings, gpu, http, triton
 from benchmarks.parts.rounds import Subject, run_rounds
@@ -41,12 +41,7 @@ def _arguments() -> argparse.Namespace:
                         " Triton gets three windows, and a graph one, of 0.6 of it")  # fmt: skip
     parser.add_argument("--subjects", nargs="+", metavar="PIECE", help="only those whose name has one of these pieces;"
                         " what is measured side by side comes together")  # fmt: skip
-    parser.add_argument("--model", default="emotion_rubert", help="default: %(default)s")
-    parser.add_argument("--repository", type=Path, default=Path("model_repository"), help="default: %(default)s")
-    parser.add_argument(
-        "--environment", type=Path, default=Path(".venv-triton"), help="Triton's (default: %(default)s)"
-    )
-    parser.add_argument("--perf-analyzer", type=Path, help="a perf_analyzer that is there (default: download 2.48.0's)")
+    add_triton_flags(parser)
     parser.add_argument("--output", type=Path, default=REPORT,
                         help="the report, with report/ beside it (default: %(default)s)")  # fmt: skip
     gpu.add_flags(parser)

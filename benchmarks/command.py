@@ -46,3 +46,13 @@ def add_texts_flag(parser: argparse.ArgumentParser) -> None:
         "--texts", type=Path, required=True, metavar="FILE",
         help="texts to send: one a line, or JSON lines with a field `text` (.jsonl)",
     )  # fmt: skip
+
+
+def add_triton_flags(parser: argparse.ArgumentParser) -> None:
+    """Add what is served, by which Triton, and by what it is asked: whoever starts Triton and loads it wants these."""
+    parser.add_argument("--model", default="emotion_rubert", help="default: %(default)s")
+    parser.add_argument("--repository", type=Path, default=Path("model_repository"), help="default: %(default)s")
+    parser.add_argument(
+        "--environment", type=Path, default=Path(".venv-triton"), help="Triton's (default: %(default)s)"
+    )
+    parser.add_argument("--perf-analyzer", type=Path, help="a perf_analyzer that is there (default: download 2.48.0's)")

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.command import add_texts_flag, positive, run_command
+from benchmarks.command import add_texts_flag, add_triton_flags, positive, run_command
 from benchmarks.load.perf_analyzer import Load, find_perf_analyzer
 from benchmarks.load.points import Point, measure_point
 from benchmarks.setup.serving import running_triton
@@ -39,11 +39,7 @@ def _arguments() -> argparse.Namespace:
     parser = command_parser("benchmarks.perf", __doc__)
     add_texts_flag(parser)
     parser.add_argument("--url", help="gRPC address of a running Triton, host:port (default: start one)")
-    parser.add_argument("--model", default="emotion_rubert", help="default: %(default)s")
-    parser.add_argument("--repository", type=Path, default=Path("model_repository"), help="default: %(default)s")
-    parser.add_argument(
-        "--environment", type=Path, default=Path(".venv-triton"), help="Triton's (default: %(default)s)"
-    )
+    add_triton_flags(parser)
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="default: %(default)s")
     parser.add_argument(
         "--concurrency", type=positive, nargs="+", default=[1, 4, 16, 64], help="requests at once (default: 1 4 16 64)"
@@ -52,7 +48,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--window", type=positive, default=2000, help="milliseconds of one window (default: %(default)s)"
     )
-    parser.add_argument("--perf-analyzer", type=Path, help="a perf_analyzer that is there (default: download 2.48.0's)")
     parser.add_argument("--json", type=Path, help="also write everything here")
     return parser.parse_args()
 

@@ -14,10 +14,9 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
-from benchmarks.command import BenchmarkError, add_texts_flag, positive, run_command
+from benchmarks.command import BenchmarkError, add_texts_flag, add_triton_flags, positive, run_command
 from benchmarks.load.perf_analyzer import find_perf_analyzer
 from benchmarks.report.machine import Machine, this_machine
 from benchmarks.setup.texts import read_texts, workload
@@ -52,16 +51,11 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--rows", type=positive, default=1, help="texts a request (default: %(default)s)")
     parser.add_argument("--minutes", type=_minutes, default=10.0, help="how long, about (default: %(default)g)")
-    parser.add_argument("--model", default="emotion_rubert", help="default: %(default)s")
-    parser.add_argument("--repository", type=Path, default=Path("model_repository"), help="default: %(default)s")
-    parser.add_argument(
-        "--environment", type=Path, default=Path(".venv-triton"), help="Triton's (default: %(default)s)"
-    )
+    add_triton_flags(parser)
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="default: %(default)s")
     parser.add_argument(
         "--window", type=positive, default=700, help="milliseconds of one of three windows (default: %(default)s)"
     )
-    parser.add_argument("--perf-analyzer", type=Path, help="a perf_analyzer that is there (default: download 2.48.0's)")
     return parser.parse_args()
 
 
