@@ -1,6 +1,6 @@
 """What a text costs each of several tokenizers, normalisation included, in turn on one thread.
 
-    python -m benchmarks.parts.tokenizing model_repository/emotion_rubert/1 … --texts FILE
+    python -m benchmarks.parts.tokenizing model_repository/emotion_rubert/2 … --texts FILE
 
 Names version directories, or `tokenizer.json` files. Each reads all texts once a round, as the gateway does.
 """

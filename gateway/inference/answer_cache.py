@@ -1,5 +1,8 @@
 """Answers of late, by what was asked: as many as fit into so many bytes, and the one least lately asked for goes first.
 
+None is given for longer than `KEPT_SECONDS`, however often it is asked for. Where a version's files were replaced under
+the same number, Triton may take the new ones at any time, by a poll or a restart, and nothing here can see when.
+
 Of a text only its token ids and probabilities are here. A key is bytes and not a hash of them: two rows can't be taken
 for one another. Python hashes bytes with a secret of the process, so nobody can choose rows that are slow to find.
 """
@@ -12,11 +15,13 @@ from typing import Final
 
 from contract.labels import EMOTIONS
 
-_PROBABILITIES: Final = Struct(f"<{len(EMOTIONS)}f")
-"""As Triton sends them (FP32): they come back bit for bit."""
-_ENTRY_BYTES: Final = 298
-"""Of an entry beside what its key holds: its two objects (90), what the table takes of them at most, when it has just
-grown (180), and what is lost because memory is given out 16 bytes at a time."""
+KEPT_SECONDS: Final = 300
+"""A common text is computed once in that time, which costs nothing."""
+_ANSWER: Final = Struct(f"<{len(EMOTIONS)}fI")
+"""Probabilities as Triton sends them (FP32): they come back bit for bit. And the second when they were given."""
+_ENTRY_BYTES: Final = 322
+"""Of an entry beside what its key holds: its two objects (94), what the table takes of them at most, when it has just
+grown (200), and what is lost because memory is given out 16 bytes at a time."""
 _READING_BYTES: Final = 8
 
 
@@ -45,19 +50,29 @@ class AnswerCache:
     def __len__(self) -> int:
         return len(self._answers)
 
-    def find(self, key: bytes) -> list[float] | None:
-        """The answer, a list of its own, if it is still here."""
+    def find(self, key: bytes, now: float) -> list[float] | None:
+        """The answer, a list of its own, if it is still here and not too old.
+
+        Args:
+            key: of the row.
+            now: seconds, 0 or more, on a clock that never goes back.
+        """
         found = self._answers.get(key)
         if found is None:
             return None
+        *probabilities, given = _ANSWER.unpack(found)
+        if now - given >= KEPT_SECONDS:
+            del self._answers[key]
+            self.held_bytes -= len(key) + _ENTRY_BYTES
+            return None
         self._answers.move_to_end(key)
-        return [*_PROBABILITIES.unpack(found)]
+        return probabilities
 
-    def keep(self, key: bytes, probabilities: Sequence[float]) -> None:
-        """Keep an answer, unless there is one already."""
+    def keep(self, key: bytes, probabilities: Sequence[float], now: float) -> None:
+        """Keep an answer that is given now, unless there is one already."""
         if key in self._answers:
             return
-        self._answers[key] = _PROBABILITIES.pack(*probabilities)
+        self._answers[key] = _ANSWER.pack(*probabilities, int(now))
         self.held_bytes += len(key) + _ENTRY_BYTES
         while self.held_bytes > self._most_bytes:
             gone, _ = self._answers.popitem(last=False)

@@ -113,9 +113,10 @@ class Batcher:
         if self._cache is None:
             return answered, [(place, b"", ids) for place, ids in enumerate(rows)]
         missing = []
+        now = self._loop.time()
         for place, ids in enumerate(rows):
             key = row_key(version.reading, ids)
-            found = self._cache.find(key)
+            found = self._cache.find(key, now)
             if found is None:
                 missing.append((place, key, ids))
             else:
@@ -238,11 +239,12 @@ class Batcher:
                     self._metrics.triton.failed(version.name, error.code.name)
                     # One that starts, stops or has not loaded the version yet turns calls away, while another
                     # answers. That one may have as many calls as it should: these few come on top.
-                    if not error.another_may_answer or all(row.is_settled for row in rows):
-                        raise
-                    asked = [*tried, *call.asked_elsewhere]
-                    other = self._triton.choose(version.served, queue.calls_on, None, asked)
+                    other = None
+                    if error.another_may_answer and not all(row.is_settled for row in rows):
+                        asked = [*tried, *call.asked_elsewhere]
+                        other = self._triton.choose(version.served, queue.calls_on, None, asked)
                     if other is None:
+                        call.failed = True  # before anybody else joins it
                         raise
                     queue.call_left(call)
                     call.replica = other
@@ -263,7 +265,7 @@ class Batcher:
         if task.cancelled():
             _fail_rows(queue, call.rows, None)
         elif (error := task.exception()) is not None:
-            call.failed = True
+            call.failed = True  # whatever the error
             _fail(queue, call, error)
         self._flush(version, queue)
         if not task.cancelled() and task.exception() is None:
@@ -273,6 +275,7 @@ class Batcher:
     def _distribute(self, version: Version, queue: VersionQueue, call: TritonCall, answer: Probabilities) -> None:
         """Give everybody who waits the probabilities of their rows."""
         all_valid = are_probabilities(answer)
+        now = self._loop.time()
         offset = 0
         for part in call.parts:
             own = answer[offset : offset + len(part.rows)]
@@ -286,7 +289,7 @@ class Batcher:
                 queue.forget(row)
                 row.answer(probabilities)
                 if self._cache is not None and row.may_be_kept:
-                    self._cache.keep(row.key, probabilities)
+                    self._cache.keep(row.key, probabilities, now)
         if self._cache is not None:
             self._metrics.repeats.cache(self._cache.held_bytes, self._cache.evicted)
         self._forget_idle(version, queue)

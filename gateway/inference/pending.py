@@ -32,6 +32,8 @@ class SharedRow:
     """Of these, how many have not gone."""
     is_waiting: bool = True
     """Whether it is to be sent: no call carries it, or it has to be asked for once more."""
+    is_retried: bool = False
+    """Whether it has been answered with numbers that are no probabilities, and is asked for once more."""
     is_answered: bool = False
     call: "TritonCall | None" = None
     """The last that carries it."""
@@ -43,11 +45,15 @@ class SharedRow:
 
     @property
     def may_be_joined(self) -> bool:
-        """Whether its answer will come as soon as that of an equal row that is sent now.
+        """Whether its answer will come as soon, and be as good, as that of an equal row that is sent now.
 
-        A call that is slow or has failed keeps those that it has, and gets no others.
+        A call that is or was slow, or has failed, keeps those that it has, and gets no others. Nor does a retry: if
+        that is spoilt, too, those that wait for it fail, and whoever comes now has not been asked for once yet.
         """
-        return self.is_waiting or self.call is None or not (self.call.is_slow or self.call.failed)
+        if self.is_retried:
+            return False
+        call = self.call
+        return self.is_waiting or call is None or not (call.is_slow or call.failed or call.twin is not None)
 
     def answer(self, probabilities: list[float]) -> None:
         """Give all that wait their answer."""

@@ -73,14 +73,17 @@ class VersionQueue:
             self.pending.append(request)
 
     def add_retry(self, part: CallPart) -> None:
-        """Rows wait to be asked for once more, by each request alone: one that several wait for is none's alone."""
+        """Rows wait to be asked for once more, for each request alone.
+
+        A row that several wait for is none's alone; nor are those of a request that has gone, for which others wait.
+        """
         own: list[SharedRow] = []
         for row in part.rows:
             if row.is_settled or row.is_waiting:
                 continue
-            row.is_waiting = True
+            row.is_waiting = row.is_retried = True
             self.waiting += 1
-            if row.wanted > 1:
+            if row.wanted > 1 or not part.request.rows:
                 self.retries.append(CallPart(part.request, [row]))
             else:
                 own.append(row)

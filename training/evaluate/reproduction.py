@@ -11,8 +11,8 @@ from training.evaluate.predictions import predict_checkpoint
 from training.measuring.out_of_fold import OutOfFold, out_of_fold_examples
 
 MEAN_DISTANCE: Final = 0.005
-"""How far probabilities may be apart in the mean. Measured on dev: bfloat16 moves them by 0.0002, and the two shipped
-models, which are much alike, are 0.017 apart."""
+"""How far probabilities may be apart in the mean. Measured on dev: bfloat16 moves them by 0.0002, and two
+models that were much alike (versions 1 of the shipped ones) were 0.017 apart."""
 
 
 def check_reproduced(run: Path, out_of_fold: OutOfFold, data_dir: Path | None, dataset: str = CEDR) -> None:

@@ -14,7 +14,7 @@ reader ever sees half a version.
 Versions that are there already are managed with
 
     python -m training.publish list [--verify]
-    python -m training.publish rollback --model emotion_rubert --to 1
+    python -m training.publish rollback --model emotion_rubert --to 2
     python -m training.publish prune --model emotion_rubert
     python -m training.publish quarantine --model emotion_rubert
     python -m training.publish canary --model emotion_rubert 5%

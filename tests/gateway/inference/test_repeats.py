@@ -1,106 +1,25 @@
 """Equal rows are computed once, on their way and afterwards; whoever waits for one loses nothing by it."""
 
 import asyncio
-import contextlib
 import gc
 import math
 import random
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
-from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.errors.triton_errors import TritonError
-from gateway.inference import batching
-from gateway.inference.batching import Batcher
+from gateway.inference import answer_cache, batching
 from gateway.inference.pending import PendingRequest, SharedRow, TritonCall
-from gateway.models.version_reader import VersionReader
-from gateway.models.versions import Version
-from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.tracing import Tracing
-from gateway.triton.client import ModelLimits, Triton
 from gateway.triton.replica import ModelVersion
 from tests.gateway.support.fake_triton import FakeTriton, running_fake_triton
-from tests.gateway.support.rows import RowTriton, probabilities
-from tests.support.waiting import SECONDS
+from tests.gateway.support.rows import CACHE, MOST_ROWS, A, Asking, B, C, RowTriton, asking, held, probabilities
 
-MOST_ROWS = 8
-"""Of one call."""
-CACHE = 1 << 20
-A, B, C = (2, 5, 3), (2, 6, 3), (2, 7, 8, 3)
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
-
-
-class Asking:
-    """A batcher, what it asks, and what it counts."""
-
-    def __init__(self, batcher: Batcher, version: Version, metrics: Metrics) -> None:
-        self.batcher, self.version, self.metrics = batcher, version, metrics
-
-    async def ask(self, *rows: Sequence[int], version: Version | None = None) -> list[list[float]]:
-        deadline = asyncio.get_running_loop().time() + SECONDS
-        return await self.batcher.infer(version or self.version, rows, deadline)
-
-    def begin(self, *rows: Sequence[int], version: Version | None = None) -> "asyncio.Task[list[list[float]]]":
-        return asyncio.create_task(self.ask(*rows, version=version))
-
-    def counted(self, name: str) -> float:
-        lines = self.metrics.text().decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
-
-    def assert_at_rest(self) -> None:
-        assert not self.batcher._queues, vars(next(iter(self.batcher._queues.values())))
-        assert self.counted("emotion_texts_waiting") == self.counted("emotion_triton_calls_in_flight") == 0
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeTriton]:
-    with running_fake_triton() as running:
-        yield running
-
-
-@pytest.fixture
-def triton(fake: FakeTriton) -> RowTriton:
-    return RowTriton(fake)
-
-
-@contextlib.asynccontextmanager
-async def asking(addresses: str, repository: Path, calls: int = 1, cache: int = CACHE) -> AsyncIterator[Asking]:
-    triton, metrics = Triton(addresses, InferenceServerClient), Metrics()
-    batcher = Batcher(triton, calls, metrics, Tracing(None), cache_bytes=cache)
-    try:
-        await triton.index(SECONDS)
-        limits = ModelLimits(MOST_ROWS, ("input_ids",), ("probabilities",))
-        version = await VersionReader(repository).read(ModelVersion("emotion_rubert", "1"), limits)
-        yield Asking(batcher, version, metrics)
-    finally:
-        await batcher.close(SECONDS)
-        await triton.close(SECONDS)
-
-
-@pytest.fixture
-def run(fake: FakeTriton, repository: Path) -> Callable[..., None]:
-    """Runs a test's coroutine with an `Asking`; nothing may be under way or wait at its end."""
-
-    def run_it(test: Callable[[Asking], Awaitable[None]], **options: int) -> None:
-        async def whole() -> None:
-            async with asking(fake.address, repository, **options) as asked:
-                await test(asked)
-                await asyncio.sleep(0)
-                asked.assert_at_rest()
-
-        asyncio.run(whole())
-
-    return run_it
-
-
-async def held(triton: RowTriton) -> None:
-    """Until a call has come, which is held."""
-    await asyncio.to_thread(triton.wait_for_call)
 
 
 def test_equal_rows_on_their_way_are_one(triton: RowTriton, run: Callable[..., None]) -> None:
@@ -360,6 +279,26 @@ def test_nothing_is_kept_while_triton_may_still_have_the_old_files(triton: RowTr
     assert triton.calls == [[A]] * 3
 
 
+def test_no_answer_is_given_for_ever_however_often_it_is_asked_for(
+    triton: RowTriton, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Triton may take other files of the same number at any time, and nothing here sees when."""
+    monkeypatch.setattr(answer_cache, "KEPT_SECONDS", 1)
+
+    async def test(asked: Asking) -> None:
+        triton.answer = lambda rows, _: [[0.25] * 6] * len(rows)
+        assert await asked.ask(A) == [[0.25] * 6]
+        triton.answer = lambda rows, _: [[0.75] * 6] * len(rows)
+        answers = []
+        for _ in range(25):
+            answers += await asked.ask(A)
+            await asyncio.sleep(0.1)
+        assert answers[0] == [0.25] * 6
+        assert answers[-1] == [0.75] * 6
+
+    run(test)
+
+
 def test_nothing_of_an_answered_request_waits_for_the_garbage_collector(
     triton: RowTriton, run: Callable[..., None]
 ) -> None:
@@ -432,7 +371,7 @@ def test_whatever_happens_answers_are_right_and_nothing_is_left(
     def answer(rows: list[tuple[int, ...]], context: grpc.ServicerContext) -> list[list[float]]:
         luck = chance.random()
         threading.Event().wait(luck % 0.01 if luck < 0.9 else 0.1)
-        if luck < 0.05:
+        if luck < 0.2:
             context.abort(chance.choice([UNAVAILABLE, grpc.StatusCode.INTERNAL]), "no")
         return [[math.nan] * 6 if chance.random() < 0.02 else probabilities(row) for row in rows]
 

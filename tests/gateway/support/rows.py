@@ -1,19 +1,33 @@
-"""Rows of token ids: in a queue without a gateway around it, and in a fake Triton that answers each with its own."""
+"""Rows of token ids: in a queue alone, in a fake Triton that answers each with its own, in a batcher that asks it."""
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
+from tritonclient.grpc.aio import InferenceServerClient
 
+from gateway.inference.batching import Batcher
 from gateway.inference.pending import PendingRequest
 from gateway.inference.version_queue import VersionQueue
+from gateway.models.version_reader import VersionReader
+from gateway.models.versions import Version
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.tracing import Tracing
+from gateway.triton.client import ModelLimits, Triton
+from gateway.triton.replica import ModelVersion
 from tests.gateway.support.fake_triton import FakeTriton, answer_of
 from tests.support.waiting import SECONDS
 
 PAD = 0
+MOST_ROWS = 8
+"""Of one call that a batcher makes."""
+CACHE = 1 << 20
+A, B, C = (2, 5, 3), (2, 6, 3), (2, 7, 8, 3)
 Row = tuple[int, ...]
 
 
@@ -71,3 +85,44 @@ def waiting_request(
         request.join(queue.row(keys[place] if keys else b"", ids, may_be_kept=True), place)
     queue.add(request)
     return request
+
+
+class Asking:
+    """A batcher, what it asks, and what it counts."""
+
+    def __init__(self, batcher: Batcher, version: Version, metrics: Metrics) -> None:
+        self.batcher, self.version, self.metrics = batcher, version, metrics
+
+    async def ask(self, *rows: Sequence[int], version: Version | None = None) -> list[list[float]]:
+        deadline = asyncio.get_running_loop().time() + SECONDS
+        return await self.batcher.infer(version or self.version, rows, deadline)
+
+    def begin(self, *rows: Sequence[int], version: Version | None = None) -> "asyncio.Task[list[list[float]]]":
+        return asyncio.create_task(self.ask(*rows, version=version))
+
+    def counted(self, name: str) -> float:
+        lines = self.metrics.text().decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+    def assert_at_rest(self) -> None:
+        assert not self.batcher._queues, vars(next(iter(self.batcher._queues.values())))
+        assert self.counted("emotion_texts_waiting") == self.counted("emotion_triton_calls_in_flight") == 0
+
+
+@contextlib.asynccontextmanager
+async def asking(addresses: str, repository: Path, calls: int = 1, cache: int = CACHE) -> AsyncIterator[Asking]:
+    triton, metrics = Triton(addresses, InferenceServerClient), Metrics()
+    batcher = Batcher(triton, calls, metrics, Tracing(None), cache_bytes=cache)
+    try:
+        await triton.index(SECONDS)
+        limits = ModelLimits(MOST_ROWS, ("input_ids",), ("probabilities",))
+        version = await VersionReader(repository).read(ModelVersion("emotion_rubert", "1"), limits)
+        yield Asking(batcher, version, metrics)
+    finally:
+        await batcher.close(SECONDS)
+        await triton.close(SECONDS)
+
+
+async def held(triton: RowTriton) -> None:
+    """Until a call has come, which is held."""
+    await asyncio.to_thread(triton.wait_for_call)
