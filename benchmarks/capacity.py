@@ -72,8 +72,8 @@ def rates(cpu: Results, gpu: Results) -> dict[str, Rate]:
         ),
     }
     for key in keys(cpu.measurements):
-        _, _, model = key.subject.partition(", ")
-        if model and (key.part, key.case) == (_CALLS.part, _CALLS.case):
+        subject, _, model = key.subject.partition(", ")
+        if model and (key.part, subject, key.case) == (_CALLS.part, _CALLS.subject, _CALLS.case):
             rate = _median(cpu, key, "texts_per_second") / cores
             found[model] = Rate(f"Triton, a core, asked by gateways for {model}", key, rate)
     for model in gpu.model:

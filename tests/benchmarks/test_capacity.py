@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import capacity
 from benchmarks.report.results import Results
+from benchmarks.setup.repositories import SHAPES
 from tests.support.triton_process import ROOT
 
 
@@ -39,6 +40,12 @@ def test_figures_that_are_not_the_reports_are_noticed(reports: tuple[Results, Re
     damaged = re.sub(r"(asked by gateways \| )[\d,]+", r"\g<1>9,999", page, count=1)
     assert damaged != page
     assert capacity.written(damaged, *reports) == page
+
+
+def test_only_models_are_named_as_such(reports: tuple[Results, Results]) -> None:
+    named = {name.removeprefix("a GPU, ").removeprefix("the shape of ") for name in capacity.rates(*reports)}
+    others = {"triton", "triton, rows", "gateway", "gateway, many", "together"}
+    assert named - others <= {path.name for path in (ROOT / "model_repository").iterdir()} | SHAPES.keys()
 
 
 @pytest.mark.parametrize(
