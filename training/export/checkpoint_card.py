@@ -1,11 +1,14 @@
 """The README.md of a checkpoint made from a published version: Hugging Face's model card."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from huggingface_hub import ModelCardData
 
 from contract.labels import LABELS
 from contract.version_directory import Card
+from training.data.rows.combinations import CEDR, COMBINATIONS
+from training.data.rows.sources import SOURCES
 
 _CARD: Final = """---
 {data}
@@ -29,8 +32,7 @@ batch = tokenizer(["Как же я рад тебя видеть!"], padding=True
 probabilities = torch.sigmoid(model(**batch).logits)
 ```
 
-{pooling}To fine-tune it, start from this directory; `AutoModel` gives the encoder alone. It has been trained on folds
-1 to 4 of CEDR's train split, so only fold 0 and the test split tell anything about what is made from it.
+{pooling}To fine-tune it, start from this directory; `AutoModel` gives the encoder alone.{folds}
 
 Take the tokenizer as `AutoTokenizer` gives it. `BertTokenizer` and `XLMRobertaTokenizer` build another one from the
 same file. `[SEP]`, `<s>` and the like inside a text are text (`split_special_tokens`), and two texts given as a pair
@@ -49,6 +51,8 @@ _POOLING: Final = """The classifier reads the mean of all tokens, which transfor
 `bert.pooler` is new, and the answers mean nothing.
 
 """
+_FOLDS: Final = """ It has been trained on folds
+1 to 4 of {data_sets}, so only their fold 0 and test splits tell anything about what is made from it."""
 
 
 def model_card(card: Card, version: str, difference: float, texts: int, *, mean_pooled: bool) -> str:
@@ -61,12 +65,15 @@ def model_card(card: Card, version: str, difference: float, texts: int, *, mean_
         texts: on how many texts.
         mean_pooled: whether the classifier reads the mean of the tokens, not the first.
     """
+    # A card from before figures named their rows has those of CEDR alone.
+    folds = [each.get("measured_on", {}).get("dataset", CEDR) for each in card.metrics.values() if "five_folds" in each]
     licence = card.licence.lower()
     # The hub knows single licences alone; of others it shows the name.
     named = licence.replace(" ", "-") if " " in licence else None
     data = ModelCardData(
         language="ru", license="other" if named else licence, license_name=named, library_name="transformers",
-        pipeline_tag="text-classification", tags=["emotion", "multi-label"], datasets=["sagteam/cedr_v1"],
+        pipeline_tag="text-classification", tags=["emotion", "multi-label"],
+        datasets=datasets_of(card.training) or None,
     )  # fmt: skip
     figures = [
         f"- {rows}: mean ROC AUC {mean['roc_auc']}, mean F1 of class and rest {mean['f1_macro']}"
@@ -84,6 +91,23 @@ def model_card(card: Card, version: str, difference: float, texts: int, *, mean_
         hidden=card.architecture["hidden"],
         remote=", trust_remote_code=True" if mean_pooled else "",
         pooling=_POOLING if mean_pooled else "",
+        folds=_FOLDS.format(data_sets=" and ".join(folds)) if folds else "",
         figures="\n".join(figures) or "None on its card.",
         limits="\n".join(f"- {limit}" for limit in card.limits) or "None on its card.",
     )
+
+
+def datasets_of(training: Mapping[str, Any]) -> list[str]:
+    """Hub names of the data sets whose labels a version is known to be trained on.
+
+    Args:
+        training: as its card has it.
+    """
+    named = training.get("datasets", [])
+    # Of a checkpoint from elsewhere they may be "not known".
+    names = [str(name) for name in named] if isinstance(named, list) else []
+    if training.get("trained") != "elsewhere" and (trained := training.get("dataset", CEDR)) in COMBINATIONS:
+        names += [CEDR, *(addition.source for addition in COMBINATIONS[trained])]
+    names += [*training.get("as_emotions", []), *training.get("taught", {}).get("labelled", [])]
+    known = [source.hub_name if (source := SOURCES.get(name)) else name for name in names]
+    return sorted({name for name in known if name and name.count("/") == 1})

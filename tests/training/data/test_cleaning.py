@@ -101,6 +101,16 @@ def test_no_command_can_train_on_the_behaviour_suite() -> None:
     assert list(touched(near)) == ["near-leaks into the behaviour suite"]
 
 
+def test_the_behaviour_suite_is_never_quoted() -> None:
+    case = next(case for case in load_suite() if case.group == "stories")
+    steps = clean([example(case.text.upper(), "joy"), example(f"{case.text} Да.", "joy")], {}).steps
+    reasons = {step.name: [row.because for row in step.touched] for step in steps if step.touched}
+    assert reasons == {
+        "leaks into the behaviour suite": ["like a text of the behaviour suite"],
+        "near-leaks into the behaviour suite": ["like a text of the behaviour suite"],
+    }
+
+
 def test_a_row_never_goes_for_the_likeness_of_one_that_leaks() -> None:
     leaking, near = example("Сегодня в городе шёл сильный дождь", "joy"), "Сегодня в городе шёл сильный дождь, да"
     cleaned = clean([leaking, example(near, "joy")], {"dev": [example(leaking.text, "fear")]})

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,10 +20,12 @@ from training.common.command import TrainingError
 from training.encoder.base_model import load_base_model
 from training.encoder.classifier import load_classifier, predict
 from training.encoder.mean_pooling import MeanPooledClassifier
-from training.export.checkpoint_card import model_card
+from training.export.checkpoint_card import datasets_of, model_card
 from training.export.graphs.runtime import run, session
 from training.export.graphs.weights import EncoderWeights, Shape
 from training.export.version_checkpoint import classifier_of, write_checkpoint
+from training.publish.elsewhere.checkpoint import find_elsewhere
+from training.publish.elsewhere.thresholds import read_named_rows
 from training.publish.versions import versions_of
 
 TEXTS = [
@@ -77,7 +80,10 @@ def test_transformers_gives_the_answers_that_are_served(version: Path, checkpoin
 
 def test_it_says_what_it_is(version: Path, checkpoint: Path) -> None:
     page = (checkpoint / "README.md").read_text(encoding="utf-8")
-    assert page.startswith("---\ndatasets:\n- sagteam/cedr_v1\nlanguage: ru\n")
+    assert page.startswith(
+        "---\ndatasets:\n- brighter-dataset/BRIGHTER-emotion-categories\n- sagteam/cedr_v1\nlanguage: ru\n"
+    )
+    assert "trained on folds\n1 to 4 of cedr and brighter_rus, so only their fold 0 and test splits tell" in page
     licences = {
         "Apache-2.0": "license: apache-2.0",
         "Apache-2.0 AND MIT": "license: other\nlicense_name: apache-2.0-and-mit",
@@ -87,6 +93,53 @@ def test_it_says_what_it_is(version: Path, checkpoint: Path) -> None:
         assert sentence in page
     dev = next(figures for name, figures in read_card(version).metrics.items() if name.startswith("dev"))
     assert f"mean ROC AUC {dev['mean']['roc_auc']}" in page
+
+
+def test_thresholds_are_not_tuned_on_what_it_was_trained_on(checkpoint: Path) -> None:
+    found = find_elsewhere(str(checkpoint), None)
+    for dataset in ("cedr", "brighter_rus"):
+        with pytest.raises(TrainingError, match=f"was trained on {dataset}: thresholds tuned there"):
+            read_named_rows(f"{dataset}:train", found, None)
+
+
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        ({}, ["sagteam/cedr_v1"]),
+        ({"dataset": "combo"}, ["Djacon/ru_goemotions", "sagteam/cedr_v1"]),
+        ({"dataset": "mine"}, []),
+        (
+            {"taught": {"labelled": ["brighter_rus", "written"]}},
+            ["brighter-dataset/BRIGHTER-emotion-categories", "sagteam/cedr_v1"],
+        ),
+        (
+            {"datasets": ["ru_izard_emotions"], "as_emotions": ["written", "brighter_rus"]},
+            ["Djacon/ru-izard-emotions", "brighter-dataset/BRIGHTER-emotion-categories", "sagteam/cedr_v1"],
+        ),
+        ({"trained": "elsewhere", "datasets": "not known"}, []),
+        ({"trained": "elsewhere", "datasets": ["owner/rows", "cedr", "own"]}, ["owner/rows", "sagteam/cedr_v1"]),
+    ],
+)
+def test_the_data_sets_of_a_card(training: dict[str, Any], expected: list[str]) -> None:
+    assert datasets_of(training) == expected
+
+
+def test_it_speaks_of_the_folds_of_its_own_rows() -> None:
+    card = read_card(versions_of(ROOT / "model_repository" / "emotion_rubert")[-1])
+
+    def page(training: dict[str, Any], metrics: dict[str, dict[str, Any]]) -> str:
+        changed = card.model_copy(update={"training": training, "metrics": metrics, "limits": []})
+        return model_card(changed, "1", 0.001, 10, mean_pooled=False)
+
+    own = page({"dataset": "mine"}, {"": {"measured_on": {"dataset": "mine"}, "five_folds": {}}})
+    assert "1 to 4 of mine, so only" in own
+    elsewhere = page({"trained": "elsewhere", "datasets": "not known"}, {"dev": {"measured_on": {"dataset": "cedr"}}})
+    assert "It has been trained on" not in elsewhere
+    for said in (own, elsewhere):
+        assert "sagteam/cedr_v1" not in said
+        assert "CEDR" not in said
+    # Figures from before they named their rows.
+    assert "1 to 4 of cedr, so only" in page({}, {"": {"five_folds": {}}})
 
 
 def test_an_encoder_to_start_from(checkpoint: Path) -> None:

@@ -23,6 +23,7 @@ from tests.training.support.rows import keyword_rows, write_lines
 from tests.training.support.small_version import write_small_version
 from tests.training.support.version_directories import MODEL
 from training.common.command import TrainingError
+from training.data.rows.sources import SOURCES
 from training.export.integrity import damage
 from training.publish.hub.connection import connect
 from training.publish.hub.examination import examine, examine_here
@@ -112,16 +113,16 @@ def test_the_model_card_has_the_figures_and_its_code_runs(hub: HubStandIn, versi
     head, card = yaml.safe_load(page.split("---\n")[1]), read_card(version)
     assert (head["language"], head["license"]) == ("ru", "apache-2.0")
     assert head["pipeline_tag"] == "text-classification"
-    assert head["datasets"] == ["sagteam/cedr_v1"]
+    assert head["datasets"] == ["brighter-dataset/BRIGHTER-emotion-categories", "sagteam/cedr_v1"]
     results = head["model-index"][0]["results"]
     measured = [figures for figures in card.metrics.values() if "roc_auc" in figures.get("mean", {})]
-    assert len(results) == len(measured) == 2
+    assert len(results) == len(measured) == 3
     for result, figures in zip(results, measured, strict=True):
         values = {metric["name"].partition(",")[0]: metric["value"] for metric in result["metrics"]}
         assert values["ROC AUC"] == figures["mean"]["roc_auc"]
         assert values["F1"] == figures["tuned"]["mean"]["f1"]
-        assert result["dataset"]["type"] == "sagteam/cedr_v1"
-    assert len({json.dumps(result["dataset"]) for result in results}) == 2
+        assert result["dataset"]["type"] == SOURCES[figures["measured_on"]["dataset"]].hub_name
+    assert len({json.dumps(result["dataset"]) for result in results}) == 3
     for said in (*card.limits, *card.profiles, "python -m training.publish pull team/emotions"):
         assert said in page
 
@@ -140,7 +141,9 @@ def test_the_licences_and_data_sets_of_a_card(hub: HubStandIn, version: Path, tm
     def elsewhere(card: dict[str, Any]) -> None:
         card["licence"] = "not stated"
         card["training"] = {"trained": "elsewhere", "datasets": ["owner/rows", "cedr", "own"]}
-        card["metrics"] = {"mine dev, model.cpu.onnx": next(iter(card["metrics"].values()))}
+        # As it was before figures named their rows.
+        dev = {name: part for name, part in next(iter(card["metrics"].values())).items() if name != "measured_on"}
+        card["metrics"] = {"mine dev, model.cpu.onnx": dev}
 
     changed = copy_with(version, tmp_path / "changed/1", elsewhere)
     push(connect(REPO, None), Push(changed))

@@ -6,8 +6,9 @@ from typing import Any, Final
 from huggingface_hub import EvalResult, ModelCardData
 
 from contract.version_directory import Card
-from training.data.rows.combinations import CEDR, COMBINATIONS
+from training.data.rows.combinations import CEDR
 from training.data.rows.sources import SOURCES
+from training.export.checkpoint_card import datasets_of
 
 _LICENCES: Final = (
     "apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0",
@@ -38,7 +39,7 @@ def metadata(card: Card, repo: str) -> ModelCardData:
         library_name="onnx",
         pipeline_tag="text-classification",
         tags=["onnx", "triton", "emotion", "emotion-recognition", "multi-label-classification", "russian"],
-        datasets=_datasets(card.training) or None,
+        datasets=datasets_of(card.training) or None,
         model_name=repo.rpartition("/")[2],
         eval_results=list(_results(card.metrics)) or None,
     )
@@ -50,16 +51,6 @@ def _licence(licence: str) -> tuple[str, str | None]:
     if identifier == "not-stated":
         return "unknown", None
     return (identifier, None) if identifier in _LICENCES else ("other", identifier)
-
-
-def _datasets(training: Mapping[str, Any]) -> list[str]:
-    """Hub names of the data sets that it is known to be trained on."""
-    named = training.get("datasets", [])
-    names = [str(name) for name in named] if isinstance(named, list) else []
-    if training.get("trained") != "elsewhere" and (trained := training.get("dataset", CEDR)) in COMBINATIONS:
-        names += [CEDR, *(addition.source for addition in COMBINATIONS[trained])]
-    known = [source.hub_name if (source := SOURCES.get(name)) else name for name in names]
-    return sorted({name for name in known if name and name.count("/") == 1})
 
 
 def measurements(metrics: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
