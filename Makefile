@@ -147,28 +147,28 @@ end-to-end: $(SERVING) $(DEVELOPMENT) ## the whole way, minutes: train, evaluate
 # TEXTS: any file with one text a line. make perf TEXTS=texts.txt FLAGS="--url gpu-box:8001"
 perf: $(SERVING) $(DEVELOPMENT) ## measure Triton with perf_analyzer; TEXTS=file
 	@.venv/bin/python -m server install
-	@.venv-dev/bin/python -m benchmarks.perf $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
+	@.venv-dev/bin/python -m benchmarks.perf $(if $(TEXTS),--texts "$(TEXTS)") $(FLAGS)
 
 # For the latency of few clients: make tune TEXTS=texts.txt FLAGS="--clients 4". Exit status 3: nothing was better.
 tune: $(SERVING) $(DEVELOPMENT) ## find this machine's best settings of Triton for your texts, 10 minutes; TEXTS=file
 	@.venv/bin/python -m server install $(if $(filter gpu,$(DEVICE)),--gpu --environment .venv-triton-gpu)
 	@.venv-dev/bin/python -m benchmarks.tuning --device $(DEVICE) \
-		$(if $(filter gpu,$(DEVICE)),--environment .venv-triton-gpu) $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
+		$(if $(filter gpu,$(DEVICE)),--environment .venv-triton-gpu) $(if $(TEXTS),--texts "$(TEXTS)") $(FLAGS)
 
 # A part, or some subjects, alone: make bench TEXTS=texts.txt FLAGS="--parts http --subjects int8 project"
 bench: $(SERVING) $(DEVELOPMENT) ## measure everything beside its peers and write benchmarks/results/REPORT.md; TEXTS=file
 	@.venv/bin/python -m server install
-	@.venv-dev/bin/python -m benchmarks $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
+	@.venv-dev/bin/python -m benchmarks $(if $(TEXTS),--texts "$(TEXTS)") $(FLAGS)
 
 # Another checkout that has served once: make compare OTHER=build/earlier TEXTS=texts.txt
 compare: $(SERVING) $(DEVELOPMENT) ## measure this checkout and another one in turn, and print ratios; OTHER=checkout TEXTS=file
 	@.venv/bin/python -m server install
-	@.venv-dev/bin/python -m benchmarks.compare $(OTHER) $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
+	@.venv-dev/bin/python -m benchmarks.compare $(OTHER) $(if $(TEXTS),--texts "$(TEXTS)") $(FLAGS)
 
 bench-gpu: $(SERVING) $(DEVELOPMENT) gpu-weights ## the same for Triton on a GPU, in benchmarks/results/gpu/REPORT.md; TEXTS=file
 	@.venv/bin/python -m server install --gpu --environment .venv-triton-gpu
 	@.venv-dev/bin/python -m benchmarks --parts gpu --environment .venv-triton-gpu \
-		--output benchmarks/results/gpu/REPORT.md $(if $(TEXTS),--texts $(TEXTS)) $(FLAGS)
+		--output benchmarks/results/gpu/REPORT.md $(if $(TEXTS),--texts "$(TEXTS)") $(FLAGS)
 
 lint: $(DEVELOPMENT) ## ruff and mypy
 	.venv-dev/bin/ruff check .

@@ -21,6 +21,8 @@ _LIBRARIES: Final = {"libb64.so.0d": "libb64-*.so.0d", "libcudart.so.12": "libcu
 _WINDOWS: Final = 3
 """It averages the last three windows, and its own way with unsteady ones is to write no report at all: so it
 is given exactly three and told to accept them, and how far they lie apart is reported instead."""
+_PROXIES: Final = {"grpc_proxy", "https_proxy", "http_proxy"}
+"""Variables that gRPC obeys; a proxy set for the way out must not get in between."""
 _WINDOW: Final = re.compile(r"Pass \[\d+\] throughput: ([\d.]+) infer/sec")
 
 
@@ -171,10 +173,11 @@ def read_report(row: Mapping[str, str], spread: float) -> Measured:
 
 
 def _run(analyzer: PerfAnalyzer, arguments: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    variables = {name: value for name, value in os.environ.items() if name not in _PROXIES}
     try:
         return subprocess.run(  # noqa: S603 - our own command
             [str(analyzer.program), *arguments],
-            env={**os.environ, "LD_LIBRARY_PATH": analyzer.library_path},
+            env={**variables, "LD_LIBRARY_PATH": analyzer.library_path},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False, timeout=seconds,
         )  # fmt: skip
     except OSError as error:

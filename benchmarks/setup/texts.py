@@ -38,13 +38,14 @@ class Workload:
 
 
 def read_texts(path: Path) -> list[str]:
-    """The texts in a file that aren't empty.
+    """The texts in a file that aren't empty; a byte order mark is none of them.
 
     Raises:
         BenchmarkError: it can't be read, isn't UTF-8, or holds no text.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines, which also cuts where a text may go on: at U+2028, which JSON leaves as it is, and others.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"{path} can't be read as UTF-8 text ({error}): name a text file with --texts") from None
     if path.suffix == ".jsonl":

@@ -21,6 +21,7 @@ _REMEDY: Final = (
     "Run make tune again or remove the file. A configuration of your own goes into a file with another name: "
     "configs/mine.pbtxt, --config mine."
 )
+_DEFAULTS_REMEDY: Final = "Mend it: it is the model's default, and Triton can't read it either."
 
 
 class ConfigurationChoice:
@@ -38,7 +39,7 @@ class ConfigurationChoice:
         self._said: dict[str, list[str]] = {}
 
     def check(self, repository: Path) -> None:
-        """Refuse a start with a configuration that is damaged, changed, or another device's.
+        """Refuse a start with a configuration that is damaged, changed, or another model's or device's.
 
         Raises:
             ConfigurationFileError: says which file, and what to do.
@@ -82,26 +83,37 @@ class ConfigurationChoice:
         Raises:
             ConfigurationFileError: it can't.
         """
-        config, text = _parsed(path)
+        config, text = _parsed(path, _REMEDY)
         try:
             head = Head.read(text)
         except ConfigurationFileError as error:
             raise ConfigurationFileError(f"{path} can't be used: {error}. {_REMEDY}") from None
-        default = self._default(model)
-        kinds = _kinds(config)
-        if kinds != (wanted := _kinds(_parsed(default)[0])):
+        if config.name not in ("", model.name):  # Triton would not serve the model at all
+            raise ConfigurationFileError(f"{path} is for another model: its name is {config.name}. {_REMEDY}")
+        self._check_device(path, _kinds(config), model)
+        return [] if head is None else self._warnings(path, head, model, config.default_model_filename)
+
+    def _check_device(self, path: Path, kinds: str, model: Path) -> None:
+        """Refuse instances that belong on another device.
+
+        Those of the default's kind belong here too: a text model's are KIND_CPU beside a GPU as well.
+
+        Raises:
+            ConfigurationFileError: they do, or the default can't be read and they are not of the device's kind.
+        """
+        usual, default = f"KIND_{self._device.upper()}", self._default(model)
+        if kinds != usual and kinds != _kinds(_parsed(default, _DEFAULTS_REMEDY)[0]):
             raise ConfigurationFileError(
                 f"{path} is for another device: its instances are {kinds}, and on a {self._device.upper()} they are "
-                f"{wanted}. Leave out --config {self.name} here, or tune on this machine "
-                f"(make tune DEVICE={self._device})."
+                f"{usual}, or as in {default.relative_to(model)}. Leave out --config {self.name} here, or tune on this "
+                f"machine (make tune DEVICE={self._device})."
             )
-        return [] if head is None else self._warnings(path, head, model, config.default_model_filename)
 
     def _warnings(self, path: Path, head: Head, model: Path, graph: str) -> list[str]:
         """What has changed since a file was tuned."""
         changes = []
         newest, size = _newest(model, graph)
-        if (newest, size) != (head.version, head.graph_bytes):
+        if size != head.graph_bytes:
             changes.append(
                 f"with version {head.version} ({head.graph_bytes:,} bytes), and version {newest} ({size:,} bytes) is "
                 f"the newest now"
@@ -110,7 +122,7 @@ class ConfigurationChoice:
         if cores != head.cores:
             changes.append(f"with {head.cores} cores, and here are {cores}")
         default = self._default(model)
-        if hashlib.sha256(default.read_bytes()).hexdigest() != head.made_from:
+        if _sha256(default) != head.made_from:
             changes.append(f"from another {default.relative_to(model)} than today's")
         return [f"warning: {path} was tuned {change}: run make tune again." for change in changes]
 
@@ -122,8 +134,12 @@ class ConfigurationChoice:
         self._said[model.name] = sentences
 
 
-def _parsed(path: Path) -> tuple[Any, str]:
+def _parsed(path: Path, remedy: str) -> tuple[Any, str]:
     """A configuration, and its text.
+
+    Args:
+        path: of the configuration.
+        remedy: what to do if it can't be read, a sentence.
 
     Raises:
         ConfigurationFileError: it can't be read.
@@ -140,18 +156,28 @@ def _parsed(path: Path) -> tuple[Any, str]:
         status = path.stat()
         # Whoever opened a FIFO might wait for ever.
         if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
-            raise ConfigurationFileError(f"{path} can't be used: it is no file of a sensible size. {_REMEDY}")
+            raise ConfigurationFileError(f"{path} can't be used: it is no file of a sensible size. {remedy}")
         text = path.read_text(encoding="utf-8")
         return text_format.Parse(text, model_config_pb2.ModelConfig()), text
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise ConfigurationFileError(f"{path} can't be read as Triton's configuration ({error}). {_REMEDY}") from None
+        raise ConfigurationFileError(f"{path} can't be read as Triton's configuration ({error}). {remedy}") from None
 
 
 def _kinds(config: Any) -> str:
     """Of a model's instances, such as `KIND_CPU`."""
     kind = type(config).DESCRIPTOR.fields_by_name["instance_group"].message_type.enum_types_by_name["Kind"]
-    names = {kind.values_by_number[group.kind].name for group in config.instance_group}
+    known = {number: value.name for number, value in kind.values_by_number.items()}
+    # A number that stands for no kind passes the parser.
+    names = {known.get(group.kind, str(group.kind)) for group in config.instance_group}
     return " and ".join(sorted(names)) or "chosen by Triton"
+
+
+def _sha256(path: Path) -> str | None:
+    """Of a file's bytes; None of one that is not there or can't be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    except OSError:
+        return None
 
 
 def _newest(model: Path, graph: str) -> tuple[int, int]:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.command import BenchmarkError
-from benchmarks.load.perf_analyzer import read_report, window_spread
+from benchmarks.load.perf_analyzer import find_perf_analyzer, read_report, window_spread
 from benchmarks.load.statistics import Counts, read_counts
+from server.environment.triton_environment import read_environment
 from tests.support.triton_process import ROOT, free_ports, triton_environment
 
 # As perf_analyzer 2.48.0 wrote them.
@@ -88,6 +89,15 @@ def test_a_sweep_of_the_real_triton(texts: Path, tmp_path: Path) -> None:
         assert measured["compute_ms"] > 0
     # Triton counts rows, not requests: else an execution would hold 1 to 4.
     assert eight["rows_per_execution"] >= 8
+
+
+def test_a_proxy_for_the_way_out_is_not_asked(texts: Path) -> None:
+    find_perf_analyzer(read_environment(triton_environment()))  # downloaded, if it must be, without the proxy
+    (port,) = free_ports(1)
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "grpc_proxy"), f"http://127.0.0.1:{port}")
+    everywhere = dict.fromkeys(("no_proxy", "NO_PROXY", "no_grpc_proxy"), "")
+    ended = perf("--texts", texts, "--concurrency", 1, "--rows", 1, "--window", 300, **proxies, **everywhere)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_a_url_without_triton_is_a_sentence(texts: Path) -> None:

@@ -1,6 +1,8 @@
 """Texts become token rows of their real lengths, and perf_analyzer's input file."""
 
 import json
+import shlex
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,27 @@ def test_plain_lines_and_json_lines_give_the_same_texts(tmp_path: Path) -> None:
     plain.write_text("  Мне страшно.\n\nЯ рад!\n", encoding="utf-8")
     lines.write_text('{"text": "Мне страшно.", "labels": []}\n\n{"text": "Я рад!"}\n', encoding="utf-8")
     assert read_texts(plain) == read_texts(lines) == ["Мне страшно.", "Я рад!"]
+
+
+def test_json_lines_of_other_programs(tmp_path: Path) -> None:
+    path = tmp_path / "texts.jsonl"
+    path.write_bytes('\ufeff{"text": "раз\u2028два"}\r\n{"text": "три\x85"}\n\n'.encode())
+    assert read_texts(path) == ["раз\u2028два", "три"]
+
+
+def test_plain_lines_of_other_programs(tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_bytes("\ufeffраз\u2028два\r\nтри\x0cчетыре\r\n".encode())
+    assert read_texts(path) == ["раз\u2028два", "три\x0cчетыре"]
+
+
+def test_a_file_with_a_space_in_its_name() -> None:
+    command = ["make", "--dry-run", "perf", "tune", "bench", "compare", "bench-gpu", "TEXTS=my texts.txt"]
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    lines = [line for line in planned.replace("\\\n", "").splitlines() if "--texts" in line]
+    assert len(lines) == 5
+    for line in lines:
+        assert "my texts.txt" in shlex.split(line)
 
 
 @pytest.mark.parametrize(

@@ -343,7 +343,7 @@ def test_the_cpu_service_hides_gpus_as_the_launcher_does(
 @pytest.fixture
 def named(tmp_path: Path, started: Callable[..., list[str]]) -> Callable[[Service, str], list[str]]:
     """What a service starts with a configuration's name, on a repository in which one of two models has `tuned`."""
-    models = tmp_path / "models"
+    models = tmp_path / "model_repository"
     for name in ("emotion_rubert", "emotion_rubert_text", "emotion_xlm"):
         shutil.copytree(ROOT / "model_repository" / name, models / name, symlinks=True)
     shutil.copy(models / "emotion_rubert/configs/cpu.pbtxt", models / "emotion_rubert/configs/tuned.pbtxt")
@@ -362,21 +362,42 @@ def test_a_named_configuration_is_taken_if_every_model_has_it(
     cpu, gpu = services["triton-cpu"], services["triton"]
     with pytest.raises(subprocess.CalledProcessError) as refused:
         named(cpu, "tuned")
-    configs = tmp_path / "models/emotion_xlm/configs"
-    default, own = configs / "cpu.pbtxt", configs / "tuned.pbtxt"
-    said = f"error: {own} is not there. To keep the default for this model: cp {default} {own}\n"
+    configs = "model_repository/emotion_xlm/configs"
+    copy = f"cp {configs}/cpu.pbtxt {configs}/tuned.pbtxt"
+    said = f"error: {configs}/tuned.pbtxt is not there. To keep the model's default: {copy}\n"
     assert refused.value.stderr == said
-    shutil.copy(default, own)  # as it says
+    subprocess.run(copy.split(), cwd=tmp_path, check=True)
     assert as_flags(named(cpu, "tuned"))["--model-config-name"] == "tuned"
     assert as_flags(named(cpu, ""))["--model-config-name"] == "cpu"
     assert "--model-config-name" not in as_flags(named(gpu, ""))
     with pytest.raises(subprocess.CalledProcessError) as refused:
         named(gpu, "tuned")
     assert "configs/tuned.pbtxt is for another device than" in refused.value.stderr
-    for path in (own, tmp_path / "models/emotion_rubert/configs/tuned.pbtxt"):
+    own = tmp_path / configs / "tuned.pbtxt"
+    for path in (own, tmp_path / "model_repository/emotion_rubert/configs/tuned.pbtxt"):
         path.write_text("# KIND_CPU in a comment\n" + (path.parents[1] / "config.pbtxt").read_text())
     own.unlink()  # Triton's own choice is the GPU's
     assert as_flags(named(gpu, "tuned"))["--model-config-name"] == "tuned"
+
+
+def test_a_devices_own_needs_no_default_of_that_device(
+    services: dict[str, Service], named: Callable[[Service, str], list[str]], tmp_path: Path
+) -> None:
+    models = tmp_path / "model_repository"
+    shutil.rmtree(models / "emotion_xlm")
+    (models / "emotion_rubert/configs/cpu.pbtxt").unlink()
+    text = models / "emotion_rubert_text"
+    (text / "configs").mkdir()
+    shutil.copy(text / "config.pbtxt", text / "configs/tuned.pbtxt")
+    assert as_flags(named(services["triton-cpu"], "tuned"))["--model-config-name"] == "tuned"
+
+
+def test_a_configuration_that_no_model_has_is_refused(
+    triton: Service, named: Callable[[Service, str], list[str]]
+) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        named(triton, "tund")
+    assert refused.value.stderr == "error: no model has a configs/tund.pbtxt: make tune writes configs/tuned.pbtxt\n"
 
 
 def test_tritons_health_check_asks_for_readiness(triton: Service) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,12 +128,71 @@ def test_another_devices_is_refused(tuned: Path) -> None:
         check(tuned, device="gpu")
 
 
+def test_another_models_is_refused(tuned: Path) -> None:
+    other = model(tuned.parent, "minus", cpu=CPU)
+    path = other / "configs/tuned.pbtxt"
+    path.write_text(head(other).over([], 'name: "minus"\n' + TUNED))
+    check(other)
+    path.write_text(head(other).over([], 'name: "plus"\n' + TUNED))
+    with pytest.raises(ConfigurationFileError, match="is for another model: its name is plus"):
+        check(other)
+
+
+def test_a_kind_that_is_none_is_refused(tuned: Path) -> None:
+    (tuned / "configs/tuned.pbtxt").write_text(TUNED.replace("KIND_CPU", "99"))
+    with pytest.raises(ConfigurationFileError, match="its instances are 99, and on a CPU they are KIND_CPU"):
+        check(tuned)
+
+
+@pytest.mark.parametrize(("device", "own", "default"), [("cpu", CPU, GPU), ("gpu", GPU, CPU)])
+def test_a_devices_own_beside_anothers_default_is_taken(tmp_path: Path, device: str, own: str, default: str) -> None:
+    home = model(tmp_path / "models", "plus", tuned=own)
+    (home / "config.pbtxt").write_text(default)
+    check(home, device)
+    assert ConfigurationChoice(device, "tuned").of(home) == home / "configs/tuned.pbtxt"
+    (home / "configs/tuned.pbtxt").write_text("")
+    with pytest.raises(ConfigurationFileError, match="its instances are chosen by Triton, and on a"):
+        check(home, device)
+
+
+def test_a_text_models_on_a_gpu_is_taken(tmp_path: Path) -> None:
+    home = model(tmp_path / "models", "plus_text", tuned=TUNED)
+    (home / "config.pbtxt").write_text(CPU)
+    check(home, "gpu")
+
+
+def test_a_default_that_is_damaged_or_gone_does_not_replace_a_good_one(
+    tuned: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, default = tuned / "configs/tuned.pbtxt", tuned / "configs/cpu.pbtxt"
+    default.write_text("count = 3")
+    check(tuned)
+    assert ConfigurationChoice("cpu", "tuned").of(tuned) == own
+    assert "was tuned from another configs/cpu.pbtxt than today's" in capsys.readouterr().err
+    default.unlink()
+    (tuned / "config.pbtxt").unlink()
+    assert ConfigurationChoice("cpu", "tuned").of(tuned) == own
+    assert "was tuned from another config.pbtxt than today's" in capsys.readouterr().err
+
+
+def test_nobody_is_told_to_remove_a_damaged_default(tuned: Path) -> None:
+    default = tuned / "configs/cpu.pbtxt"
+    default.write_text("count = 3")
+    (tuned / "configs/tuned.pbtxt").write_text(GPU)
+    with pytest.raises(ConfigurationFileError) as refusal:
+        check(tuned)
+    assert str(refusal.value).startswith(f"{default} can't be read")
+    assert "remove the file" not in str(refusal.value)
+
+
 def test_a_name_that_no_model_has_is_refused(tuned: Path) -> None:
     with pytest.raises(ConfigurationFileError, match=r"no model in .* has a configs/tund\.pbtxt"):
         ConfigurationChoice("cpu", "tund").check(tuned.parent)
 
 
 def test_what_has_changed_since_is_said(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(tuned / "1", tuned / "2")
+    assert said(tuned, capsys) == "plus runs with configs/tuned.pbtxt.\n"  # a version of the same size
     write_model(tuned.parent, "plus", graphs.two_outputs(), None, 2)
     size, newer = ((tuned / f"{version}/model.onnx").stat().st_size for version in (1, 2))
     assert f"with version 1 ({size:,} bytes), and version 2 ({newer:,} bytes) is the newest now" in said(tuned, capsys)
