@@ -132,7 +132,7 @@ def check_all(url: str, repository: Path, *, hostile: bool) -> bool:
     if not models:
         sys.exit(f"error: {repository} holds no versions")
     right = True
-    with grpcclient.InferenceServerClient(url) as client:
+    with grpcclient.InferenceServerClient(url, channel_args=[("grpc.enable_http_proxy", 0)]) as client:
         try:
             client.is_server_ready(client_timeout=SECONDS)
         except InferenceServerException as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from contract.version_directory import CARD, CPU_GRAPH, TOKENIZER
+from tests.support.committed import committed
 from tests.support.triton_process import ROOT, TritonProcess, running_triton
 
 MODEL = "emotion_rubert"
@@ -19,8 +20,9 @@ MODEL = "emotion_rubert"
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One model with the committed version twice."""
     repository = tmp_path_factory.mktemp("served")
-    shutil.copytree(ROOT / "model_repository" / MODEL, repository / MODEL, ignore=shutil.ignore_patterns("model.gpu*"))
-    shutil.copytree(repository / MODEL / "1", repository / MODEL / "2")
+    shutil.copytree(committed(MODEL).parent, repository / MODEL, ignore=shutil.ignore_patterns("[0-9]*"))
+    for version in ("1", "2"):
+        shutil.copytree(committed(MODEL), repository / MODEL / version, ignore=shutil.ignore_patterns("model.gpu*"))
     return repository
 
 
