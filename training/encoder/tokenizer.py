@@ -32,6 +32,9 @@ Smileys such as ":(" and ")))" so get pieces of their own, and an unknown sign i
 WordPiece reads no word of more than 100 characters: a longer one is cut.
 """
 
+_PADS: Final = ("[PAD]", "<pad>", " <pad>")
+"""The pad token's names, the last as `special_tokens_as_text` has it."""
+
 _DONE: Final = ("NFC", "NFKC", "Strip")
 _SPACES: Final = ({"Regex": "\\s+"}, {"Regex": " {2,}"})
 """Steps and patterns of a checkpoint's own normaliser that find nothing to do in normalised text."""
@@ -186,6 +189,9 @@ def special_tokens_as_text(tokenizer: Tokenizer) -> Tokenizer:
 def special_ids(tokenizer: Tokenizer, config: Any) -> tuple[int, int]:
     """Pad id (from the encoder's configuration) and unk id (from the tokenizer's model).
 
+    multilingual-e5-small's configuration has BERT's pad id, 0, with XLM-RoBERTa's tokenizer, which begins every text
+    with that token. Such a pad id would hide what is no padding; the tokenizer's own, by its name, takes its place.
+
     Raises:
         TrainingError: one of them cannot be told.
     """
@@ -195,4 +201,13 @@ def special_ids(tokenizer: Tokenizer, config: Any) -> tuple[int, int]:
         unk_id = tokenizer.token_to_id(model["unk_token"])
     if config.pad_token_id is None or unk_id is None:
         raise TrainingError("the checkpoint names no pad token or no unknown token")
-    return int(config.pad_token_id), int(unk_id)
+    pad_id = int(config.pad_token_id)
+    if pad_id in tokenizer.encode("").ids:
+        named = next((index for name in _PADS if (index := tokenizer.token_to_id(name)) is not None), None)
+        if named is None:
+            raise TrainingError(
+                f"the checkpoint's pad_token_id is {pad_id}, a token that its tokenizer puts around every text: write"
+                " the pad token's id into its config.json"
+            )
+        pad_id = named
+    return pad_id, int(unk_id)
