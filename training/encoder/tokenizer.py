@@ -142,23 +142,28 @@ def tokenizer_file(checkpoint: str) -> Path:
     Raises:
         TrainingError: the checkpoint has no such file.
     """
-    path = Path(checkpoint) / TOKENIZER
-    if not Path(checkpoint).is_dir():
-        return _from_hub(checkpoint)
+    path = checkpoint_file(checkpoint, TOKENIZER)
     if not path.is_file():
         raise TrainingError(f"{checkpoint} has no {TOKENIZER}: save the fast tokenizer there")
     return path
 
 
-def _from_hub(name: str) -> Path:
+def checkpoint_file(checkpoint: str, name: str) -> Path:
+    """Where a file of a checkpoint is: in a local directory, if it is there, or fetched from the hub.
+
+    Raises:
+        TrainingError: the hub has no such file, or cannot be reached.
+    """
+    if Path(checkpoint).is_dir():
+        return Path(checkpoint) / name
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(hf_hub_download(name, TOKENIZER))
+        return Path(hf_hub_download(checkpoint, name))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise TrainingError(
-            f"could not load {TOKENIZER} of {name} from the Hugging Face hub ({error}): check the"
+            f"could not load {name} of {checkpoint} from the Hugging Face hub ({error}): check the"
             " name and the network, or give a local directory"
         ) from error
 
