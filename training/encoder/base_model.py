@@ -27,8 +27,8 @@ def load_base_model(checkpoint: str) -> tuple[Any, Tokenizer, int]:
     pad_id, _ = special_ids(tokenizer, model.config)
     _check_whole(checkpoint)
     config = model.config
-    # RoBERTa's family counts positions from the one after the pad id.
-    first = pad_id + 1 if "roberta" in config.model_type else 0
+    # RoBERTa's family counts positions from the one after its configuration's pad id.
+    first = config.pad_token_id + 1 if "roberta" in config.model_type else 0
     if config.max_position_embeddings - first < MAX_LENGTH:
         raise TrainingError(f"{checkpoint} has fewer than {MAX_LENGTH} positions, the length of the longest row")
     if tokenizer.get_vocab_size() > config.vocab_size:

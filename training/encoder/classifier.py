@@ -1,7 +1,6 @@
 """A classifier of the six emotions: its checkpoint, its rows of tokens, its predictions."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from contract.version_directory import TOKENIZER
 from training.common.command import TrainingError
 from training.encoder.head import has_head, name_columns, probabilities_of, with_columns
 from training.encoder.label_columns import SIGMOIDS, Reading, read_columns
+from training.encoder.lookup import loading
 from training.encoder.mean_pooling import POOLING, MeanPooledClassifier
 
 MAX_LENGTH: Final = 128
@@ -75,10 +75,10 @@ def load_classifier(checkpoint: str, reading: Reading | None = None) -> Any:
     Raises:
         TrainingError: it cannot be loaded, has no head, or its head is not to be read as the six emotions.
     """
-    with _explained(checkpoint):
+    with loading(checkpoint):
         config = AutoConfig.from_pretrained(checkpoint)
     columns = read_columns(checkpoint, config, reading)
-    with _explained(checkpoint):
+    with loading(checkpoint):
         model, found = _kind(config).from_pretrained(
             checkpoint, config=config, attn_implementation="eager", output_loading_info=True
         )
@@ -106,11 +106,11 @@ def load_base_classifier(base_model: str, outputs: int = len(EMOTIONS), pooling:
         TrainingError: it cannot be loaded, its architecture has no classifier with this pooling, or it has a head
             that is not to be read as the six emotions.
     """
-    with _explained(base_model):
+    with loading(base_model):
         config = AutoConfig.from_pretrained(base_model)
         own_head = outputs == len(EMOTIONS) and has_head(base_model)
     columns = read_columns(base_model, config) if own_head else None
-    with _explained(base_model):
+    with loading(base_model):
         if pooling:
             config.classifier_pooling = pooling
         if columns is None:
@@ -118,17 +118,6 @@ def load_base_classifier(base_model: str, outputs: int = len(EMOTIONS), pooling:
             name_columns(config, EMOTIONS if outputs == len(EMOTIONS) else [str(index) for index in range(outputs)])
         model = _kind(config).from_pretrained(base_model, config=config, attn_implementation="eager")
     return with_columns(base_model, model, columns) if columns else model
-
-
-@contextmanager
-def _explained(checkpoint: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, RuntimeError) as error:
-        raise TrainingError(
-            f"could not load the checkpoint {checkpoint}: {error}\nGive a local directory or the"
-            " name of a checkpoint on the Hugging Face hub (which needs a network)"
-        ) from error
 
 
 def _kind(config: Any) -> Any:

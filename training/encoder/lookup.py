@@ -1,5 +1,7 @@
 """Which base model a name stands for, and whether it is there: asked before PyTorch is loaded and data are read."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -22,3 +24,19 @@ def look_up(checkpoint: str) -> None:
     if path.is_dir() and not (path / "config.json").is_file():
         raise TrainingError(f"could not load the checkpoint {checkpoint}: it has no config.json")
     tokenizer_file(checkpoint)
+
+
+@contextmanager
+def loading(checkpoint: str) -> Iterator[None]:
+    """Turn transformers' refusal to load a checkpoint into a sentence that says what to do.
+
+    Raises:
+        TrainingError: instead of its error.
+    """
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        raise TrainingError(
+            f"could not load the checkpoint {checkpoint}: {error}\nGive a local directory or the"
+            " name of a checkpoint on the Hugging Face hub (which needs a network)"
+        ) from error

@@ -32,6 +32,9 @@ Smileys such as ":(" and ")))" so get pieces of their own, and an unknown sign i
 WordPiece reads no word of more than 100 characters: a longer one is cut.
 """
 
+_PADS: Final = ("[PAD]", "<pad>", " <pad>")
+"""The pad token's names, the last as `special_tokens_as_text` has it."""
+
 _DONE: Final = ("NFC", "NFKC", "Strip")
 _SPACES: Final = ({"Regex": "\\s+"}, {"Regex": " {2,}"})
 """Steps and patterns of a checkpoint's own normaliser that find nothing to do in normalised text."""
@@ -139,23 +142,28 @@ def tokenizer_file(checkpoint: str) -> Path:
     Raises:
         TrainingError: the checkpoint has no such file.
     """
-    path = Path(checkpoint) / TOKENIZER
-    if not Path(checkpoint).is_dir():
-        return _from_hub(checkpoint)
+    path = checkpoint_file(checkpoint, TOKENIZER)
     if not path.is_file():
         raise TrainingError(f"{checkpoint} has no {TOKENIZER}: save the fast tokenizer there")
     return path
 
 
-def _from_hub(name: str) -> Path:
+def checkpoint_file(checkpoint: str, name: str) -> Path:
+    """Where a file of a checkpoint is: in a local directory, if it is there, or fetched from the hub.
+
+    Raises:
+        TrainingError: the hub has no such file, or cannot be reached.
+    """
+    if Path(checkpoint).is_dir():
+        return Path(checkpoint) / name
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(hf_hub_download(name, TOKENIZER))
+        return Path(hf_hub_download(checkpoint, name))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise TrainingError(
-            f"could not load {TOKENIZER} of {name} from the Hugging Face hub ({error}): check the"
+            f"could not load {name} of {checkpoint} from the Hugging Face hub ({error}): check the"
             " name and the network, or give a local directory"
         ) from error
 
@@ -186,6 +194,9 @@ def special_tokens_as_text(tokenizer: Tokenizer) -> Tokenizer:
 def special_ids(tokenizer: Tokenizer, config: Any) -> tuple[int, int]:
     """Pad id (from the encoder's configuration) and unk id (from the tokenizer's model).
 
+    multilingual-e5-small's configuration has BERT's pad id, 0, with XLM-RoBERTa's tokenizer, which begins every text
+    with that token. Such a pad id would hide what is no padding; the tokenizer's own, by its name, takes its place.
+
     Raises:
         TrainingError: one of them cannot be told.
     """
@@ -195,4 +206,13 @@ def special_ids(tokenizer: Tokenizer, config: Any) -> tuple[int, int]:
         unk_id = tokenizer.token_to_id(model["unk_token"])
     if config.pad_token_id is None or unk_id is None:
         raise TrainingError("the checkpoint names no pad token or no unknown token")
-    return int(config.pad_token_id), int(unk_id)
+    pad_id = int(config.pad_token_id)
+    if pad_id in tokenizer.encode("").ids:
+        named = next((index for name in _PADS if (index := tokenizer.token_to_id(name)) is not None), None)
+        if named is None:
+            raise TrainingError(
+                f"the checkpoint's pad_token_id is {pad_id}, a token that its tokenizer puts around every text: write"
+                " the pad token's id into its config.json"
+            )
+        pad_id = named
+    return pad_id, int(unk_id)

@@ -6,10 +6,8 @@ that a corpus uses, single characters and special tokens stay, so every text of 
 answer; a text from elsewhere may come out in more and shorter pieces.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -21,86 +19,15 @@ from tokenizers import Tokenizer
 from contract.version_directory import TOKENIZER
 from training.common.command import TrainingError
 from training.common.staging import explained, move, staged
-from training.encoder.tokenizer import normalised_tokenizer, tokenizer_file
+from training.encoder.lookup import loading
+from training.encoder.mean_pooling import POOLING, MeanPooledClassifier
+from training.encoder.tokenizer import normalised_tokenizer, special_ids, tokenizer_file
+from training.encoder.vocabulary import Vocabulary, check_can_trim
 
 _BATCH: Final = 10_000
-_WORD_MARKS: Final = ("▁", "##")
-"""What Unigram puts in front of a piece that begins a word, and WordPiece in front of one that does not."""
 
 _NAMED_IDS: Final = ("pad_token_id", "bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id", "mask_token_id")
 """Ids that a configuration names."""
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """A tokenizer's file, taken apart. `pieces` are in the order of their ids; `scores` are a Unigram's alone."""
-
-    state: dict[str, Any]
-    pieces: list[str]
-    scores: list[float] | None
-
-    @classmethod
-    def of(cls, text: str) -> "Vocabulary":
-        """From the content of a `tokenizer.json`.
-
-        Raises:
-            TrainingError: its model is neither a Unigram nor a WordPiece.
-        """
-        state = json.loads(text)
-        model = state["model"]
-        if model["type"] == "Unigram":
-            pieces, scores = zip(*model["vocab"], strict=True)
-            return cls(state, list(pieces), list(scores))
-        if model["type"] == "WordPiece":
-            return cls(state, sorted(model["vocab"], key=model["vocab"].__getitem__), None)
-        raise TrainingError(
-            f"the vocabulary is a {model['type']}'s, and only Unigram's and WordPiece's can be cut: "
-            "without some of its pieces a BPE would split other texts differently too"
-        )
-
-    def protected(self) -> set[int]:
-        """Ids that stay whatever the corpus holds: special tokens and single characters."""
-        special = {token["id"] for token in self.state["added_tokens"]}
-        # What `special_tokens_as_text` makes of them.
-        special |= {index for index, piece in enumerate(self.pieces) if piece.startswith(" ")}
-        unknown = self.state["model"].get("unk_id")
-        if unknown is None:
-            unknown = self.pieces.index(self.state["model"]["unk_token"])
-        return special | {unknown} | {index for index, piece in enumerate(self.pieces) if len(_bare(piece)) <= 1}
-
-    def kept(self, ids: list[int]) -> str:
-        """The content of a `tokenizer.json` with these pieces alone, numbered in their order."""
-        new = {old: index for index, old in enumerate(ids)}
-        state = json.loads(json.dumps(self.state))
-        if self.scores is None:
-            state["model"]["vocab"] = {self.pieces[old]: index for old, index in new.items()}
-        else:
-            state["model"]["vocab"] = [[self.pieces[old], self.scores[old]] for old in ids]
-            state["model"]["unk_id"] = new[state["model"]["unk_id"]]
-        for token in state["added_tokens"]:
-            token["id"] = new[token["id"]]
-        _renumber(state["post_processor"], new)
-        return json.dumps(state, ensure_ascii=False)
-
-
-def _bare(piece: str) -> str:
-    for mark in _WORD_MARKS:
-        if piece.startswith(mark) and piece != mark:
-            return piece.removeprefix(mark)
-    return piece
-
-
-def _renumber(processor: Any, new: dict[int, int]) -> None:
-    """New ids for what a post-processor puts around a text, whichever of the library's kinds it is."""
-    if not isinstance(processor, dict):
-        return
-    for part in processor.get("processors", ()):
-        _renumber(part, new)
-    for name in ("sep", "cls"):
-        if name in processor:
-            processor[name][1] = new[processor[name][1]]
-    for token in (processor.get("special_tokens") or {}).values():
-        token["ids"] = [new[old] for old in token["ids"]]
 
 
 def used_ids(tokenizer: Tokenizer, texts: Iterable[str]) -> set[int]:
@@ -131,22 +58,29 @@ def trim(
     Raises:
         TrainingError: the checkpoint can't be read or its vocabulary can't be cut, or `output` is there.
     """
-    if output.exists():
-        raise TrainingError(f"{output} is there already: name a new directory")
-    content = tokenizer_file(checkpoint).read_text(encoding="utf-8")
+    check_can_trim(checkpoint, output, layers)
+    before = Tokenizer.from_file(str(tokenizer_file(checkpoint)))
+    # A file may ask for cut texts, whose ends would then not be read.
+    before.no_truncation()
+    before.no_padding()
+    # Of the file as it is: where text is normalised, special tokens are no added tokens any more.
+    protected = Vocabulary.of(before).protected()
     if normalised:
-        content = normalised_tokenizer(Tokenizer.from_str(content)).to_str()
-    vocabulary, before = Vocabulary.of(content), Tokenizer.from_str(content)
+        before = normalised_tokenizer(before)
+    vocabulary = Vocabulary.of(before)
     model = _model(checkpoint)
-    if len(vocabulary.pieces) > model.config.vocab_size:
+    if before.get_vocab_size() > model.config.vocab_size:
         raise TrainingError(
-            f"{checkpoint} has {model.config.vocab_size} embeddings and its {TOKENIZER} {len(vocabulary.pieces)} "
+            f"{checkpoint} has {model.config.vocab_size} embeddings and its {TOKENIZER} {before.get_vocab_size()} "
             "tokens: they don't belong together"
         )
+    # RoBERTa's family counts positions from its configuration's pad id.
+    if "roberta" not in model.config.model_type:
+        model.config.pad_token_id, _ = special_ids(before, model.config)
     named = {getattr(model.config, name) for name in _NAMED_IDS if getattr(model.config, name, None) is not None}
     if layers is not None:
         _keep_layers(model, layers)
-    ids = sorted(used_ids(before, texts) | vocabulary.protected() | named)
+    ids = sorted(used_ids(before, texts) | (protected & set(before.get_vocab().values())) | named)
     _cut_embeddings(model, ids)
     after = Tokenizer.from_str(trimmed := vocabulary.kept(ids))
     _check_same_tokens(before, after, texts)
@@ -154,27 +88,30 @@ def trim(
         model.save_pretrained(directory)
         (directory / TOKENIZER).write_text(trimmed, encoding="utf-8")
         move(directory, output)
-    return len(vocabulary.pieces), len(ids)
+    return before.get_vocab_size(), len(ids)
 
 
 def _model(checkpoint: str) -> Any:
     """A checkpoint as the class that wrote it, so that a head it has stays."""
-    try:
+    with loading(checkpoint):
         config = transformers.AutoConfig.from_pretrained(checkpoint)
-        name = (config.architectures or [""])[0]
-        kind = getattr(transformers, name, transformers.AutoModel)
-        return kind.from_pretrained(checkpoint)
-    except (OSError, ValueError, RuntimeError) as error:
+        return _kind(checkpoint, config).from_pretrained(checkpoint)
+
+
+def _kind(checkpoint: str, config: Any) -> Any:
+    if getattr(config, "classifier_pooling", None) == POOLING:
+        return MeanPooledClassifier
+    name = (config.architectures or ["AutoModel"])[0]
+    if not hasattr(transformers, name):
         raise TrainingError(
-            f"could not load the checkpoint {checkpoint}: {error}\nGive a local directory or the"
-            " name of a checkpoint on the Hugging Face hub (which needs a network)"
-        ) from error
+            f"{checkpoint} is made for {name}, a class that transformers does not have: give its encoder alone,"
+            f" AutoModel.from_pretrained(…).save_pretrained(DIRECTORY), with its {TOKENIZER} beside it"
+        )
+    return getattr(transformers, name)
 
 
 def _keep_layers(model: Any, layers: Sequence[int]) -> None:
     every = model.base_model.encoder.layer
-    if wrong := [number for number in layers if not 1 <= number <= len(every)]:
-        raise TrainingError(f"the encoder has the layers 1 to {len(every)}, and no layer {wrong[0]}")
     model.base_model.encoder.layer = torch.nn.ModuleList([every[number - 1] for number in layers])
     model.config.num_hidden_layers = len(layers)
 

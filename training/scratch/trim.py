@@ -10,9 +10,8 @@ from pathlib import Path
 
 from training.common.command import command_parser, run_command
 from training.data.rows.sources import SOURCES
-from training.encoder.trimming import trim
-from training.scratch.pretraining.corpus import all_passages
-from training.scratch.settings import beside_cedr
+from training.encoder.vocabulary import check_can_trim
+from training.scratch.settings import beside_cedr, check_texts
 
 
 def _data_set(name: str) -> str:
@@ -45,6 +44,12 @@ def trim_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Read the corpus and write the smaller checkpoint."""
     arguments = trim_parser().parse_args()
+    check_can_trim(arguments.checkpoint, arguments.output, arguments.layers)
+    check_texts(arguments.texts)
+    # Imported here: PyTorch takes seconds to load, and what is wrong is told without it.
+    from training.encoder.trimming import trim
+    from training.scratch.pretraining.corpus import all_passages
+
     texts = all_passages(arguments.texts, arguments.datasets, 1, arguments.data_dir)
     before, after = trim(
         arguments.checkpoint, texts, arguments.output, layers=arguments.layers, normalised=arguments.normalised

@@ -16,7 +16,8 @@ from tests.training.support.hub_checkpoints import (
     wordpiece_as_on_the_hub,
 )
 from tests.training.support.rows import keyword_rows
-from training.encoder.classifier import load_base_classifier
+from training.encoder.base_model import load_base_model
+from training.encoder.classifier import load_base_classifier, predict
 from training.encoder.tokenizer import load_tokenizer, special_ids, special_tokens_as_text
 from training.export.graphs.cpu import build_cpu_graph
 from training.export.graphs.runtime import run, session
@@ -62,12 +63,14 @@ def test_a_hub_tokenizer_keeps_its_ids_and_takes_special_tokens_for_text(family:
         assert served.encode(text).ids == again.encode(text).ids == ours.encode(text).ids, text
 
 
-@pytest.mark.parametrize(("family", "pad_id", "unk_id"), [("bert", 0, 1), ("xlm-roberta", 1, 3)])
+@pytest.mark.parametrize(("family", "pad_id", "unk_id"), [("bert", 0, 1), ("xlm-roberta", 1, 3), ("e5", 1, 3)])
 def test_a_hub_base_model_gets_a_head_and_a_graph_that_equals_it(
     family: str, pad_id: int, unk_id: int, tmp_path: Path
 ) -> None:
     save_base_model(tmp_path, family, CORPUS)
-    model, tokenizer = load_base_classifier(str(tmp_path)).eval(), load_tokenizer(str(tmp_path))
+    model, tokenizer, found = load_base_model(str(tmp_path))
+    model.eval()
+    assert found == pad_id
     assert special_ids(tokenizer, model.config) == (pad_id, unk_id)
     weights = from_checkpoint(model, 128, pad_id, unk_id)
     rows = [tokenizer.encode(text).ids[:128] for text in CORPUS[:20]]
@@ -76,6 +79,8 @@ def test_a_hub_base_model_gets_a_head_and_a_graph_that_equals_it(
     answers = run(session(build_cpu_graph(weights, "fp32")), rows)
     assert np.std(expected, axis=0).min() > 1e-3
     assert np.abs(answers - np.array(expected)).max() < 1e-4
+    # In training and in what the gate compares with, rows are padded to one length.
+    assert np.abs(predict(model, rows, pad_id) - answers).max() < 1e-4
 
 
 def test_a_large_vocabulary_is_a_byte_an_entry(tmp_path: Path) -> None:

@@ -123,6 +123,16 @@ def test_special_ids_come_from_configuration_and_model() -> None:
         special_ids(wordpiece(), BertConfig(pad_token_id=None))
 
 
+def test_a_pad_id_that_stands_around_every_text_is_not_believed() -> None:
+    """multilingual-e5-small on the hub: BERT's pad id with XLM-RoBERTa's tokenizer."""
+    assert special_ids(unigram(), BertConfig(pad_token_id=0)) == (1, 3)
+    assert special_ids(trained_unigram(), BertConfig(pad_token_id=0)) == (1, 3)
+    assert special_ids(wordpiece(), BertConfig(pad_token_id=3)) == (0, 1)
+    nameless = Tokenizer.from_str(unigram().to_str().replace('" <pad>"', '" <filler>"'))
+    with pytest.raises(TrainingError, match="pad_token_id is 0, a token that its tokenizer puts around every text"):
+        special_ids(nameless, BertConfig(pad_token_id=0))
+
+
 def test_checkpoint_without_a_tokenizer(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"has no tokenizer\.json"):
         load_tokenizer(str(tmp_path))

@@ -1,6 +1,7 @@
 """A checkpoint with the pieces of a corpus alone: the same tokens and hidden states for every text of it."""
 
 import copy
+import json
 import re
 import shutil
 from pathlib import Path
@@ -9,12 +10,28 @@ from typing import Any
 import pytest
 import torch
 from tokenizers import Tokenizer, models
-from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRobertaForMaskedLM
+from transformers import (
+    AutoModelForMaskedLM,
+    BertConfig,
+    BertForMaskedLM,
+    BertModel,
+    XLMRobertaConfig,
+    XLMRobertaForMaskedLM,
+)
 
-from tests.training.support.commands import succeeds
-from tests.training.support.hub_checkpoints import sentencepiece_as_on_the_hub, wordpiece_as_on_the_hub
+from tests.training.support.commands import fails, succeeds
+from tests.training.support.hub_checkpoints import (
+    save_base_model,
+    sentencepiece_as_on_the_hub,
+    wordpiece_as_on_the_hub,
+)
 from training.common.command import TrainingError
+from training.encoder.base_model import load_base_model
+from training.encoder.classifier import load_base_classifier, load_classifier, predict
+from training.encoder.head import weight_names
+from training.encoder.tokenizer import load_tokenizer, train_wordpiece
 from training.encoder.trimming import trim
+from training.encoder.vocabulary import check_can_trim
 from training.scratch.trim import trim_parser
 
 RUSSIAN = ["Как же я рад тебя видеть!", "Мне страшно, мой ёжик убежал :("]
@@ -102,6 +119,114 @@ def test_layers_and_normalised_text(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="the encoder has the layers 1 to 4, and no layer 5"):
         trim(str(deep), RUSSIAN, tmp_path / "none", layers=[5])
     assert not (tmp_path / "none").exists()
+
+
+def test_special_tokens_stay_in_normalised_text(checkpoint: Path, tmp_path: Path) -> None:
+    trim(str(checkpoint), RUSSIAN, tmp_path / "small", normalised=True)
+    pieces = Tokenizer.from_file(str(tmp_path / "small" / "tokenizer.json")).get_vocab()
+    assert {"[MASK]", " <mask>"} & pieces.keys()
+    # Once more, from a file that names no special tokens any more.
+    trim(str(tmp_path / "small"), RUSSIAN, tmp_path / "again")
+    assert Tokenizer.from_file(str(tmp_path / "again" / "tokenizer.json")).get_vocab() == pieces
+
+
+def test_a_file_that_cuts_texts_hides_no_ends(checkpoint: Path, tmp_path: Path) -> None:
+    cutting = shutil.copytree(checkpoint, tmp_path / "cutting")
+    whole, short = (Tokenizer.from_file(str(checkpoint / "tokenizer.json")) for _ in range(2))
+    short.enable_truncation(4)
+    short.enable_padding(length=6)
+    short.save(str(cutting / "tokenizer.json"))
+    trim(str(cutting), RUSSIAN, tmp_path / "small")
+    small = Tokenizer.from_file(str(tmp_path / "small" / "tokenizer.json"))
+    assert [small.encode(text).tokens for text in RUSSIAN] == [whole.encode(text).tokens for text in RUSSIAN]
+
+
+def test_added_tokens_behind_the_vocabulary(checkpoint: Path, tmp_path: Path) -> None:
+    more = shutil.copytree(checkpoint, tmp_path / "more")
+    tokenizer = Tokenizer.from_file(str(more / "tokenizer.json"))
+    tokenizer.add_tokens(["[NAME]", "[PLACE]"])
+    tokenizer.save(str(more / "tokenizer.json"))
+    with pytest.raises(TrainingError, match=r"embeddings and its tokenizer\.json .* they don't belong together"):
+        trim(str(more), RUSSIAN, tmp_path / "small")
+    model = AutoModelForMaskedLM.from_pretrained(more)
+    model.resize_token_embeddings(tokenizer.get_vocab_size())
+    model.save_pretrained(more)
+    text = "рад [PLACE] и [NAME]"
+    before, after = trim(str(more), [*RUSSIAN, text], tmp_path / "small")
+    assert (before, after) == (vocabulary_size(more), vocabulary_size(tmp_path / "small"))
+    tokens, logits = read(tmp_path / "small", text)
+    own_tokens, own_logits = read(more, text)
+    assert tokens == own_tokens
+    assert {"[NAME]", "[PLACE]"} <= set(tokens)
+    assert torch.allclose(logits, own_logits, atol=1e-6)
+
+
+@pytest.mark.parametrize("checkpoint", ["Unigram"], indirect=True)
+def test_bytes_stay_where_they_spell_unknown_characters(checkpoint: Path, tmp_path: Path) -> None:
+    state = json.loads((checkpoint / "tokenizer.json").read_text(encoding="utf-8"))
+    spelling = shutil.copytree(checkpoint, tmp_path / "spelling")
+    state["model"]["vocab"] += [[f"<0x{byte:02X}>", -20.0] for byte in range(256)]
+    state["model"]["byte_fallback"] = True
+    (spelling / "tokenizer.json").write_text(json.dumps(state), encoding="utf-8")
+    model = AutoModelForMaskedLM.from_pretrained(spelling)
+    model.resize_token_embeddings(vocabulary_size(spelling))
+    model.save_pretrained(spelling)
+    trim(str(spelling), RUSSIAN, tmp_path / "small")
+    small = Tokenizer.from_file(str(tmp_path / "small" / "tokenizer.json"))
+    assert small.encode("рад ☃").tokens[-4:] == ["<0xE2>", "<0x98>", "<0x83>", "</s>"]
+
+
+def test_e5s_pad_token_is_that_of_its_tokenizer(tmp_path: Path) -> None:
+    save_base_model(tmp_path / "e5", "e5", EVERYTHING, vocabulary=160)
+    trim(str(tmp_path / "e5"), RUSSIAN, tmp_path / "small")
+    model, tokenizer, pad_id = load_base_model(str(tmp_path / "small"))
+    assert tokenizer.id_to_token(pad_id) == " <pad>"
+    assert model.config.pad_token_id == pad_id
+
+
+def test_a_head_over_the_mean_of_the_tokens_stays(tmp_path: Path) -> None:
+    tokenizer = train_wordpiece(EVERYTHING, 260)
+    config = BertConfig(vocab_size=tokenizer.get_vocab_size(), pad_token_id=0, initializer_range=0.5, **SIZES)
+    BertModel(config).save_pretrained(tmp_path / "encoder")
+    whole = load_base_classifier(str(tmp_path / "encoder"), pooling="mean")
+    whole.save_pretrained(tmp_path / "whole")
+    tokenizer.save(str(tmp_path / "whole" / "tokenizer.json"))
+    trim(str(tmp_path / "whole"), RUSSIAN, tmp_path / "small")
+    small = load_classifier(str(tmp_path / "small"))
+    assert torch.equal(small.classifier.weight, whole.classifier.weight)
+    assert not any("pooler" in name for name in weight_names(str(tmp_path / "small")))
+    own, other = (
+        [tokens.encode(text).ids for text in RUSSIAN] for tokens in (tokenizer, load_tokenizer(str(tmp_path / "small")))
+    )
+    assert own != other
+    assert abs(predict(small, other, 0) - predict(whole, own, 0)).max() < 1e-6
+
+
+def test_what_is_wrong_is_said_before_texts_are_read(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    flags = ["--texts", tmp_path / "none", "--output"]
+    said = fails("training.scratch.trim", checkpoint, *flags, tmp_path / "taken")
+    assert "taken is there already: name a new directory" in said
+    nameless = shutil.copytree(checkpoint, tmp_path / "nameless")
+    config = (nameless / "config.json").read_text(encoding="utf-8")
+    (nameless / "config.json").write_text(config.replace("num_hidden_layers", "n_layers"), encoding="utf-8")
+    for of, layers, reason in (
+        (tmp_path / "nowhere", None, "nowhere: there is no such directory"),
+        (checkpoint, [2], "the encoder has the layers 1 to 1, and no layer 2"),
+        (nameless, [1], r"nameless names no num_hidden_layers in its config\.json"),
+    ):
+        with pytest.raises(TrainingError, match=reason):
+            check_can_trim(str(of), tmp_path / "small", layers)
+    said = fails("training.scratch.trim", checkpoint, *flags, tmp_path / "small")
+    assert "none holds no .txt or .txt.xz file: name another --texts" in said
+
+
+def test_a_head_that_transformers_does_not_have_is_not_dropped(checkpoint: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(checkpoint, tmp_path / "other")
+    config = json.loads((other / "config.json").read_text(encoding="utf-8"))
+    (other / "config.json").write_text(json.dumps({**config, "architectures": ["OwnClassifier"]}), encoding="utf-8")
+    with pytest.raises(TrainingError, match="other is made for OwnClassifier, a class that transformers does not have"):
+        trim(str(other), RUSSIAN, tmp_path / "small")
 
 
 def test_what_is_refused(checkpoint: Path, tmp_path: Path) -> None:

@@ -60,6 +60,13 @@ def test_words_runs_of_punctuation_and_signs_each_start(architecture: Architectu
     assert int(pieces.starts_word[ids].sum()) == len(words) < len(ids)
 
 
+def test_a_vocabulary_without_a_mask_is_refused(architecture: Architecture) -> None:
+    """As `emotion_xlm` has it: nothing that is served needs a mask."""
+    content = tokenizer_of(architecture).to_str().replace("[MASK]", "[OTHER]").replace(" <mask>", " <other>")
+    with pytest.raises(TrainingError, match=r"lacks '(\[MASK\]| <mask>)', .* take a checkpoint of training\.scratch"):
+        WordPieces.of(Tokenizer.from_str(content), CPU)
+
+
 def test_an_interrupted_run_ends_as_it_would_have(
     architecture: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""Small random encoders with the very kinds of files that rubert-tiny2 and xlm-roberta-base have on the hub."""
+"""Small random encoders with the very kinds of files that encoders of three families have on the hub."""
 
 import io
 from pathlib import Path
@@ -66,7 +66,10 @@ def sentencepiece_as_on_the_hub(texts: list[str], vocabulary: int) -> tuple[Toke
 
 
 def save_base_model(directory: Path, family: str, texts: list[str], vocabulary: int = 300, hidden: int = 48) -> None:
-    """A base model without a classifier's head, as on the hub; `family` is `bert` or `xlm-roberta`.
+    """A base model without a classifier's head, as on the hub.
+
+    `family` is `bert` (rubert-tiny2), `xlm-roberta` (xlm-roberta-base), or `e5` (multilingual-e5-small), a BERT with
+    BERT's pad id, 0, and XLM-RoBERTa's tokenizer, whose pad is 1.
 
     Wide random weights: wide enough to learn a few words in seconds.
     """
@@ -77,10 +80,12 @@ def save_base_model(directory: Path, family: str, texts: list[str], vocabulary: 
     }  # fmt: skip
     if family == "bert":
         tokenizer = wordpiece_as_on_the_hub(texts, vocabulary)
+    else:
+        tokenizer, _ = sentencepiece_as_on_the_hub(texts, vocabulary)
+    if family in ("bert", "e5"):
         settings |= {"vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 512, "pad_token_id": 0}
         model: Any = BertModel(BertConfig(**settings))
     else:
-        tokenizer, _ = sentencepiece_as_on_the_hub(texts, vocabulary)
         settings |= {
             "vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 514, "pad_token_id": 1,
             "bos_token_id": 0, "eos_token_id": 2, "type_vocab_size": 1, "layer_norm_eps": 1e-5,

@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 import torch
 from tokenizers import Tokenizer
 
+from training.common.command import TrainingError
 from training.encoder.tokenizer import SPECIAL_TOKENS, UNIGRAM_SPECIAL_TOKENS
 
 IGNORED: Final = -100
@@ -26,7 +27,11 @@ class WordPieces:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, device: torch.device) -> Self:
-        """Of a tokenizer made by `training.encoder.tokenizer`."""
+        """Of a tokenizer made by `training.encoder.tokenizer`.
+
+        Raises:
+            TrainingError: it is another one, and lacks special tokens of these names.
+        """
         vocabulary = tokenizer.get_vocab()
         pieces = sorted(vocabulary, key=lambda piece: vocabulary[piece])
         if json.loads(tokenizer.to_str())["model"]["type"] == "WordPiece":
@@ -36,6 +41,11 @@ class WordPieces:
             # `special_tokens_as_text` put a space in front of them.
             begin, pad, end, unk, mask = (f" {token}" for token in UNIGRAM_SPECIAL_TOKENS)
             starts = [piece.startswith("▁") for piece in pieces]
+        if lacking := [repr(token) for token in (pad, unk, begin, end, mask) if token not in vocabulary]:
+            raise TrainingError(
+                f"the vocabulary lacks {', '.join(lacking)}, without which no words can be hidden: take a checkpoint of"
+                " training.scratch.pretrain"
+            )
         return cls(
             torch.tensor(starts, device=device),
             torch.tensor([piece in (pad, unk, begin, end, mask) for piece in pieces], device=device),
