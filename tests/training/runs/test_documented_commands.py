@@ -28,7 +28,8 @@ def commands(page: Path) -> list[tuple[str, list[str]]]:
     """Module and arguments of each command, once bash has put the page's variables in."""
     blocks = re.findall(r"```\w*\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     (script,) = [block for block in blocks if "training.scratch.pretrain" in block]
-    printing = re.sub(r"\S*python -m", "echo", script)
+    quoting = "say() { printf '%q ' \"$@\"; echo; }\n"
+    printing = quoting + re.sub(r"\S*python -m", "say", script)
     done = subprocess.run(["bash", "-euc", printing], capture_output=True, text=True, check=True)
     return [(words[0], words[1:]) for line in done.stdout.splitlines() if (words := shlex.split(line))]
 
