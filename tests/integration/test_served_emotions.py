@@ -63,7 +63,7 @@ def various_texts(count: int) -> list[str]:
 
 
 def executions(client: triton_grpc.InferenceServerClient) -> tuple[int, int]:
-    statistics = client.get_inference_statistics(MODEL, "1", as_json=True)["model_stats"][0]
+    statistics = client.get_inference_statistics(MODEL, VERSION.name, as_json=True)["model_stats"][0]
     return int(statistics["inference_count"]), int(statistics["execution_count"])
 
 
