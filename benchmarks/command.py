@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from contract.version_directory import CardError
@@ -21,15 +22,22 @@ class BenchmarkError(Exception):
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run a command's `main`; an explained error or Ctrl-C ends it with one sentence."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped on the way out
+    """Run a command's `main`; an explained error, a full disk or Ctrl-C ends it with one sentence."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
+            signal.signal(number, _leave)
     try:
         main()
-    except (BenchmarkError, CardError, LauncherError, TrainingError) as error:
+    except (BenchmarkError, CardError, LauncherError, OSError, TrainingError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    """End with the status that the signal would give, but stop servers on the way out."""
+    sys.exit(128 + number)
 
 
 def positive(text: str) -> int:

@@ -15,6 +15,7 @@ from typing import BinaryIO, Final, Literal
 
 from benchmarks.command import ROOT, BenchmarkError
 from server.launching.readiness import http_get, is_ready
+from server.processes.child import Child
 
 Device = Literal["cpu", "gpu"]
 HOST: Final = "127.0.0.1"
@@ -51,14 +52,22 @@ def running(
 ) -> Iterator[Server]:
     """Start a program in a directory, wait until `ready`, and stop it and all its children afterwards.
 
+    They are told to stop if this process is killed, too.
+
+    Args:
+        name: what it is called in an error.
+        command: a program's path and its arguments.
+        url: `host:port` where it listens.
+        ready: asks whether it serves.
+        variables: environment variables that it gets beside this process's.
+        directory: where it starts.
+
     Raises:
         BenchmarkError: it ends before it is ready, or isn't in time; says its last words.
     """
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            command, cwd=directory, env={**os.environ, **(variables or {})}, stdin=subprocess.DEVNULL,
-            stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+        # SIGTERM, so that Triton's launcher can stop its own child.
+        process = Child(command, {**os.environ, **(variables or {})}, log.fileno(), signal.SIGTERM, directory)
         try:
             deadline = time.monotonic() + _START_SECONDS
             while not ready():
@@ -77,13 +86,13 @@ def _last_words(log: BinaryIO) -> str:
     return log.read().decode(errors="replace").strip()[-1000:] or "none"
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):  # killed next, like what it has left behind
-        process.wait(_STOP_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _stop(process: Child) -> None:
+    try:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # killed next, like what it has left behind
+            process.wait(_STOP_SECONDS)
+    finally:
+        process.end()
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ from benchmarks.tuning.pairs import fewest_seconds, measure_pairs
 from benchmarks.tuning.search import Search, search
 from benchmarks.tuning.servers import Model, Servers
 from benchmarks.tuning.settings import Settings, Step, settings_of, steps
-from benchmarks.tuning.writing import NAME, tuned_path, write_tuned
+from benchmarks.tuning.writing import NAME, check_writable, tuned_path, write_tuned
 from server.environment.triton_environment import read_environment
 from training.common.command import command_parser
 
@@ -86,6 +86,7 @@ def main() -> None:
     goal = Goal(bound, clients, arguments.percentile, arguments.rows)
     model = Model(arguments.repository, arguments.model, arguments.device)
     config = model.configuration()
+    check_writable(model)
     texts = workload(read_texts(arguments.texts), model.version)
     environment = read_environment(arguments.environment)
     analyzer = find_perf_analyzer(environment, arguments.perf_analyzer)
@@ -148,6 +149,8 @@ def _search(defaults: Settings, servers: Servers, ways: Sequence[Step], end: flo
     found = search(defaults, ways, servers, goal, has_time, _say)
     if not found.trials:
         raise BenchmarkError("there was no time to try anything: give more with --minutes (10 are enough for 2 cores)")
+    if found.failure:
+        raise BenchmarkError(f"none of {len(found.trials)} others could be measured; the last one: {found.failure}")
     return found
 
 

@@ -59,6 +59,7 @@ def measure_pairs(
     Raises:
         BenchmarkError: one of them fails.
     """
+    servers.keep()  # the last candidate may have taken memory that the best one needed, and so its life
     from_here = max(servers.rungs[settings] for settings in (defaults, best))
     for settings in (defaults, best):
         servers.climb(settings, from_here)  # if nothing is fast enough now, what was known before holds

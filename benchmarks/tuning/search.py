@@ -63,6 +63,12 @@ class Search:
     is_complete: bool = True
     """Whether there was time for all."""
 
+    @property
+    def failure(self) -> str:
+        """Why no candidate could be measured, if none could."""
+        failures = [trial.failure for trial in self.trials]
+        return failures[-1] if failures and all(failures) else ""
+
 
 def search(
     defaults: Settings,
@@ -72,7 +78,11 @@ def search(
     has_time: Callable[[], bool],
     say: Callable[[str], None],
 ) -> Search:
-    """Try what `steps` name beside the best so far, until nothing is better or there is no time for another one."""
+    """Try what `steps` name beside the best so far, until nothing is better or there is no time for another one.
+
+    Raises:
+        BenchmarkError: the best so far fails, started anew too.
+    """
     found = Search(defaults)
     tried = {defaults}
     while True:
@@ -96,8 +106,8 @@ def search(
 
 
 def _meet(candidate: Settings, best: Settings, arena: Arena, goal: Goal) -> Trial:
+    before = _again_or_anew(best, arena)
     try:
-        before = arena.again(best)
         ratios = [goal.score(arena.try_beside(candidate, best)) / goal.score(before)]
         while ratios[-1] > 1 and len(ratios) < _TIMES:
             order = (candidate, best) if len(ratios) % 2 else (best, candidate)
@@ -106,3 +116,12 @@ def _meet(candidate: Settings, best: Settings, arena: Arena, goal: Goal) -> Tria
     except BenchmarkError as error:
         return Trial(candidate, (), " ".join(str(error).split())[:200])
     return Trial(candidate, tuple(ratios))
+
+
+def _again_or_anew(best: Settings, arena: Arena) -> Measured:
+    """Measure the best so far. An earlier candidate may have taken its memory and so its life: then it starts anew."""
+    try:
+        return arena.again(best)
+    except BenchmarkError:
+        arena.keep()
+        return arena.again(best)

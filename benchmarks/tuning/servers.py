@@ -4,6 +4,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,33 +17,52 @@ from benchmarks.load.points import measure_point
 from benchmarks.setup.serving import Device, Server, running_triton
 from benchmarks.setup.texts import Workload, newest_version
 from benchmarks.tuning.goals import Goal
-from benchmarks.tuning.settings import Settings, with_settings
+from benchmarks.tuning.settings import THREADS, Settings, settings_of, with_settings
 from contract.text_models import is_text_model
 
-CONFIGURATIONS: Final[dict[Device, str]] = {"cpu": "configs/cpu.pbtxt", "gpu": "config.pbtxt"}
+_CPU: Final = "configs/cpu.pbtxt"
+_ANY: Final = "config.pbtxt"
 _FIRST_RUNG: Final = 16
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model as it is served by default."""
+    """A model as it is served by default.
+
+    Each property is read once: a version that is published meanwhile, or an edited configuration, is not what is
+    measured.
+    """
 
     repository: Path
     name: str
     device: Device
 
-    @property
+    @cached_property
     def version(self) -> Path:
-        """The newest version's directory."""
+        """The newest version's directory.
+
+        Raises:
+            BenchmarkError: there is no such model.
+        """
         return newest_version(self.repository, self.name)
 
-    @property
+    @cached_property
     def path(self) -> Path:
-        """The configuration that it is served with."""
-        return self.repository / self.name / CONFIGURATIONS[self.device]
+        """The file of the configuration that it is served with."""
+        home = self.repository / self.name
+        return home / _CPU if self.device == "cpu" and (home / _CPU).exists() else home / _ANY
+
+    @cached_property
+    def content(self) -> bytes:
+        """What that file holds.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        return self.path.read_bytes()
 
     def configuration(self) -> Any:
-        """What is in it.
+        """The configuration that it is served with.
 
         Raises:
             BenchmarkError: there is no such model, or nothing in it that can be tuned.
@@ -51,16 +71,25 @@ class Model:
         if is_text_model(self.name):
             raise BenchmarkError(f"{self.name} only reads texts: tune the model that it asks (--model)")
         try:
-            config = text_format.Parse(self.path.read_text(encoding="utf-8"), pb.ModelConfig())
+            config = text_format.Parse(self.content.decode(), pb.ModelConfig())
         except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
             raise BenchmarkError(f"{self.path} can't be read as Triton's configuration ({error})") from None
         if [group.count > 0 for group in config.instance_group] != [True] or not config.HasField("dynamic_batching"):
             raise BenchmarkError(f"{self.path} needs one instance_group with a count, and dynamic_batching")
-        graph = version / config.default_model_filename
+        try:
+            settings_of(config)
+        except ValueError as error:
+            raise BenchmarkError(f"{self.path}: {THREADS} must be a whole number ({error})") from None
+        graph = version / graph_name(config)
         if not graph.is_file():
             advice = ": run make gpu-weights" if self.device == "gpu" else ""
             raise BenchmarkError(f"{graph} is not there{advice}")
         return config
+
+
+def graph_name(config: Any) -> str:
+    """The file of a version that holds the graph; Triton has a name for it if the configuration has none."""
+    return str(config.default_model_filename) or "model.onnx"
 
 
 @contextlib.contextmanager
@@ -72,8 +101,8 @@ def repository_with(model: Model, config: Any, settings: Settings) -> Iterator[P
         for path in (model.version, *(model.repository / model.name).glob("*.txt")):
             (home / path.name).symlink_to(path.resolve())
         text = text_format.MessageToString(with_settings(config, settings))
-        for path in {home / "config.pbtxt", home / CONFIGURATIONS[model.device]}:
-            path.write_text(text, encoding="utf-8")
+        for name in (_ANY, _CPU):
+            (home / name).write_text(text, encoding="utf-8")
         yield Path(scratch)
 
 
@@ -100,8 +129,9 @@ class Servers:
 
     def keep(self, *wanted: Settings) -> None:
         """Stop all others."""
-        for settings in list(self._running.keys() - set(wanted)):
-            self._running.pop(settings)[0].close()
+        with contextlib.ExitStack() as stack:  # which stops the rest too if this is interrupted
+            for settings in list(self._running.keys() - set(wanted)):
+                stack.callback(self._running.pop(settings)[0].close)
 
     def measure(self, settings: Settings, concurrency: int) -> Measured:
         """Run perf_analyzer once.
@@ -116,7 +146,7 @@ class Servers:
         """Find with how many requests at once these settings do best, from `start` on upwards or downwards.
 
         Returns:
-            The measurement there; None if not even a single client gets its answers as fast as wished.
+            The measurement there; None if not even the fewest requests at once are answered as fast as wished.
 
         Raises:
             BenchmarkError: this Triton does not start, or fails.
@@ -129,6 +159,8 @@ class Servers:
             at += step
             found[at] = self._twice_if_slow(settings, rungs[at])
         safe = {index: measured for index, measured in found.items() if self.goal.is_safe(measured)}
+        if not safe and self.goal.is_reached(found[0].p99_ms):
+            safe[0] = found[0]  # by no margin, but with fewer at once there is nothing
         if not safe:
             return None
         best = max(safe, key=lambda index: self.goal.score(safe[index]))

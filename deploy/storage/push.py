@@ -58,6 +58,7 @@ def _push_model(model: Path, there: Model, bucket: Bucket, report: Report) -> se
     configurations = {
         path.relative_to(model).as_posix(): path.read_bytes()
         for path in (model / "config.pbtxt", *sorted(model.glob("configs/*.pbtxt")))
+        if is_file_name(path.name)
     }
     chosen: set[str] = set()
     for name, content in configurations.items():

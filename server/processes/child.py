@@ -25,6 +25,7 @@ class Child(subprocess.Popen[bytes]):
         environment_variables: dict[str, str],
         stdout: int | None = None,
         death_signal: signal.Signals = signal.SIGKILL,
+        directory: Path | None = None,
     ) -> None:
         """Start it.
 
@@ -33,12 +34,14 @@ class Child(subprocess.Popen[bytes]):
             environment_variables: all it gets.
             stdout: takes its stderr too, unless it is None.
             death_signal: what it gets when the parent dies.
+            directory: where it starts, if not where the parent is.
         """
         read_end, self._life_line = os.pipe()
         try:
             # A step between, and not a preexec_fn, which is safe only in a parent without threads.
             super().__init__(
                 [sys.executable, "-I", "-S", str(_PARENT_DEATH), str(read_end), str(int(death_signal)), *command],
+                cwd=directory,
                 env=environment_variables,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,

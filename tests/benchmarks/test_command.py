@@ -1,9 +1,12 @@
-"""`python -m benchmarks`, short, on the real parts."""
+"""`python -m benchmarks`, short, on the real parts; and how every benchmark command ends."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from benchmarks.report.results import Results
 from tests.support.triton_process import ROOT, triton_environment
@@ -33,3 +36,42 @@ def test_a_subject_that_is_not_there(tmp_path: Path) -> None:
     ended = bench(tmp_path, "--parts", "ceilings", "--subjects", "nothing")
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: no subject has nothing in its name; there are: tokenizer, CPU graph")
+
+
+def command_that(does: str) -> list[str]:
+    lines = ("import time", "from pathlib import Path", "from benchmarks.command import run_command")
+    return [sys.executable, "-c", "\n".join([*lines, "def main():", f"    {does}", "run_command(main)"])]
+
+
+def test_a_full_disk_is_a_sentence() -> None:
+    full = command_that("Path('/dev/full').write_text('x')")
+    ended = subprocess.run(full, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stderr) == (1, "error: [Errno 28] No space left on device\n")
+
+
+WAITS = """
+    try:
+        print("begun", flush=True)
+        time.sleep(2)
+    finally:
+        print("cleared away", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_it_lets_it_clear_away(number: signal.Signals) -> None:
+    with subprocess.Popen(command_that(WAITS), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        assert process.stdout.read() == "cleared away\n"
+    assert process.returncode == 128 + number
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing() -> None:
+    with subprocess.Popen(["nohup", *command_that(WAITS)], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout.read() == "cleared away\n"
+    assert process.returncode == 0

@@ -1,13 +1,18 @@
 """`make tune`: what it tries, decides on given measurements and writes; and that no answer changes by it."""
 
+import hashlib
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import tritonclient.grpc as grpcclient
 from google.protobuf import text_format
@@ -17,16 +22,19 @@ from benchmarks.command import BenchmarkError
 from benchmarks.load.perf_analyzer import Measured
 from benchmarks.setup.serving import Device
 from benchmarks.setup.texts import Workload, newest_version, workload
+from benchmarks.tuning.__main__ import _search
 from benchmarks.tuning.decision import Decision
 from benchmarks.tuning.goals import Goal
 from benchmarks.tuning.pairs import fewest_seconds, measure_pairs, starts
 from benchmarks.tuning.search import search
-from benchmarks.tuning.servers import Model, Servers
+from benchmarks.tuning.servers import Model, Servers, repository_with
 from benchmarks.tuning.settings import Settings, settings_of, steps, with_settings
-from benchmarks.tuning.writing import write_tuned
+from benchmarks.tuning.writing import tuned_path, write_tuned
 from server.repository.configurations import ConfigurationChoice
+from server.repository.tuned import Head
 from tests.integration.serving import repository_copy
 from tests.support.triton_process import ROOT, running_triton, triton_environment
+from training.common.command import TrainingError
 
 NAME = "emotion_rubert"
 DEFAULTS = Settings(2, 1, (32,), 0)
@@ -127,6 +135,12 @@ def test_a_wish_that_nothing_can_fulfil() -> None:
     assert servers.rungs == {}
 
 
+def test_a_wish_that_one_at_once_meets_without_the_margin_is_met() -> None:
+    servers = Given(UNDER_50, lambda *_: measured(10, p99=48))
+    assert servers.climb(DEFAULTS) == measured(10, p99=48)
+    assert servers.rungs == {DEFAULTS: 1}
+
+
 def test_both_sides_of_the_pairs_look_for_their_load_in_the_same_way() -> None:
     """The defaults' was found while something disturbed: with as many at once as the other side they do as well."""
     servers = Given(UNDER_50, lambda _, at_once: measured(100 * at_once, p99=5 * at_once))
@@ -138,6 +152,24 @@ def test_both_sides_of_the_pairs_look_for_their_load_in_the_same_way() -> None:
     assert Decision(UNDER_50, pairs).refusal() is not None
     order = [settings for settings, _ in servers.asked[-8:]]
     assert order == [DEFAULTS, tuned, tuned, DEFAULTS] * 2
+
+
+def test_what_died_with_the_last_candidate_starts_anew_for_the_pairs() -> None:
+    class Dead(Given):
+        dead = True
+
+        def keep(self, *_: Settings) -> None:
+            self.dead = False
+
+        def measure(self, settings: Settings, concurrency: int) -> Measured:
+            if self.dead:
+                raise BenchmarkError("no answer")
+            return super().measure(settings, concurrency)
+
+    servers = Dead(UNDER_50, lambda *_: measured(10))
+    tuned = replace(DEFAULTS, instances=1)
+    servers.rungs |= {DEFAULTS: 1, tuned: 1}
+    assert len(measure_pairs(DEFAULTS, tuned, servers, 0, lambda _: None)) == 8
 
 
 def test_a_candidate_is_tried_with_more_or_fewer_at_once_too() -> None:
@@ -201,6 +233,47 @@ def test_a_lucky_measurement_is_not_enough() -> None:
     found = search(DEFAULTS, steps("cpu", 2, 64)[1:], arena, UNDER_50, lambda: True, lambda _: None)
     assert found.trials[0].ratios == (3.0, 0.9)
     assert found.best == DEFAULTS
+
+
+def test_a_best_one_that_died_with_a_candidate_starts_anew() -> None:
+    class Dying(Rates):
+        dead = False
+
+        def again(self, settings: Settings) -> Measured:
+            if self.dead and settings == DEFAULTS:
+                raise BenchmarkError("no answer")
+            return super().again(settings)
+
+        def try_beside(self, settings: Settings, known: Settings) -> Measured:
+            self.dead = self.dead or settings.instances == 4
+            return super().try_beside(settings, known)
+
+        def keep(self, *wanted: Settings) -> None:
+            self.dead = self.dead and DEFAULTS in wanted
+
+    arena = Dying(lambda one: 1000 + 100 * (one.preferred == (8,)))
+    found = search(DEFAULTS, steps("cpu", 2, 64), arena, UNDER_50, lambda: True, lambda _: None)
+    assert {trial.settings.instances for trial in found.trials if trial.failure} == {4}
+    assert found.best.preferred == (8,)
+
+
+def test_a_best_one_that_does_not_start_again_ends_it() -> None:
+    class Gone(Rates):
+        def again(self, _: Settings) -> Measured:
+            raise BenchmarkError("no answer")
+
+    with pytest.raises(BenchmarkError, match="no answer"):
+        search(DEFAULTS, steps("cpu", 2, 64), Gone(lambda _: 1), UNDER_50, lambda: True, lambda _: None)
+
+
+def test_where_no_candidate_can_be_measured_nothing_is_said_of_the_defaults() -> None:
+    def figures(settings: Settings, _: int) -> Measured:
+        if settings != DEFAULTS:
+            raise BenchmarkError("no memory")
+        return measured(1000)
+
+    with pytest.raises(BenchmarkError, match="none of 12 others could be measured; the last one: no memory"):
+        _search(DEFAULTS, Given(UNDER_50, figures), steps("cpu", 2, 64), time.monotonic() + 60)
 
 
 def test_it_stops_when_its_time_is_up() -> None:
@@ -269,6 +342,56 @@ def test_what_is_written_is_what_the_launcher_takes(tmp_path: Path, capsys: pyte
         ConfigurationChoice("gpu", "tuned").check(models)
 
 
+def test_it_is_of_what_was_measured(tmp_path: Path) -> None:
+    """A version is published, and the default edited, while it measures."""
+    model = Model(repository_copy(tmp_path), NAME, "cpu")
+    default, settings = model.path.read_bytes(), settings_of(model.configuration())
+    version = model.version
+    shutil.copytree(version, version.with_name(str(int(version.name) + 1)))
+    model.path.write_bytes(default.replace(b"count: 2", b"count: 3"))
+    assert settings_of(model.configuration()) == settings
+    with repository_with(model, model.configuration(), settings) as shown:
+        assert [path.name for path in (shown / NAME).iterdir() if path.name.isdigit()] == [version.name]
+    head = Head.read(write_tuned(model, Settings(3, 1, (8,), 0), 2, []).read_text())
+    assert head is not None
+    assert head.version == int(version.name)
+    assert head.made_from == hashlib.sha256(default).hexdigest()
+
+
+def test_what_can_not_be_written_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    model = Model(repository_copy(tmp_path), NAME, "cpu")
+    tuned_path(model).mkdir()
+    with pytest.raises(TrainingError, match=r"could not write .*tuned\.pbtxt: Is a directory"):
+        write_tuned(model, Settings(3, 1, (8,), 0), 2, [])
+    assert not list(tuned_path(model).parent.glob(".unfinished-*"))
+
+
+def test_a_name_that_is_no_utf_8_is_no_reason_to_lose_it(tmp_path: Path) -> None:
+    model = Model(repository_copy(tmp_path), NAME, "cpu")
+    path = write_tuned(model, Settings(3, 1, (8,), 0), 2, ["Command: --texts \udcf0.txt"])
+    assert "# Command: --texts ?.txt\n" in path.read_text()
+    assert ConfigurationChoice("cpu", "tuned").of(model.path.parents[1]) == path
+
+
+def test_a_model_with_one_configuration_can_be_tuned(tmp_path: Path) -> None:
+    """Also without a graph's name in it."""
+    models = repository_copy(tmp_path)
+    home = models / NAME
+    version = newest_version(models, NAME)
+    (version / "model.cpu.onnx").rename(version / "model.onnx")
+    content = (home / "configs/cpu.pbtxt").read_text().replace('default_model_filename: "model.cpu.onnx"', "")
+    shutil.rmtree(home / "configs")
+    (home / "config.pbtxt").write_text(content)
+    model = Model(models, NAME, "cpu")
+    path = write_tuned(model, Settings(3, 1, (8,), 0), 2, [])
+    head = Head.read(path.read_text())
+    assert head is not None
+    assert head.graph_bytes == (version / "model.onnx").stat().st_size
+    choice = ConfigurationChoice("cpu", "tuned")
+    choice.check(models)
+    assert choice.of(home) == path
+
+
 def test_it_is_not_for_git() -> None:
     ignored = subprocess.run(
         ["git", "check-ignore", f"model_repository/{NAME}/configs/tuned.pbtxt"],
@@ -306,6 +429,24 @@ def test_what_can_not_be_tuned_is_a_sentence(texts: Path, tmp_path: Path) -> Non
     assert ended.stderr.count("\n") == 1
 
 
+def test_that_it_can_be_written_is_seen_before_anything_is_measured(texts: Path, tmp_path: Path) -> None:
+    models = repository_copy(tmp_path)
+    path = models / NAME / "configs/tuned.pbtxt"
+    path.mkdir()
+    ended = tune("--texts", texts, "--repository", models)
+    assert ended.returncode == 1
+    assert ended.stderr == f"error: could not write {path}: it is a directory; remove it\n"
+    assert ended.stdout == ""
+
+
+def test_threads_that_are_no_number_are_a_sentence(tmp_path: Path) -> None:
+    models = repository_copy(tmp_path)
+    path = models / NAME / "configs/cpu.pbtxt"
+    path.write_text(path.read_text().replace('string_value: "1"', 'string_value: "auto"'))
+    with pytest.raises(BenchmarkError, match="intra_op_thread_count must be a whole number"):
+        Model(models, NAME, "cpu").configuration()
+
+
 @pytest.mark.parametrize(
     ("name", "device", "words"),
     [
@@ -320,6 +461,22 @@ def test_what_is_not_there_is_a_sentence(tmp_path: Path, name: str, device: Devi
         graph.unlink()
     with pytest.raises(BenchmarkError, match=words):
         Model(models, name, device).configuration()
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_nothing_runs_on_when_it_is_gone(texts: Path, tmp_path: Path, number: int) -> None:
+    """A closed terminal, and a kill that it can't notice, in the middle of its measurements."""
+    flags = ("--texts", texts, "--repository", repository_copy(tmp_path), "--window", "200")
+    command = [sys.executable, "-m", "benchmarks.tuning", "--environment", triton_environment(), *flags]
+    with subprocess.Popen([*map(str, command)], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert any(line.startswith("The defaults with") for line in process.stdout)
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert "tritonserver" in {one.name() for one in family}
+        process.send_signal(number)
+        assert process.wait(60) == (129 if number == signal.SIGHUP else -signal.SIGKILL)
+    assert psutil.wait_procs(family, 40)[1] == []
 
 
 @pytest.mark.drill

@@ -53,6 +53,12 @@ def test_what_is_pushed_is_fetched(store: Store, repository: Path, copy: Path) -
         assert path.stat().st_mode & 0o004, "Triton runs as another user"
 
 
+def test_a_configuration_that_is_being_written_stays_here(store: Store, repository: Path) -> None:
+    (repository / MODEL / "configs/.unfinished-tuned.pbtxt").write_text("count = 3")
+    assert storage("push", repository, store.address) == 0
+    assert not [name for name in store.names() if "unfinished" in name]
+
+
 def test_a_new_version_and_its_trial_follow(store: Store, repository: Path, copy: Path) -> None:
     storage("push", repository, store.address)
     fetch(store, copy)
