@@ -223,9 +223,9 @@ def test_many_at_once_get_numbers_of_their_own(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [repository]
 
 
-def in_a_mount(script: str, directory: Path) -> str:
-    """Run a script with `directory` as an empty disk of 256 kB, in a mount namespace of its own."""
-    whole = f"mount -t tmpfs -o size=256k tmpfs {directory} && echo mounted && ({script}) 2>&1"
+def in_a_mount(script: str, directory: Path, pages: int) -> str:
+    """Run a script with `directory` as an empty disk of so many pages, in a mount namespace of its own."""
+    whole = f"mount -t tmpfs -o size={4 * pages}k tmpfs {directory} && echo mounted && ({script}) 2>&1"
     try:
         done = subprocess.run(
             ["unshare", "--map-root-user", "--mount", "bash", "-c", whole],
@@ -238,6 +238,11 @@ def in_a_mount(script: str, directory: Path) -> str:
     return done.stdout
 
 
+def pages_of(directory: Path) -> int:
+    """That the files in a directory take, of 4 kB."""
+    return sum(-(-path.stat().st_size // 4096) for path in directory.rglob("*") if path.is_file())
+
+
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     repository = make_repository(tmp_path, 2)
     write_version(repository / MODEL / "1", os.urandom(60_000))
@@ -245,7 +250,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     disk.mkdir()
     command = f"{sys.executable} -m training.publish rollback --model {MODEL} --to 1 --repository {disk}/models"
     script = f"cp -r {repository} {disk} && {command}; echo status $?; ls -A {disk} {disk}/models/{MODEL}"
-    printed = in_a_mount(script, disk)
+    printed = in_a_mount(script, disk, pages_of(repository) + 10)
     assert "No space left on device; make room there" in printed
     assert "status 1" in printed
     assert "Traceback" not in printed
@@ -264,7 +269,7 @@ def test_a_read_only_repository_is_a_sentence(tmp_path: Path) -> None:
         f"{'' if command == 'list' else f' --model {MODEL}'} --repository {disk}/models; echo status $?"
         for command in commands
     )
-    printed = in_a_mount(f"cp -r {repository} {disk} && mount -o remount,ro {disk}; {script}", disk)
+    printed = in_a_mount(f"cp -r {repository} {disk} && mount -o remount,ro {disk}; {script}", disk, pages_of(repository) + 10)
     assert printed.count(f"error: {disk}/models/{MODEL} is not writable") == 2
     assert [line for line in printed.splitlines() if line.startswith("status")] == ["status 1", "status 1", "status 0"]
 
