@@ -143,7 +143,8 @@ def test_500_concurrent_requests_of_many_lengths_share_executions(serving: Servi
         after = settled_executions(client)
     inferences, runs = (now - then for now, then in zip(after, before, strict=True))
     assert inferences == len(rows)
-    assert inferences / runs >= 2  # on a fast machine the client, which is Python, sends little faster than they are answered
+    # No more than that: on a fast machine they are answered almost as fast as this client sends them.
+    assert inferences / runs >= 2
 
 
 def test_bad_requests_leave_their_neighbours_alone(serving: Serving) -> None:

@@ -269,7 +269,8 @@ def test_a_read_only_repository_is_a_sentence(tmp_path: Path) -> None:
         f"{'' if command == 'list' else f' --model {MODEL}'} --repository {disk}/models; echo status $?"
         for command in commands
     )
-    printed = in_a_mount(f"cp -r {repository} {disk} && mount -o remount,ro {disk}; {script}", disk, pages_of(repository) + 10)
+    copied = f"cp -r {repository} {disk} && mount -o remount,ro {disk}; {script}"
+    printed = in_a_mount(copied, disk, pages_of(repository) + 10)
     assert printed.count(f"error: {disk}/models/{MODEL} is not writable") == 2
     assert [line for line in printed.splitlines() if line.startswith("status")] == ["status 1", "status 1", "status 0"]
 
