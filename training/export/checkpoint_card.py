@@ -53,6 +53,14 @@ _POOLING: Final = """The classifier reads the mean of all tokens, which transfor
 """
 _FOLDS: Final = """ It has been trained on folds
 1 to 4 of {data_sets}, so only their fold 0 and test splits tell anything about what is made from it."""
+_LICENCES: Final = (
+    "apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0",
+    "cc-by-sa-4.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0",
+    "cc-by-nd-4.0", "gpl", "gpl-2.0", "gpl-3.0", "agpl-3.0", "lgpl", "lgpl-3.0", "mpl-2.0", "openrail", "afl-3.0",
+    "artistic-2.0", "bigscience-openrail-m", "cdla-permissive-2.0", "ecl-2.0", "eupl-1.1", "isc", "unlicense", "wtfpl",
+    "zlib", "unknown", "other",
+)  # fmt: skip
+"""Those that the hub has an identifier for, as far as weights are concerned."""
 
 
 def model_card(card: Card, version: str, difference: float, texts: int, *, mean_pooled: bool) -> str:
@@ -67,11 +75,9 @@ def model_card(card: Card, version: str, difference: float, texts: int, *, mean_
     """
     # A card from before figures named their rows has those of CEDR alone.
     folds = [each.get("measured_on", {}).get("dataset", CEDR) for each in card.metrics.values() if "five_folds" in each]
-    licence = card.licence.lower()
-    # The hub knows single licences alone; of others it shows the name.
-    named = licence.replace(" ", "-") if " " in licence else None
+    licence, licence_name = licence_of(card.licence)
     data = ModelCardData(
-        language="ru", license="other" if named else licence, license_name=named, library_name="transformers",
+        language="ru", license=licence, license_name=licence_name, library_name="transformers",
         pipeline_tag="text-classification", tags=["emotion", "multi-label"],
         datasets=datasets_of(card.training) or None,
     )  # fmt: skip
@@ -111,3 +117,11 @@ def datasets_of(training: Mapping[str, Any]) -> list[str]:
     names += [*training.get("as_emotions", []), *training.get("taught", {}).get("labelled", [])]
     known = [source.hub_name if (source := SOURCES.get(name)) else name for name in names]
     return sorted({name for name in known if name and name.count("/") == 1})
+
+
+def licence_of(licence: str) -> tuple[str, str | None]:
+    """The hub's identifier; or its word for others, and the licence's own name."""
+    identifier = "-".join(licence.lower().split())
+    if identifier == "not-stated":
+        return "unknown", None
+    return (identifier, None) if identifier in _LICENCES else ("other", identifier)

@@ -8,16 +8,8 @@ from huggingface_hub import EvalResult, ModelCardData
 from contract.version_directory import Card
 from training.data.rows.combinations import CEDR
 from training.data.rows.sources import SOURCES
-from training.export.checkpoint_card import datasets_of
+from training.export.checkpoint_card import datasets_of, licence_of
 
-_LICENCES: Final = (
-    "apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0",
-    "cc-by-sa-4.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0",
-    "cc-by-nd-4.0", "gpl", "gpl-2.0", "gpl-3.0", "agpl-3.0", "lgpl", "lgpl-3.0", "mpl-2.0", "openrail", "afl-3.0",
-    "artistic-2.0", "bigscience-openrail-m", "cdla-permissive-2.0", "ecl-2.0", "eupl-1.1", "isc", "unlicense", "wtfpl",
-    "zlib", "unknown", "other",
-)  # fmt: skip
-"""Those that the hub has an identifier for, as far as weights are concerned."""
 _METRICS: Final = {
     "roc_auc": ("roc_auc", "ROC AUC, mean of six labels"),
     "average_precision": ("average_precision", "average precision, mean of six labels"),
@@ -31,7 +23,7 @@ _METRICS_OF_LABELS: Final = {
 
 def metadata(card: Card, repo: str) -> ModelCardData:
     """Language, licence, task, data sets, and the figures as a `model-index`, by data set and split."""
-    licence, licence_name = _licence(card.licence)
+    licence, licence_name = licence_of(card.licence)
     return ModelCardData(
         language="ru",
         license=licence,
@@ -43,14 +35,6 @@ def metadata(card: Card, repo: str) -> ModelCardData:
         model_name=repo.rpartition("/")[2],
         eval_results=list(_results(card.metrics)) or None,
     )
-
-
-def _licence(licence: str) -> tuple[str, str | None]:
-    """The hub's identifier; or its word for others, and the licence's own name."""
-    identifier = "-".join(licence.lower().split())
-    if identifier == "not-stated":
-        return "unknown", None
-    return (identifier, None) if identifier in _LICENCES else ("other", identifier)
 
 
 def measurements(metrics: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
