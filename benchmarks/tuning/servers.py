@@ -19,6 +19,7 @@ from benchmarks.setup.texts import Workload, newest_version
 from benchmarks.tuning.goals import Goal
 from benchmarks.tuning.settings import THREADS, Settings, settings_of, with_settings
 from contract.text_models import is_text_model
+from server.repository.configurations import graph_name
 
 _CPU: Final = "configs/cpu.pbtxt"
 _ANY: Final = "config.pbtxt"
@@ -85,11 +86,6 @@ class Model:
             advice = ": run make gpu-weights" if self.device == "gpu" else ""
             raise BenchmarkError(f"{graph} is not there{advice}")
         return config
-
-
-def graph_name(config: Any) -> str:
-    """The file of a version that holds the graph; Triton has a name for it if the configuration has none."""
-    return str(config.default_model_filename) or "model.onnx"
 
 
 @contextlib.contextmanager

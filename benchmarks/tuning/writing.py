@@ -9,9 +9,9 @@ from typing import Final
 
 from google.protobuf import text_format
 
-from benchmarks.tuning.servers import Model, graph_name
+from benchmarks.tuning.servers import Model
 from benchmarks.tuning.settings import Settings, with_settings
-from server.repository.configurations import CONFIGS
+from server.repository.configurations import CONFIGS, graph_name
 from server.repository.tuned import Head
 from training.common.command import TrainingError
 from training.common.staging import explained, write_file

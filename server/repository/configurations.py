@@ -91,7 +91,7 @@ class ConfigurationChoice:
         if config.name not in ("", model.name):  # Triton would not serve the model at all
             raise ConfigurationFileError(f"{path} is for another model: its name is {config.name}. {_REMEDY}")
         self._check_device(path, _kinds(config), model)
-        return [] if head is None else self._warnings(path, head, model, config.default_model_filename)
+        return [] if head is None else self._warnings(path, head, model, graph_name(config))
 
     def _check_device(self, path: Path, kinds: str, model: Path) -> None:
         """Refuse instances that belong on another device.
@@ -180,6 +180,11 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
+def graph_name(config: Any) -> str:
+    """The file of a version that holds the graph; Triton has a name for it if the configuration has none."""
+    return str(config.default_model_filename) or "model.onnx"
+
+
 def _newest(model: Path, graph: str) -> tuple[int, int]:
     """The newest version, and the size of its graph; 0 for what is not there."""
     newest = max(
@@ -187,5 +192,5 @@ def _newest(model: Path, graph: str) -> tuple[int, int]:
     )
     if newest is None:
         return 0, 0
-    path = newest / (graph or "model.onnx")
+    path = newest / graph
     return int(newest.name), path.stat().st_size if path.is_file() else 0
