@@ -73,8 +73,9 @@ class RepositoryView:
             models = {path.name: path for path in self._repository.iterdir() if path.is_dir()}
         except OSError:
             return
-        for name in set(os.listdir(self.directory)) - models.keys():
-            shutil.rmtree(self.directory / name)
+        # Where both are gone, a text model goes before its model.
+        for name in sorted(set(os.listdir(self.directory)) - models.keys(), reverse=True):
+            self._hide_model(name)
         for name, path in sorted(models.items()):  # a model before its text model
             try:
                 self._update_model(path)
@@ -87,9 +88,6 @@ class RepositoryView:
         self._note(model, version, reason)
         self._loaded.discard((model, version))
         self._hide(model, version)
-        for link in list(self.directory.glob("*/*")):
-            if self._waits_for_another(self._repository / link.parent.name / link.name):
-                self._hide(link.parent.name, link.name)
 
     def shows_anything(self) -> bool:
         """Whether Triton sees a version at all."""
@@ -128,17 +126,20 @@ class RepositoryView:
         wanted = {path.name for path in entries if path not in faults and not self._waits_for_another(path)}
         # Of a model's own files only one that leads nowhere can be left out alone: who opens another may wait for ever.
         if any(path.exists() for path in of_the_model) or not any(map(_is_version, wanted)):
-            shutil.rmtree(shown, ignore_errors=True)
+            self._hide_model(model.name)
             return
         shown.mkdir(exist_ok=True)
         present = set(os.listdir(shown))
         if self._configuration is not None:
             wanted, present = wanted - {CONFIGS}, present - {CONFIGS}
             self._show_configuration(self._configuration, model, shown / CONFIGS)
-        for name in present - wanted:
-            (shown / name).unlink()
         for name in wanted - present:
             (shown / name).symlink_to(model / name)
+        for name in present - wanted:
+            if _is_version(name):
+                self._hide(model.name, name)
+            else:
+                (shown / name).unlink()
 
     def _show_configuration(self, choice: ConfigurationChoice, model: Path, directory: Path) -> None:
         """Of a model's named configurations, show the one that is chosen, under the name that Triton looks for."""
@@ -159,20 +160,35 @@ class RepositoryView:
 
     def _waits_for_another(self, path: Path) -> bool:
         """Whether an entry is a link to another model's version that can't be asked."""
-        if not (_is_version(path.name) and path.is_symlink()):
-            return False
-        version = path.resolve()
-        other = version.parent.name, version.name
-        if version.parent.parent != self._repository.resolve():
-            return False
+        other = self._other_version(path)
         # At its start Triton has loaded nothing, and gets all at once.
-        return not self.is_shown(*other) or (bool(self._loaded) and other not in self._loaded)
+        return other is not None and (not self.is_shown(*other) or (bool(self._loaded) and other not in self._loaded))
+
+    def _other_version(self, path: Path) -> tuple[str, str] | None:
+        """The model and version that an entry is a link to; None if it is something of its own."""
+        if not (_is_version(path.name) and path.is_symlink()):
+            return None
+        version = Path(os.path.realpath(path))  # Path.resolve fails where links lead round in a circle
+        return (version.parent.name, version.name) if version.parent.parent == self._repository.resolve() else None
+
+    def _hide_model(self, model: str) -> None:
+        for version in self.shown_versions(model):
+            self._hide(model, version)
+        if (directory := self.directory / model).exists():
+            shutil.rmtree(directory)
 
     def _hide(self, model: str, version: str) -> None:
-        directory = self.directory / model
-        (directory / version).unlink(missing_ok=True)
-        if directory.exists() and not any(_is_version(name) for name in os.listdir(directory)):
-            shutil.rmtree(directory)  # of a model without versions Triton complains at every look
+        links = [
+            name
+            for name in os.listdir(self.directory)
+            if self._other_version(self._repository / name / version) == (model, version)
+        ]
+        # What can't answer without this one goes first: Triton's index is never to name it alone, as if it could.
+        for name in (*links, model):
+            directory = self.directory / name
+            (directory / version).unlink(missing_ok=True)
+            if directory.exists() and not any(map(_is_version, os.listdir(directory))):
+                shutil.rmtree(directory)  # of a model without versions Triton complains at every look
 
     def _note(self, model: str, version: str, reason: str) -> None:
         path = self._repository / model / version

@@ -393,6 +393,85 @@ def test_a_version_is_looked_at_again_when_its_files_change(repository: Path, tm
     assert not view.reasons()
 
 
+def never_shown_alone(view: RepositoryView, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Look at the view before and after each file that leaves it; gives what was found, empty at the end too."""
+    found: list[str] = []
+
+    def look() -> None:
+        shown = {(path.parent.name, path.name) for path in view.directory.glob("*/*") if path.is_symlink()}
+        numbered = [(model, version) for model, version in shown if version.isdigit()]
+        found.extend(f"{model}/{version}" for model, version in numbered if ("plus", version) not in shown)
+
+    def looked(name: str) -> None:
+        do = getattr(os, name)
+
+        def between(*arguments: object, **more: object) -> None:
+            look()
+            do(*arguments, **more)
+            look()
+
+        monkeypatch.setattr(os, name, between)
+
+    for name in ("unlink", "rmdir"):
+        looked(name)
+    return found
+
+
+@pytest.mark.parametrize(
+    "gone",
+    ["both left out", "one left out", "one version", "the model", "both", "a pipe"],
+)
+def test_what_cannot_answer_without_a_version_goes_before_it(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    """Triton's index named a text model without its model for a moment, and that passed for being ready."""
+    for version in (1, 2):
+        publish(repository, version)
+    # Names on both sides of its model's: directories are listed in no order that one could rely on.
+    for text in ("plus_text", "a_text"):
+        (repository / text).mkdir()
+        (repository / text / "config.pbtxt").write_text("")
+        for number in ("1", "2"):
+            (repository / text / number).symlink_to(f"../plus/{number}")
+    view = RepositoryView(repository, tmp_path / "view", Clock())
+    view.update()
+    assert len(view.shown_versions("plus_text")) == 2
+    found = never_shown_alone(view, monkeypatch)
+    if gone.endswith("left out"):
+        for number in ("1", "2")[gone.startswith("one") :]:
+            view.leave_out("plus", number, "damaged")
+    elif gone == "one version":
+        (repository / "plus/1").rename(tmp_path / "gone")
+    elif gone == "the model":
+        (repository / "plus").rename(tmp_path / "gone")
+    elif gone == "both":
+        for name in ("plus", "plus_text"):
+            (repository / name).rename(tmp_path / name)
+    else:
+        (repository / "plus/config.pbtxt").unlink()
+        os.mkfifo(repository / "plus/config.pbtxt")
+    view.update()
+    assert not found
+    assert view.shown_versions("plus_text") == view.shown_versions("plus")
+    assert len(view.shown_versions("plus")) < 2
+
+
+def test_links_that_lead_round_in_a_circle_are_left_out(repository: Path, tmp_path: Path) -> None:
+    for version in (1, 2):
+        publish(repository, version)
+    (repository / "plus_text").mkdir()
+    (repository / "plus_text/config.pbtxt").write_text("")
+    for number in ("1", "2"):
+        (repository / "plus_text" / number).symlink_to(f"../plus/{number}")
+    view = RepositoryView(repository, tmp_path / "view", Clock())
+    view.update()
+    (repository / "plus/1").rename(tmp_path / "gone")
+    (repository / "plus/1").symlink_to("../plus_text/1")
+    view.update()
+    assert view.shown_versions("plus") == view.shown_versions("plus_text") == ["2"]
+    assert "leads nowhere" in view.reasons()["plus", "1"]
+
+
 def test_a_link_to_another_models_version_is_shown_while_that_one_is(repository: Path, tmp_path: Path) -> None:
     publish(repository, 1)
     publish(repository, 2)
