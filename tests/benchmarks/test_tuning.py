@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -469,7 +470,11 @@ def test_nothing_runs_on_when_it_is_gone(texts: Path, tmp_path: Path, number: in
     """A closed terminal, and a kill that it can't notice, in the middle of its measurements."""
     flags = ("--texts", texts, "--repository", repository_copy(tmp_path), "--window", "200")
     command = [sys.executable, "-m", "benchmarks.tuning", "--environment", triton_environment(), *flags]
-    with subprocess.Popen([*map(str, command)], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    # As in a terminal, also where the tests themselves run under nohup.
+    usual = partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)
+    with subprocess.Popen(
+        [*map(str, command)], cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=usual
+    ) as process:
         assert process.stdout is not None
         assert any(line.startswith("The defaults with") for line in process.stdout)
         family = psutil.Process(process.pid).children(recursive=True)
