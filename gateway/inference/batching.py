@@ -11,7 +11,8 @@ anything, so padding costs 8 bytes a token.
 No call is ever cancelled: Triton dies of that. An answer that nobody waits for any more is dropped.
 
 An answer changes nothing, so the same may be asked twice: what one Triton turns away goes to another, and what one
-holds for long is asked from another too, once, if that one is well. The first answer counts.
+holds for long is asked from another too, if that one is well; and if that holds it for long as well, from a third. Each
+is asked once. The first answer counts.
 
 Equal rows are computed once (`pending`, `answer_cache`): whoever asks what has been answered lately gets that answer,
 and who asks what is on its way waits for the same call.
@@ -34,7 +35,7 @@ from gateway.models.versions import Version
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Span, Tracing
 from gateway.triton.client import Triton
-from gateway.triton.replica import SLOW_SECONDS, ModelVersion
+from gateway.triton.replica import SLOW_SECONDS, ModelVersion, Replica
 from gateway.triton.tensors import are_probabilities
 
 logger = logging.getLogger("gateway")
@@ -104,6 +105,8 @@ class Batcher:
             if request.calls:
                 await asyncio.wait(request.calls, timeout=max(deadline - self._loop.time(), 0.0))
             raise
+        finally:
+            del request  # an error knows this frame, and the request knows the error: it would stay in memory
 
     def _answered_lately(
         self, version: Version, rows: Sequence[Row]
@@ -141,13 +144,14 @@ class Batcher:
         """Let what is under way end; what has not after `grace` seconds is cancelled."""
         for queue in self._queues.values():
             queue.stop_delay()
-        tasks = [task for queue in self._queues.values() for task in queue.tasks]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        end = self._loop.time() + grace
+        # What waits is sent when a call ends, so there may be new ones.
+        while tasks := [task for queue in self._queues.values() for task in queue.tasks]:
+            await asyncio.wait(tasks, timeout=max(end - self._loop.time(), 0.0))
+            if self._loop.time() >= end:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
 
     def _schedule_flush(self, version: Version, queue: VersionQueue) -> None:
         """Send once everything that arrived in this turn of the event loop is in the queue."""
@@ -166,7 +170,7 @@ class Batcher:
         """Send as many calls as may be under way."""
         queue.stop_delay()
         while queue.calls < self._max_calls and not queue.is_empty():
-            replica = self._triton.choose(version.served, queue.calls_on, self._max_calls)
+            replica = self._choose(version, queue)
             if replica is None:
                 break
             answered_at = self._loop.time() + queue.expected_call_seconds()
@@ -175,12 +179,20 @@ class Batcher:
         self._tell(version, queue)
         self._forget_idle(version, queue)
 
+    def _choose(self, version: Version, queue: VersionQueue) -> Replica | None:
+        """The Triton for the next call; for a retry not the one whose numbers were wrong, while another is well."""
+        if queue.retries and (refused_at := queue.retries[0].refused_at) is not None:
+            other = self._triton.choose_well(version.served, queue.calls_on, [refused_at])
+            if other is not None:
+                return other
+        return self._triton.choose(version.served, queue.calls_on, self._max_calls)
+
     def _forget_idle(self, version: Version, queue: VersionQueue) -> None:
         """A queue of which nothing is under way or waits; answers that are still to be given out hold it, too."""
         if (
             not queue.tasks
             and not queue.flush_scheduled
-            and not queue.rows
+            and not queue.undistributed
             and queue.is_empty()
             and self._queues.get(version.served) is queue
         ):
@@ -194,7 +206,9 @@ class Batcher:
         task = self._loop.create_task(self._call_triton(version, queue, call, rows))
         queue.tasks.add(task)
         queue.call_sizes.append(len(rows))
+        queue.call_sent(call)
         self._watch_call(version, queue, call)
+        call.twins.append(call)
         for row in rows:
             row.call = call
         for part in call.parts:
@@ -202,11 +216,12 @@ class Batcher:
         task.add_done_callback(partial(self._call_ended, version, queue, call))
 
     def _watch_call(self, version: Version, queue: VersionQueue, call: TritonCall) -> None:
-        queue.call_sent(call, self._loop.call_later(SLOW_SECONDS, self._call_is_slow, version, queue, call))
+        call.slow_timer = self._loop.call_later(SLOW_SECONDS, self._call_is_slow, version, queue, call)
 
     def _call_is_slow(self, version: Version, queue: VersionQueue, call: TritonCall) -> None:
         queue.call_is_slow(call)
         self._ask_another(version, queue, call)
+        self._watch_call(version, queue, call)  # another one may come to be well
         self._flush(version, queue)
 
     def _ask_another(self, version: Version, queue: VersionQueue, call: TritonCall) -> None:
@@ -214,24 +229,20 @@ class Batcher:
 
         Not while every other Triton is slow too: that is load, and more of it would help nobody.
         """
-        parts = [CallPart(part.request, [row for row in part.rows if not row.is_settled]) for part in call.parts]
-        unanswered = [part for part in parts if part.rows]
-        if call.twin is not None or not unanswered:
+        if not any(map(call.owes, call.rows)) or not all(twin.is_slow or twin.failed for twin in call.twins):
             return
-        other = self._triton.choose_well(version.served, queue.calls_on, [call.replica])
+        other = self._triton.choose_well(version.served, queue.calls_on, call.asked)
         if other is not None:
-            call.twin = TritonCall(unanswered, other, call.is_retry, twin=call)
-            self._start_call(version, queue, call.twin)
+            self._start_call(version, queue, call.twin(other))
 
     async def _call_triton(
         self, version: Version, queue: VersionQueue, call: TritonCall, rows: list[SharedRow]
     ) -> Probabilities:
         began = self._loop.time()
-        ids = [row.ids for row in rows]
         spans = [*dict.fromkeys(request.span for row in rows for request, _ in row.waiters if request.span is not None)]
-        tried = [call.replica]
         with self._tracing.call(version.model, version.version, len(rows), spans) as headers:
             while True:
+                ids = [row.ids for row in rows]
                 try:
                     answer = await self._triton.infer(call.replica, version.served, ids, version.card.pad_id, headers)
                     break
@@ -240,16 +251,17 @@ class Batcher:
                     # One that starts, stops or has not loaded the version yet turns calls away, while another
                     # answers. That one may have as many calls as it should: these few come on top.
                     other = None
-                    if error.another_may_answer and not all(row.is_settled for row in rows):
-                        asked = [*tried, *call.asked_elsewhere]
-                        other = self._triton.choose(version.served, queue.calls_on, None, asked)
+                    if error.another_may_answer and any(map(call.owes, rows)):
+                        other = self._triton.choose(version.served, queue.calls_on, None, call.asked)
                     if other is None:
                         call.failed = True  # before anybody else joins it
                         raise
                     queue.call_left(call)
+                    queue.drop_settled(call)
+                    rows = call.rows
                     call.replica = other
+                    queue.call_sent(call)
                     self._watch_call(version, queue, call)
-                    tried.append(other)
         seconds = self._loop.time() - began
         queue.call_seconds.append(seconds)
         self._metrics.triton.answered(version.name, len(rows), seconds)
@@ -262,25 +274,28 @@ class Batcher:
         queue.call_left(call)
         for part in call.parts:
             part.request.calls.remove(task)
-        if task.cancelled():
-            _fail_rows(queue, call.rows, None)
-        elif (error := task.exception()) is not None:
+        is_answered = not task.cancelled() and task.exception() is None
+        queue.undistributed += is_answered
+        if not is_answered:
+            call.twins.remove(call)
             call.failed = True  # whatever the error
-            _fail(queue, call, error)
+            _fail(queue, call, None if task.cancelled() else task.exception())
         self._flush(version, queue)
-        if not task.cancelled() and task.exception() is None:
+        if is_answered:
             # Once the next call has left, for which Triton would wait while many answers are written.
             self._loop.call_soon(self._distribute, version, queue, call, task.result())
 
     def _distribute(self, version: Version, queue: VersionQueue, call: TritonCall, answer: Probabilities) -> None:
         """Give everybody who waits the probabilities of their rows."""
+        queue.undistributed -= 1
+        call.twins.remove(call)
         all_valid = are_probabilities(answer)
         now = self._loop.time()
         offset = 0
         for part in call.parts:
             own = answer[offset : offset + len(part.rows)]
             offset += len(own)
-            if not all_valid and not are_probabilities(own):
+            if own and not all_valid and not are_probabilities(own):
                 self._retry_or_fail(version, queue, call, part)
                 continue
             for row, probabilities in zip(part.rows, own, strict=True):
@@ -299,26 +314,25 @@ class Batcher:
         for row in part.rows:
             if row.is_settled:
                 queue.forget(row)
-        if part.is_settled:
+        owed = [row for row in part.rows if call.owes(row)]
+        if not owed:
             return
         self._metrics.triton.refused(version.name)
         what = f"{version.model} version {version.version} at {call.replica.address} answered probabilities that are"
         if not call.is_retry:
             logger.warning("%s not all finite and between 0 and 1; the request is sent once more, alone", what)
-            # The queue may have been forgotten when its last call ended.
-            queue = self._queues.setdefault(version.served, queue)
-            queue.add_retry(part)
+            queue.add_retry(CallPart(part.request, owed, call.replica))
             self._schedule_flush(version, queue)
             self._tell(version, queue)
             return
         logger.error("%s not all finite and between 0 and 1, for a request alone too", what)
-        _fail_rows(queue, part.rows, TritonError(grpc.StatusCode.DATA_LOSS, f"{what} none"))
+        _fail_rows(queue, owed, TritonError(grpc.StatusCode.DATA_LOSS, f"{what} none"))
 
 
-def _fail(queue: VersionQueue, call: TritonCall, error: BaseException) -> None:
-    """A call has failed: whoever waits for its rows fails likewise, unless another Triton still has them."""
-    rows = call.rows
-    _fail_rows(queue, [row for row in rows if row.is_settled] if call.asked_elsewhere else rows, error)
+def _fail(queue: VersionQueue, call: TritonCall, error: BaseException | None) -> None:
+    """A call has failed: whoever waits for its rows fails likewise, unless another one may still answer them."""
+    is_alone = all(twin.failed for twin in call.twins)
+    _fail_rows(queue, [row for row in call.rows if row.is_settled or (is_alone and call.owes(row))], error)
 
 
 def _fail_rows(queue: VersionQueue, rows: Sequence[SharedRow], error: BaseException | None) -> None:

@@ -53,7 +53,7 @@ class SharedRow:
         if self.is_retried:
             return False
         call = self.call
-        return self.is_waiting or call is None or not (call.is_slow or call.failed or call.twin is not None)
+        return self.is_waiting or call is None or not (call.is_slow or call.failed or len(call.twins) > 1)
 
     def answer(self, probabilities: list[float]) -> None:
         """Give all that wait their answer."""
@@ -107,11 +107,8 @@ class CallPart:
 
     request: PendingRequest
     rows: list[SharedRow]
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether nobody needs these any more."""
-        return all(row.is_settled for row in self.rows)
+    refused_at: Replica | None = None
+    """Where they were answered with numbers that are no probabilities, if they were."""
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -124,16 +121,24 @@ class TritonCall:
     """Whether it asks once more, for one request alone, what was answered with numbers that are no probabilities."""
     slow_timer: asyncio.TimerHandle | None = None
     is_slow: bool = False
-    twin: "TritonCall | None" = None
-    """At another Triton, with what of this one was unanswered when it had become slow; or the one it is the twin of."""
     failed: bool = False
-
-    @property
-    def asked_elsewhere(self) -> list[Replica]:
-        """The Triton at which its twin is under way or was answered, if there is one such."""
-        return [self.twin.replica] if self.twin is not None and not self.twin.failed else []
+    twins: list["TritonCall"] = field(default_factory=list)
+    """That have not ended, itself first of all: each carries what those before it, which had become slow, still owed.
+    Who ends leaves, or they would hold each other in memory."""
+    asked: list[Replica] = field(default_factory=list)
+    """The Tritons that it or a twin was ever sent to: none of them is asked again."""
 
     @property
     def rows(self) -> list[SharedRow]:
         """All that it carries, in the order of its answer."""
         return [row for part in self.parts for row in part.rows]
+
+    def owes(self, row: SharedRow) -> bool:
+        """Whether somebody waits for a row of this call, and no later call asks for it once more."""
+        return not row.is_settled and row.is_retried == self.is_retry
+
+    def twin(self, replica: Replica) -> "TritonCall":
+        """A call that asks another Triton for what this one still owes."""
+        parts = [CallPart(part.request, [row for row in part.rows if self.owes(row)]) for part in self.parts]
+        owed = [part for part in parts if part.rows]
+        return TritonCall(owed, replica, self.is_retry, twins=self.twins, asked=self.asked)

@@ -33,6 +33,8 @@ class VersionQueue:
         self.calls_on: Counter[Replica] = Counter()
         """Calls under way on each Triton, slow ones included."""
         self.slow_calls = 0
+        self.undistributed = 0
+        """Calls that were answered, and their answers still have to be given out."""
         self.flush_scheduled = False
         self.delay_timer: asyncio.TimerHandle | None = None
         self.call_sizes: deque[int] = deque(maxlen=_CALLS_REMEMBERED)
@@ -73,22 +75,20 @@ class VersionQueue:
             self.pending.append(request)
 
     def add_retry(self, part: CallPart) -> None:
-        """Rows wait to be asked for once more, for each request alone.
+        """Rows that somebody waits for are to be asked for once more, for each request alone.
 
         A row that several wait for is none's alone; nor are those of a request that has gone, for which others wait.
         """
         own: list[SharedRow] = []
         for row in part.rows:
-            if row.is_settled or row.is_waiting:
-                continue
             row.is_waiting = row.is_retried = True
             self.waiting += 1
             if row.wanted > 1 or not part.request.rows:
-                self.retries.append(CallPart(part.request, [row]))
+                self.retries.append(CallPart(part.request, [row], part.refused_at))
             else:
                 own.append(row)
         if own:
-            self.retries.append(CallPart(part.request, own))
+            self.retries.append(CallPart(part.request, own, part.refused_at))
 
     def mean_call_rows(self) -> float:
         """Rows of a call, the mean of the last few."""
@@ -165,6 +165,14 @@ class VersionQueue:
         if self.rows.get(row.key) is row:
             del self.rows[row.key]
 
+    def drop_settled(self, call: TritonCall) -> None:
+        """A call that is to be sent again carries no more what it owes nobody."""
+        for row in call.rows:
+            if row.is_settled:
+                self.forget(row)
+        for part in call.parts:
+            part.rows = [row for row in part.rows if call.owes(row)]
+
     def _take_rows(self, request: PendingRequest, most: int) -> list[SharedRow]:
         """The next of a request's rows that no other request has sent."""
         rows: list[SharedRow] = []
@@ -191,15 +199,15 @@ class VersionQueue:
         self.waiting -= len(rows)
         return CallPart(part.request, rows)
 
-    def call_sent(self, call: TritonCall, slow_timer: asyncio.TimerHandle) -> None:
+    def call_sent(self, call: TritonCall) -> None:
         """A call is under way on its Triton."""
         self.calls_on[call.replica] += 1
-        call.slow_timer = slow_timer
+        call.asked.append(call.replica)
 
     def call_is_slow(self, call: TritonCall) -> None:
         """A call should have ended long ago."""
+        self.slow_calls += not call.is_slow
         call.is_slow = True
-        self.slow_calls += 1
         call.replica.slow.add(call)
 
     def call_left(self, call: TritonCall) -> None:

@@ -3,29 +3,17 @@
 import asyncio
 import math
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import grpc
-import pytest
 
 from gateway.errors.triton_errors import TritonError
-from gateway.inference import batching
-from tests.gateway.support.fake_triton import FakeTriton, running_fake_triton
-from tests.gateway.support.rows import A, Asking, B, RowTriton, asking, held, probabilities
+from tests.gateway.support.rows import A, Asking, B, C, RowTriton, failing, held, probabilities
 
 
 def spoilt(rows: list[tuple[int, ...]], _: grpc.ServicerContext) -> list[list[float]]:
     """B spoils whatever is in one call with it."""
     return [[math.nan] * 6 if B in rows else probabilities(row) for row in rows]
-
-
-def failing(code: grpc.StatusCode) -> Callable[[list[tuple[int, ...]], grpc.ServicerContext], list[list[float]]]:
-    def fail(_: list[tuple[int, ...]], context: grpc.ServicerContext) -> list[list[float]]:
-        context.abort(code, "no")
-        raise AssertionError
-
-    return fail
 
 
 def test_rows_of_who_has_gone_are_asked_for_once_more_one_by_one(triton: RowTriton, run: Callable[..., None]) -> None:
@@ -69,29 +57,6 @@ def test_who_comes_during_a_retry_does_not_share_its_failure(triton: RowTriton, 
     assert triton.calls == [[A, B], [A, B], [A]]
 
 
-@pytest.fixture
-def run_three(
-    fake: FakeTriton, triton: RowTriton, repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[Callable[..., Awaitable[None]]], None]]:
-    """Runs a test's coroutine with three Tritons, the first of which is asked first."""
-    monkeypatch.setattr(batching, "SLOW_SECONDS", 0.3)
-    with running_fake_triton() as second, running_fake_triton() as third:
-        tritons = [triton, RowTriton(second), RowTriton(third)]
-
-        async def whole(test: Callable[..., Awaitable[None]]) -> None:
-            addresses = ",".join(each.address for each in (fake, second, third))
-            async with asking(addresses, repository, calls=4) as asked:
-                try:
-                    await test(asked, *tritons)
-                finally:
-                    for each in tritons:
-                        each.freed.set()
-                await asyncio.sleep(0.2)
-                asked.assert_at_rest()
-
-        yield lambda test: asyncio.run(whole(test))
-
-
 def test_nobody_joins_a_twin_that_hangs_too(run_three: Callable[..., None]) -> None:
     async def test(asked: Asking, first: RowTriton, second: RowTriton, _: RowTriton) -> None:
         first.freed.clear()
@@ -130,3 +95,51 @@ def test_who_asks_what_a_moved_call_carries_is_answered(run_three: Callable[...,
         await asyncio.gather(late, gone, return_exceptions=True)
 
     run_three(test)
+
+
+def test_who_hangs_up_before_being_asked_for_once_more_waits_no_more(
+    triton: RowTriton, run: Callable[..., None]
+) -> None:
+    """Somebody asks just after the last call has ended, and before its answer, which is none, is given out."""
+
+    async def test(asked: Asking) -> None:
+        triton.answer = spoilt
+        triton.freed.clear()
+        blocking = asked.begin(C)
+        await held(triton)
+        stays, gone = asked.begin(A), asked.begin(B)
+        await asyncio.sleep(0.05)
+        first, triton.freed = triton.freed, threading.Event()
+        first.set()
+        await blocking
+        await held(triton)
+        second, triton.freed = triton.freed, threading.Event()
+        (call,) = asked.batcher._queues[asked.version.served].tasks
+        second.set()
+        while not call.done():
+            await asyncio.sleep(0)
+        other = asked.begin(C)
+        await held(triton)  # A, once more
+        gone.cancel()
+        await asyncio.sleep(0.05)
+        triton.freed.set()
+        await asyncio.gather(stays, other, gone, return_exceptions=True)
+
+    run(test, cache=0)
+    assert triton.calls == [[C], [A, B], [A], [C]]
+
+
+def test_nothing_is_under_way_once_it_is_closed(triton: RowTriton, run: Callable[..., None]) -> None:
+    async def test(asked: Asking) -> None:
+        triton.freed.clear()
+        carried = asked.begin(A)
+        await held(triton)
+        waiting = asked.begin(B)
+        await asyncio.sleep(0.05)
+        await asked.batcher.close(0.1)
+        asked.assert_at_rest()
+        done, _ = await asyncio.wait({carried, waiting}, timeout=5)
+        assert len(done) == 2
+        triton.freed.set()
+
+    run(test)

@@ -40,6 +40,7 @@ class RowTriton:
     """A fake that tells what it was asked, call by call, and can hold calls."""
 
     def __init__(self, fake: FakeTriton) -> None:
+        self.fake = fake
         self.calls: list[list[Row]] = []
         self.arrived = threading.Semaphore(0)
         """Released by each call that comes."""
@@ -71,6 +72,16 @@ class RowTriton:
         return answer_of(values, [len(rows), 6])
 
 
+def failing(code: grpc.StatusCode) -> Callable[[list[Row], grpc.ServicerContext], list[list[float]]]:
+    """An answer of `RowTriton` that is a gRPC status."""
+
+    def fail(_: list[Row], context: grpc.ServicerContext) -> list[list[float]]:
+        context.abort(code, "no")
+        raise AssertionError
+
+    return fail
+
+
 def waiting_request(
     queue: VersionQueue,
     loop: asyncio.AbstractEventLoop,
@@ -90,8 +101,8 @@ def waiting_request(
 class Asking:
     """A batcher, what it asks, and what it counts."""
 
-    def __init__(self, batcher: Batcher, version: Version, metrics: Metrics) -> None:
-        self.batcher, self.version, self.metrics = batcher, version, metrics
+    def __init__(self, triton: Triton, batcher: Batcher, version: Version, metrics: Metrics) -> None:
+        self.triton, self.batcher, self.version, self.metrics = triton, batcher, version, metrics
 
     async def ask(self, *rows: Sequence[int], version: Version | None = None) -> list[list[float]]:
         deadline = asyncio.get_running_loop().time() + SECONDS
@@ -117,7 +128,7 @@ async def asking(addresses: str, repository: Path, calls: int = 1, cache: int = 
         await triton.index(SECONDS)
         limits = ModelLimits(MOST_ROWS, ("input_ids",), ("probabilities",))
         version = await VersionReader(repository).read(ModelVersion("emotion_rubert", "1"), limits)
-        yield Asking(batcher, version, metrics)
+        yield Asking(triton, batcher, version, metrics)
     finally:
         await batcher.close(SECONDS)
         await triton.close(SECONDS)
