@@ -126,7 +126,7 @@ class Triton:
         if replica is None:
             raise self._nobody()
         get_config = replica.client.get_model_config
-        config = (await replica.ask(get_config, served.model, served.version, patience=timeout)).config
+        config = (await replica.ask(get_config, served.model, served.version, patience=timeout, at_once=True)).config
         return ModelLimits(
             max_batch_size=config.max_batch_size,
             inputs=tuple(tensor.name for tensor in config.input),

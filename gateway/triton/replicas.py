@@ -104,7 +104,11 @@ class Replicas:
                 # A name server that is away for a moment takes no Triton away.
                 self.trouble = f"{host} can't be looked up: {error}"
             else:
-                self._set(sorted({_joined(address[0], port) for *_, address in found}))
+                try:
+                    self._set(sorted({_joined(address[0], port) for *_, address in found}))
+                except OSError as error:  # a file for TLS can't be read at the moment
+                    self.trouble = f"no connection to {host} can be opened: {error}"
+                    logger.warning("%s", self.trouble)
             await asyncio.sleep(LOOK_UP_SECONDS if self._all else _LOOK_UP_AGAIN_SECONDS)
 
     async def close(self, grace: float) -> None:

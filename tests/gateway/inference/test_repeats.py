@@ -362,7 +362,7 @@ def test_whatever_happens_answers_are_right_and_nothing_is_left(
     monkeypatch: pytest.MonkeyPatch,
     seed: int,
 ) -> None:
-    """Two Tritons that are slow, fail, or answer nonsense, and clients that hang up."""
+    """Three Tritons that are slow, fail, or answer nonsense, and clients that hang up."""
     monkeypatch.setattr(batching, "SLOW_SECONDS", 0.03)
     chance = random.Random(seed)  # noqa: S311
     texts = [(2, *(chance.randrange(4, 90) for _ in range(chance.randrange(1, 12))), 3) for _ in range(25)]
@@ -399,9 +399,8 @@ def test_whatever_happens_answers_are_right_and_nothing_is_left(
             assert asked.counted("emotion_texts_shared_total") > 100
             assert asked.counted("emotion_answer_cache_evicted_total") > 10
 
-    with running_fake_triton() as second:
-        triton.answer = RowTriton(second).answer = answer
-        other = RowTriton(second)
-        other.answer = answer
-        asyncio.run(test(f"{fake.address},{second.address}"))
+    with running_fake_triton() as second, running_fake_triton() as third:
+        for each in (triton, RowTriton(second), RowTriton(third)):
+            each.answer = answer
+        asyncio.run(test(f"{fake.address},{second.address},{third.address}"))
     assert all(outcomes.values()), outcomes
