@@ -11,8 +11,8 @@ anything, so padding costs 8 bytes a token.
 No call is ever cancelled: Triton dies of that. An answer that nobody waits for any more is dropped.
 
 An answer changes nothing, so the same may be asked twice: what one Triton turns away goes to another, and what one
-holds for long is asked from another too, if that one is well; and if that holds it for long as well, from a third. Each
-is asked once. The first answer counts.
+holds for long is asked from another too, if that one is well; and if that holds it for long as well, from a third. The
+first answer counts.
 
 Equal rows are computed once (`pending`, `answer_cache`): whoever asks what has been answered lately gets that answer,
 and who asks what is on its way waits for the same call.
@@ -240,6 +240,7 @@ class Batcher:
     ) -> Probabilities:
         began = self._loop.time()
         spans = [*dict.fromkeys(request.span for row in rows for request, _ in row.waiters if request.span is not None)]
+        turned_away: list[Replica] = []
         with self._tracing.call(version.model, version.version, len(rows), spans) as headers:
             while True:
                 ids = [row.ids for row in rows]
@@ -251,8 +252,12 @@ class Batcher:
                     # One that starts, stops or has not loaded the version yet turns calls away, while another
                     # answers. That one may have as many calls as it should: these few come on top.
                     other = None
-                    if error.another_may_answer and any(map(call.owes, rows)):
-                        other = self._triton.choose(version.served, queue.calls_on, None, call.asked)
+                    if error.another_may_answer:
+                        turned_away.append(call.replica)
+                        call.asked.remove(call.replica)  # once it is well again, a twin may go there
+                        if any(map(call.owes, rows)):
+                            without = [*turned_away, *call.asked]
+                            other = self._triton.choose(version.served, queue.calls_on, None, without)
                     if other is None:
                         call.failed = True  # before anybody else joins it
                         raise

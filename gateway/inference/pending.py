@@ -126,7 +126,7 @@ class TritonCall:
     """That have not ended, itself first of all: each carries what those before it, which had become slow, still owed.
     Who ends leaves, or they would hold each other in memory."""
     asked: list[Replica] = field(default_factory=list)
-    """The Tritons that it or a twin was ever sent to: none of them is asked again."""
+    """The Tritons that it and all its twins were sent to, but for those that turned it away: no twin goes there."""
 
     @property
     def rows(self) -> list[SharedRow]:

@@ -162,6 +162,25 @@ def test_one_that_comes_to_serve_the_version_later_answers(run_three: Callable[.
     run_three(test)
 
 
+def test_one_that_turned_it_away_is_asked_again_once_it_is_well(run_three: Callable[..., None]) -> None:
+    """It restarts while the others stand still."""
+
+    async def test(asked: Asking, first: RowTriton, second: RowTriton, third: RowTriton) -> None:
+        right, first.answer = first.answer, failing(UNAVAILABLE)
+        second.freed.clear()
+        third.freed.clear()
+        waits = asked.begin(A)
+        await held(third)
+        await asyncio.sleep(2 * SLOW)
+        assert first.calls == [[A]]
+        first.answer = right
+        await asked.triton.index(SECONDS)
+        assert await asyncio.wait_for(waits, 10) == [probabilities(A)]
+        assert second.calls == third.calls == [[A]]
+
+    run_three(test)
+
+
 def test_a_call_that_moves_leaves_behind_what_nobody_waits_for(run_three: Callable[..., None]) -> None:
     async def test(asked: Asking, first: RowTriton, second: RowTriton, _: RowTriton) -> None:
         first.answer = failing(UNAVAILABLE)
