@@ -28,6 +28,7 @@ from training.runs.directory import (
     write_metrics,
     write_out_of_fold,
 )
+from training.runs.learned import START, learned_by
 from training.runs.origin import check_folds, record_fold, seal
 from training.runs.record import Record, begun, check, full_disk_explained
 from training.runs.settings import FoldSettings
@@ -95,9 +96,10 @@ def train_run(settings: FoldSettings, make_trainer: Callable[[], Trainer]) -> No
         return
     check(settings, {"recipe": settings.recipe})
     trainer = make_trainer()
+    start = {START: names} if settings.checkpoint and (names := learned_by(settings.checkpoint)) else {}
     with begun(settings, trainer.record), tracked(settings, trainer.record) as tracker:
         _train_folds(settings, trainer, tracker)
-        _finish(settings, trainer.recipe)
+        _finish(settings, {**trainer.recipe, **start})
 
 
 def _train_folds(settings: FoldSettings, trainer: Trainer, tracker: Tracker | None) -> None:

@@ -19,7 +19,10 @@ from tests.training.support.rows import CEDR_CLASSES, keyword_rows
 from training.common.command import TrainingError
 from training.data.rows.examples import measured_rows
 from training.data.splits.folds import by_fold
+from training.export.version_checkpoint import write_checkpoint
 from training.measuring.out_of_fold import out_of_fold_examples
+from training.publish.elsewhere.checkpoint import find_elsewhere
+from training.publish.elsewhere.thresholds import read_named_rows
 from training.runs.directory import read_cross_validated
 
 RUN = Path("weights/emotion_rubert_mine_10epochs")
@@ -135,3 +138,37 @@ def test_a_version_is_measured_on_its_home_or_asks_where_it_is(
     run(monkeypatch, walked, "training.compare", version, f"{RUN}", *data, "--without-behaviour", *output)
     comparison = json.loads((tmp_path / "evaluation/comparison.json").read_bytes())
     assert comparison["rows"]["sha256"] == dev["measured_on"]["sha256"]
+
+
+def test_what_a_start_has_learned_is_remembered(walked: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A model made from one that was trained on `mine` is not tuned on `mine`, nor measured on rows that it has seen."""
+    monkeypatch.chdir(walked)
+    shutil.copytree("reviews", tmp_path / "other")
+    start = tmp_path / "start"
+    write_checkpoint(Path("model_repository/emotion_mine/1"), start)
+
+    def train(base: Path, *flags: str) -> None:
+        where = ("--base-model", f"{base}", "--weights-dir", f"{tmp_path}", "--data-dir", "data", "--epochs", "1")
+        run(monkeypatch, walked, "training.train", "--train-model", *where, *MORE["training.train"].split(), *flags)
+
+    train(start, "--dataset", f"other={tmp_path / 'other'}", "--cross-validate")
+    made = tmp_path / "start_other_1epochs"
+    assert json.loads((made / "metrics.json").read_bytes())["recipe"]["start_trained_on"] == ["mine"]
+    publish = ("--model", "emotion_other", "--repository", f"{tmp_path / 'models'}", "--data-dir", "data", "--wait", "0")
+    run(monkeypatch, walked, "training.publish", f"{made}", *publish, "--without-oldest-runtime")
+    write_checkpoint(tmp_path / "models/emotion_other/1", tmp_path / "again")
+    for checkpoint in (start, tmp_path / "again"):
+        with pytest.raises(TrainingError, match=f"{checkpoint.name} was trained on mine: thresholds tuned there"):
+            read_named_rows("mine=reviews:train", find_elsewhere(f"{checkpoint}", None), Path("data"))
+
+    mine = ("--dataset", "mine=reviews", "--extra-info", "more")
+    for base in (start, made, RUN):
+        with pytest.raises(TrainingError, match=r"was trained on mine, .* come from rows that it has seen"):
+            train(base, *mine, "--cross-validate")
+    # Fold 0 of the same rows was held out then too; of more rows it is another one.
+    train(RUN, *mine)
+    with (tmp_path / "other/reviews.csv").open("a", encoding="utf-8") as file:
+        file.write("радость счастье ура бабаба;joy;чат\n")
+    for base, place in ((RUN, tmp_path / "other"), (start, Path("reviews"))):
+        with pytest.raises(TrainingError, match="not known to have held out the rows that are fold 0 of mine now"):
+            train(base, "--dataset", f"mine={place}", "--extra-info", "grown")
