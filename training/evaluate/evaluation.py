@@ -162,7 +162,7 @@ def _tuned(rows: str, sets: OutOfFoldSets, probabilities: npt.NDArray[np.float32
 def tuned_by_card(
     rows: str, metrics: dict[str, Any], profiles: dict[str, Any], probabilities: npt.NDArray[np.float32]
 ) -> TunedDecisions | None:
-    """With the card's thresholds: its profiles', or on rows of fold 0 those that were tuned without it."""
+    """With the card's thresholds: its profiles', or on rows of fold 0 those that were tuned without it, if there are."""
     on_dev = dev_figures(metrics)
     if held_out(rows) and name_of(rows) in (on_dev.get("measured_on", {}).get("dataset", CEDR), BRIGHTER):
         # The profiles' own were tuned on all folds, this one included.
@@ -172,4 +172,7 @@ def tuned_by_card(
         return None
     thresholds = {name: profile["thresholds"] for name, profile in known.items()}
     tuned_on = known["balanced"].get("tuned_on", "CEDR train, out of fold")
+    # A checkpoint from elsewhere was tuned on a split that a person named: fold 0 is one, or a part of one.
+    if held_out(rows) and tuned_on in [f"{name_of(rows)} {split}" for split in ("train", "dev")]:
+        return None
     return with_thresholds(probabilities, thresholds, tuned_on)

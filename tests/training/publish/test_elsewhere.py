@@ -22,6 +22,7 @@ from training.data.rows.loading import load_source
 from training.encoder.classifier import encode, padded
 from training.encoder.label_columns import Reading
 from training.encoder.tokenizer import load_tokenizer
+from training.evaluate.evaluation import evaluate_model
 from training.evaluate.predictions import predict_version
 from training.export.gpu_graph_files import make_gpu_graph
 from training.export.graphs.portable import portable
@@ -117,6 +118,10 @@ def test_a_softmax_model_of_seven_emotions(softmax: Path, data_dir: Path, tmp_pa
     assert set(balanced.thresholds.values()) != {0.5}
     assert card.metrics["dev (fold 0 of CEDR train), model.cpu.onnx"]["tuned"]["tuned_on"] == "brighter_rus dev"
     assert "roc_auc" in card.metrics["brighter_rus dev, model.cpu.onnx"]["mean"]
+
+    # Where its thresholds come from, labels are given at 0.5; elsewhere by these.
+    assert evaluate_model(f"{version}", "brighter", data_dir).decided_by == "at 0.5"
+    assert "thresholds from brighter_rus dev" in evaluate_model(f"{version}", "dev", data_dir).decided_by
 
     # What goes on from it: weights for a GPU of the int8 ones; no checkpoint of six sigmoids.
     (version / GPU_GRAPH).unlink()

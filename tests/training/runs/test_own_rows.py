@@ -23,6 +23,7 @@ from training.export.version_checkpoint import write_checkpoint
 from training.measuring.out_of_fold import out_of_fold_examples
 from training.publish.elsewhere.checkpoint import find_elsewhere
 from training.publish.elsewhere.thresholds import read_named_rows
+from training.publish.versions import write_card
 from training.runs.directory import read_cross_validated
 
 RUN = Path("weights/emotion_rubert_mine_10epochs")
@@ -172,3 +173,20 @@ def test_what_a_start_has_learned_is_remembered(walked: Path, monkeypatch: pytes
     for base, place in ((RUN, tmp_path / "other"), (start, Path("reviews"))):
         with pytest.raises(TrainingError, match="not known to have held out the rows that are fold 0 of mine now"):
             train(base, "--dataset", f"mine={place}", "--extra-info", "grown")
+
+
+def test_a_version_that_has_seen_the_rows_it_is_compared_on(
+    walked: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The data have grown since version 1: fold 0 is another one, most of which it was trained on."""
+    shutil.copytree(walked / "model_repository", tmp_path / "models")
+    grown = tmp_path / "models/emotion_mine/1"
+    card = read_card(grown)
+    card.metrics["dev (fold 0 of mine), model.cpu.onnx"]["measured_on"]["sha256"] = "0" * 64
+    write_card(grown, card)
+    publish = ("--model", "emotion_mine", "--repository", f"{tmp_path / 'models'}", "--data-dir", "data", "--wait", "0")
+    note = "Version {} may have been trained on some of the rows of dev (fold 0 of mine): its figures beside this version's"
+    for version, seen in ((1, True), (2, False)):
+        run(monkeypatch, walked, "training.publish", f"{RUN}", *publish, "--without-oldest-runtime")
+        limits = read_card(tmp_path / f"models/emotion_mine/{version + 1}").limits
+        assert any(limit.startswith(note.format(version)) for limit in limits) == seen
