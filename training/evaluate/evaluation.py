@@ -162,7 +162,7 @@ def _tuned(rows: str, sets: OutOfFoldSets, probabilities: npt.NDArray[np.float32
 def tuned_by_card(
     rows: str, metrics: dict[str, Any], profiles: dict[str, Any], probabilities: npt.NDArray[np.float32]
 ) -> TunedDecisions | None:
-    """With the card's thresholds: its profiles', or on rows of fold 0 those that were tuned without it, if there are."""
+    """With the card's thresholds: its profiles', or on rows of fold 0 those tuned without it, if there are any."""
     on_dev = dev_figures(metrics)
     if held_out(rows) and name_of(rows) in (on_dev.get("measured_on", {}).get("dataset", CEDR), BRIGHTER):
         # The profiles' own were tuned on all folds, this one included.

@@ -49,16 +49,16 @@ def _check_unseen(settings: FoldSettings, checkpoint: str) -> None:
     other = f". If these are other rows, give yours another name than {home}" if is_own(settings.home) else ""
     if list(settings.folds) != [0]:
         raise TrainingError(
-            f"{begin}: with other folds than the first held out, figures and thresholds would come from rows that it has"
-            f" seen. Start from what it was made from, or leave out what holds out other folds{other}"
+            f"{begin}: with other folds held out than the first, figures and thresholds would come from rows that it has"
+            f" seen. Start from what it was made from, or leave out --cross-validate{other}"
         )
     # CEDR's fold 0 is always the same. Own rows' is another one when there are more rows.
     if is_own(settings.home):
         then = read_metrics(Path(checkpoint)).get("measured_on", {}).get("dev", {})
         if then.get("sha256") != rows_digest(held_out_fold(0, settings.data_dir, settings.home)):
             raise TrainingError(
-                f"{begin}, and not known to have held out the rows that are fold 0 of {home} now: figures would come from"
-                f" rows that it has seen. Start from what it was made from{other}"
+                f"{begin}, and not known to have held out the rows that are fold 0 of {home} now: figures would come"
+                f" from rows that it has seen. Start from what it was made from{other}"
             )
 
 

@@ -142,7 +142,7 @@ def test_a_version_is_measured_on_its_home_or_asks_where_it_is(
 
 
 def test_what_a_start_has_learned_is_remembered(walked: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A model made from one that was trained on `mine` is not tuned on `mine`, nor measured on rows that it has seen."""
+    """A model made from one that was trained on `mine` is not tuned on `mine`, nor measured on rows it has seen."""
     monkeypatch.chdir(walked)
     shutil.copytree("reviews", tmp_path / "other")
     start = tmp_path / "start"
@@ -155,8 +155,8 @@ def test_what_a_start_has_learned_is_remembered(walked: Path, monkeypatch: pytes
     train(start, "--dataset", f"other={tmp_path / 'other'}", "--cross-validate")
     made = tmp_path / "start_other_1epochs"
     assert json.loads((made / "metrics.json").read_bytes())["recipe"]["start_trained_on"] == ["mine"]
-    publish = ("--model", "emotion_other", "--repository", f"{tmp_path / 'models'}", "--data-dir", "data", "--wait", "0")
-    run(monkeypatch, walked, "training.publish", f"{made}", *publish, "--without-oldest-runtime")
+    publish = ("--model", "emotion_other", "--repository", f"{tmp_path / 'models'}", "--data-dir", "data")
+    run(monkeypatch, walked, "training.publish", f"{made}", *publish, "--without-oldest-runtime", "--wait", "0")
     write_checkpoint(tmp_path / "models/emotion_other/1", tmp_path / "again")
     for checkpoint in (start, tmp_path / "again"):
         with pytest.raises(TrainingError, match=f"{checkpoint.name} was trained on mine: thresholds tuned there"):
@@ -184,9 +184,9 @@ def test_a_version_that_has_seen_the_rows_it_is_compared_on(
     card = read_card(grown)
     card.metrics["dev (fold 0 of mine), model.cpu.onnx"]["measured_on"]["sha256"] = "0" * 64
     write_card(grown, card)
-    publish = ("--model", "emotion_mine", "--repository", f"{tmp_path / 'models'}", "--data-dir", "data", "--wait", "0")
-    note = "Version {} may have been trained on some of the rows of dev (fold 0 of mine): its figures beside this version's"
+    publish = ("--model", "emotion_mine", "--repository", f"{tmp_path / 'models'}", "--data-dir", "data")
+    note = "Version {} may have been trained on some of the rows of dev (fold 0 of mine): its figures beside this"
     for version, seen in ((1, True), (2, False)):
-        run(monkeypatch, walked, "training.publish", f"{RUN}", *publish, "--without-oldest-runtime")
+        run(monkeypatch, walked, "training.publish", f"{RUN}", *publish, "--without-oldest-runtime", "--wait", "0")
         limits = read_card(tmp_path / f"models/emotion_mine/{version + 1}").limits
         assert any(limit.startswith(note.format(version)) for limit in limits) == seen

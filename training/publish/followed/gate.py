@@ -59,8 +59,8 @@ def with_followed(
         dev = beside(followed, before, card, exported, dataset)
         if dev.seen:
             found.notes.append(
-                f"{name[0].upper()}{name[1:]} may have been trained on some of the rows of {dev.name}: its figures beside"
-                " this version's may be too good."
+                f"{name.capitalize()} may have been trained on some of the rows of {dev.name}: its figures beside this"
+                " version's may be too good."
             )
         found.metrics["follows"] = {"version": followed.name, **figures_for_card(dev)}
         figures = figure_findings(dev, name)
