@@ -13,6 +13,7 @@ from training.data.rows.combinations import CEDR, COMBINATIONS
 from training.data.rows.own import short_name
 from training.data.rows.sources import SOURCES
 from training.runs.directory import read_metrics
+from training.runs.record import RECORD, read_record
 
 START: Final = "start_trained_on"
 """Of a recipe: what the checkpoint that the run began with had learned."""
@@ -50,8 +51,15 @@ def learned_by(checkpoint: str) -> list[str]:
             directory = Path(huggingface_hub.hf_hub_download(checkpoint, MODEL_CARD)).parent
         except EntryNotFoundError:
             return []  # It has no card, or none that was fetched before the network went: nothing is known.
-    recipe = read_metrics(directory).get("recipe")
+    recipe = read_metrics(directory).get("recipe") or _begun(directory)
     return sorted({*(learned(recipe) if recipe else ()), *named_on(read_model_card(directory))})
+
+
+def _begun(directory: Path) -> dict[str, Any]:
+    """The recipe of a fine-tuning run that is not finished; none of a pre-training, which learns no labels."""
+    path = directory / RECORD
+    recipe: dict[str, Any] = read_record(path).get("recipe", {}) if path.is_file() else {}
+    return recipe if "dataset" in recipe else {}
 
 
 def read_model_card(directory: Path) -> dict[str, Any]:

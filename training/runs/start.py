@@ -49,7 +49,7 @@ def _check_unseen(settings: FoldSettings, checkpoint: str) -> None:
     other = f". If these are other rows, give yours another name than {home}" if is_own(settings.home) else ""
     if list(settings.folds) != [0]:
         raise TrainingError(
-            f"{begin}: with other folds held out than the first, figures and thresholds would come from rows that it has"
+            f"{begin}: with more folds held out than the first, figures and thresholds would come from rows that it has"
             f" seen. Start from what it was made from, or leave out --cross-validate{other}"
         )
     # CEDR's fold 0 is always the same. Own rows' is another one when there are more rows.

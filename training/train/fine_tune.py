@@ -19,6 +19,7 @@ from training.data.cleaning.steps import Step, Touched, steps_as_text
 from training.data.rows.corrections import read_corrections
 from training.data.rows.examples import Example, targets
 from training.data.rows.synthetic import load_augmented
+from training.data.splits.folds import held_out_fold
 from training.data.splits.training_rows import Split, train_and_held_out
 from training.encoder.base_model import load_base_model
 from training.encoder.classifier import TokenRows, encode, load_classifier, predict
@@ -51,17 +52,21 @@ def read_rows(settings: Settings, fold: int) -> Split:
             f"{len(split.train)} rows don't fill one batch of {settings.batch_size}: lower --batch-size"
         )
     for which, rows in (("to train on", split.train), ("held out", split.held_out)):
-        for emotion, count in zip(EMOTIONS, targets(rows).sum(axis=0), strict=True):
-            if not 0 < count < len(rows):
-                raise TrainingError(
-                    f"of {len(rows)} rows {which}, {count:.0f} are labelled {emotion}: there must be some that are,"
-                    " and some that aren't"
-                )
+        _check_labels(which, rows)
     no_emotion = frozenset({EMOTIONS.index("no_emotion")})
     unknown = [Example(text, no_emotion, "unknown_signs") for text in unknown_texts_beside(len(split.train))]
     added = tuple(Touched(row, "nothing of it is known") for row in unknown)
     step = Step("unknown signs", "texts of signs that no vocabulary has, as no emotion", "added", added)
     return replace(split, train=[*split.train, *unknown], steps=[*split.steps, step])
+
+
+def _check_labels(which: str, rows: list[Example]) -> None:
+    for emotion, count in zip(EMOTIONS, targets(rows).sum(axis=0), strict=True):
+        if not 0 < count < len(rows):
+            raise TrainingError(
+                f"of {len(rows)} rows {which}, {count:.0f} are labelled {emotion}: there must be some that are,"
+                " and some that aren't"
+            )
 
 
 class FineTuning:
@@ -80,6 +85,9 @@ class FineTuning:
         if main_process() and not settings.folder.exists():
             check_disk(next(path for path in settings.folder.parents if path.exists()), self._start)
         self._first = read_rows(settings, 0)
+        # Of all folds now: the last one's turn may come after days.
+        for number in settings.folds:
+            _check_labels(f"held out as fold {number}", held_out_fold(number, settings.data_dir, settings.dataset))
         self.record: Record = {
             "recipe": settings.recipe,
             "hardware": asdict(self._hardware),

@@ -176,4 +176,8 @@ def test_what_is_no_checkpoint(softmax: Path, data_dir: Path, tmp_path: Path, mo
     (tmp_path / "own/metrics.json").write_text(json.dumps({"recipe": {}}))
     with pytest.raises(TrainingError, match="is a run of this project: its thresholds come from its own out-of-fold"):
         publish(tmp_path / "own", data_dir, repository, "--labels", *EMOTIONS)
+    # Nor is one that is not finished.
+    (tmp_path / "own/metrics.json").rename(tmp_path / "own/run.json")
+    with pytest.raises(TrainingError, match=r"own has no metrics\.json: train it with --cross-validate"):
+        publish(tmp_path / "own", data_dir, repository)
     assert not repository.exists()

@@ -395,6 +395,12 @@ class TestErrors:
         other.write_text("".join(line for line in lines if '"labels": [4]' not in line), encoding="utf-8")
         with pytest.raises(TrainingError, match="of 260 rows to train on, 0 are labelled anger"):
             trained(tmp_path, tmp_path / "weights", str(data_dir / "bert"))
+        # Two folds have a row of it: the others are told before the first one is trained.
+        few = [line for line in lines if '"labels": [4]' in line][:2]
+        other.write_text(other.read_text(encoding="utf-8") + "".join(few), encoding="utf-8")
+        with pytest.raises(TrainingError, match=r"of \d+ rows held out as fold \d, 0 are labelled anger"):
+            trained(tmp_path, tmp_path / "weights", str(data_dir / "bert"), cross_validate=True)
+        assert not (tmp_path / "weights").exists()
 
     def test_folders_that_hold_something_else(self, data_dir: Path, tmp_path: Path) -> None:
         (tmp_path / "bert_cedr_10epochs").mkdir()

@@ -16,6 +16,7 @@ from training.common.command import TrainingError
 from training.encoder.label_columns import Columns, Reading, column_names, read_columns
 from training.runs.directory import METRICS, OUT_OF_FOLD
 from training.runs.learned import is_among, named_on, read_model_card
+from training.runs.record import RECORD
 
 _FILES: Final = (
     "config.json", "tokenizer.json", "README.md", "model.safetensors", "model.safetensors.index.json",
@@ -88,8 +89,8 @@ class Elsewhere:
 
 
 def is_run(checkpoint: Path) -> bool:
-    """Whether a directory is, or was to be, a run of this project, with out-of-fold predictions."""
-    return any((checkpoint / name).exists() for name in (METRICS, OUT_OF_FOLD))
+    """Whether a directory is, or was to be, a run of this project, with out-of-fold predictions; finished or not."""
+    return any((checkpoint / name).exists() for name in (RECORD, METRICS, OUT_OF_FOLD))
 
 
 def find_elsewhere(checkpoint: str, reading: Reading | None, trained_on: Sequence[str] = ()) -> Elsewhere:
