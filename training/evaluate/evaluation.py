@@ -1,5 +1,6 @@
 """Measures a model on rows: a run or another checkpoint, a published version, or a model that a gateway serves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from training.common.command import TrainingError
+from training.data.cleaning.steps import clean
 from training.data.rows.combinations import CEDR, home_of
-from training.data.rows.examples import Example, targets
+from training.data.rows.examples import Example, rows_digest, targets
 from training.data.rows.own import short_name
-from training.data.splits.folds import BRIGHTER, FOLDS
+from training.data.splits.folds import BRIGHTER, FOLDS, with_folds
 from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
 from training.evaluate.rows import dataset_of_rows, held_out, measured, name_of, rows_examples, rows_title, split_of
 from training.evaluate.sources import dev_figures, kind_of, served_at
@@ -32,8 +34,10 @@ from training.runs.directory import (
     check_same_rows,
     dataset_of,
     is_cross_validated,
+    read_metrics,
     read_out_of_fold_sets,
 )
+from training.runs.learned import TEST
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ def _evaluate_run(run: Path, rows: str, data_dir: Path | None) -> Evaluation:
     examples = rows_examples(rows, data_dir)
     if home == name and split_of(rows) == "dev":
         check_measured_on(run, "dev", examples)
+    _check_test_unseen(read_metrics(run).get("recipe", {}), rows, examples, data_dir, f"{run}")
     probabilities = predict_checkpoint(run, examples)
     tuned = _tuned(rows, read_out_of_fold_sets(run), probabilities) if is_cross_validated(run) else None
     return _measured(f"{run}", rows, examples, probabilities, tuned)
@@ -118,6 +123,7 @@ def _evaluate_version(directory: Path, rows: str, data_dir: Path | None) -> Eval
     card = checked_card(directory)
     examples = rows_examples(rows, data_dir)
     check_card_of(card.metrics, rows, examples, str(directory))
+    _check_test_unseen(card.training, rows, examples, data_dir, f"{directory}")
     probabilities = predict_version(directory, card, examples)
     profiles = {name: profile.model_dump() for name, profile in card.profiles.items()}
     tuned = tuned_by_card(rows, card.metrics, profiles, probabilities)
@@ -152,6 +158,25 @@ def check_card_of(metrics: dict[str, Any], rows: str, examples: list[Example], v
     kept = dev_figures(metrics).get("measured_on")
     if kept and split_of(rows) == "dev" and kept["dataset"] == name_of(rows):
         check_same_rows(kept, examples, f"the dev rows of {version}")
+
+
+def _check_test_unseen(
+    recipe: Mapping[str, Any], rows: str, examples: list[Example], data_dir: Path | None, model: str
+) -> None:
+    """That an own test split was held out when a model was trained, or has none of the rows that there are beside it.
+
+    Raises:
+        TrainingError: it was not there then, or another one, and has some of them.
+    """
+    if split_of(rows) != "test" or TEST not in recipe or short_name(recipe["dataset"]) != name_of(rows):
+        return
+    if recipe[TEST] != rows_digest(examples):
+        steps = clean(with_folds(dataset_of_rows(rows), data_dir)[0], {"test": examples}).steps
+        if seen := sum(len(step.touched) for step in steps if step.name.endswith("leaks into test")):
+            raise TrainingError(
+                f"{model} was trained when this test split was not there, or another one, and {seen} of the other rows"
+                " are in it, or nearly the same: the model may have seen them. Take these out of test, or train again"
+            )
 
 
 def _tuned(rows: str, sets: OutOfFoldSets, probabilities: npt.NDArray[np.float32]) -> TunedDecisions:

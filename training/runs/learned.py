@@ -17,6 +17,8 @@ from training.runs.record import RECORD, read_record
 
 START: Final = "start_trained_on"
 """Of a recipe: what the checkpoint that the run began with had learned."""
+TEST: Final = "test_held_out"
+"""Of a recipe, if own rows are trained on: the digest of their test split, which was held out; None without one."""
 OTHERS: Final = "trained_on"
 """Of a model card: data sets that are on no hub, beside `datasets`."""
 MODEL_CARD: Final = "README.md"

@@ -21,7 +21,7 @@ from training.data.cleaning.steps import Step, Touched, steps_as_text
 from training.data.rows.corrections import read_corrections
 from training.data.rows.examples import Example, rows_digest, targets
 from training.data.rows.synthetic import load_augmented
-from training.data.splits.folds import held_out_fold, with_folds
+from training.data.splits.folds import held_out_fold, own_test_split, with_folds
 from training.data.splits.training_rows import Split, train_and_held_out
 from training.encoder.base_model import load_base_model
 from training.encoder.classifier import TokenRows, encode, load_classifier, predict
@@ -63,8 +63,9 @@ def read_rows(settings: Settings, fold: int) -> Split:
 
 
 def _read_from(settings: Settings) -> str:
-    """SHA-256 of what a fold's rows are made of: rows whose folds are held out, corrections, paraphrases."""
+    """SHA-256 of what a fold's rows depend on: those of all folds, an own test split, corrections, paraphrases."""
     rows, _ = with_folds(settings.dataset, settings.data_dir)
+    rows = [*rows, *(own_test_split(settings.dataset, settings.data_dir) or ())]
     decided = [
         (each.text, sorted(each.given), None if each.corrected is None else sorted(each.corrected))
         for each in (read_corrections(settings.corrections) if settings.corrections else ())

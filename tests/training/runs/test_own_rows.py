@@ -175,6 +175,27 @@ def test_what_a_start_has_learned_is_remembered(walked: Path, monkeypatch: pytes
             train(base, "--dataset", f"mine={place}", "--extra-info", "grown")
 
 
+def test_a_test_split_that_came_later(walked: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shutil.copytree(walked / "reviews", tmp_path / "reviews")
+    (tmp_path / "reviews/reviews.csv").rename(tmp_path / "reviews/train.csv")
+    header, *lines = (tmp_path / "reviews/train.csv").read_text(encoding="utf-8-sig").splitlines()
+    test = tmp_path / "reviews/test.csv"
+    models = (f"{RUN}", "model_repository/emotion_mine/1")
+
+    def evaluate(model: str) -> None:
+        flags = ("--rows", "test", "--dataset", f"mine={tmp_path / 'reviews'}", "--data-dir", "data")
+        run(monkeypatch, walked, "training.evaluate", model, *flags, "--output", f"{tmp_path / 'evaluation'}")
+
+    test.write_text("\n".join([header, *lines[:12]]), encoding="utf-8")
+    for model in models:
+        with pytest.raises(TrainingError, match=f"{model} was trained when this test split was not there.* 12 of the"):
+            evaluate(model)
+    new = [f"{row['text']};{line.split(';', 1)[1]}" for row, line in zip(keyword_rows(80)[-12:], lines, strict=False)]
+    test.write_text("\n".join([header, *new]), encoding="utf-8")
+    for model in models:
+        evaluate(model)
+
+
 def test_a_version_that_has_seen_the_rows_it_is_compared_on(
     walked: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
