@@ -76,11 +76,12 @@ def model_card(card: Card, version: str, difference: float, texts: int, *, mean_
     # A card from before figures named their rows has those of CEDR alone.
     folds = [each.get("measured_on", {}).get("dataset", CEDR) for each in card.metrics.values() if "five_folds" in each]
     licence, licence_name = licence_of(card.licence)
+    others: dict[str, Any] = {OTHERS: [name for name in learned(card.training) if not _on_the_hub(name)] or None}
     data = ModelCardData(
         language="ru", license=licence, license_name=licence_name, library_name="transformers",
         pipeline_tag="text-classification", tags=["emotion", "multi-label"],
         datasets=datasets_of(card.training) or None,
-        **{OTHERS: [name for name in learned(card.training) if not _on_the_hub(name)] or None},
+        **others,
     )  # fmt: skip
     figures = [
         f"- {rows}: mean ROC AUC {mean['roc_auc']}, mean F1 of class and rest {mean['f1_macro']}"
