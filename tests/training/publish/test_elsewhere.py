@@ -143,7 +143,10 @@ def test_rows_that_thresholds_must_not_come_from(softmax: Path, data_dir: Path, 
     refused("brighter_rus:test", "a test split is for a finished model's last figures")
     refused("brighter_rus", r"seven was trained on brighter_rus: .*too good", "BRIGHTER-emotion-categories")
     refused("cedr", r"cedr has no dev split, but train: name one with --tune-on cedr:train if")
-    refused("cedr:train", r"was trained on cedr", "cedr")
+    for said in ("cedr", "combo"):
+        refused("cedr:train", r"was trained on cedr", said)
+    for said in ("mine", "mine=somewhere"):
+        refused("mine=elsewhere:train", r"was trained on mine", said)
     for unknown in ("nothing:dev", "nothing", "cedr:whole"):
         refused(unknown, r"no data set named '(nothing|cedr:whole)'; there are: ")
     # What a model card says counts.

@@ -13,9 +13,10 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from transformers import AutoConfig
 
 from training.common.command import TrainingError
+from training.data.rows.sources import SOURCES
 from training.encoder.label_columns import Columns, Reading, column_names, read_columns
 from training.runs.directory import METRICS, OUT_OF_FOLD
-from training.runs.learned import is_among, named_on, read_model_card
+from training.runs.learned import is_among, learned, named_on, read_model_card
 from training.runs.record import RECORD
 
 _FILES: Final = (
@@ -111,6 +112,8 @@ def find_elsewhere(checkpoint: str, reading: Reading | None, trained_on: Sequenc
         raise TrainingError(f"could not load the checkpoint {checkpoint}: {error}") from error
     columns = read_columns(checkpoint, config, reading)
     card = read_model_card(directory)
+    # Also those of a combination, and own rows named with their directory.
+    said = [each for name in trained_on for each in ([name] if name in SOURCES else learned({"dataset": name}))]
     return Elsewhere(
         name=checkpoint,
         directory=directory,
@@ -118,7 +121,7 @@ def find_elsewhere(checkpoint: str, reading: Reading | None, trained_on: Sequenc
         columns=columns,
         own_names=column_names(config),
         licence=str(card.get("license") or _NOT_STATED),
-        datasets=tuple(dict.fromkeys([*trained_on, *named_on(card)])),
+        datasets=tuple(dict.fromkeys([*said, *named_on(card)])),
     )
 
 
