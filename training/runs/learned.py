@@ -1,6 +1,7 @@
 """Which data sets' labels a checkpoint has learned, itself or by what it was made from, as far as that is written."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,14 +48,20 @@ def learned_by(checkpoint: str) -> list[str]:
     Raises:
         TrainingError: one of these is damaged.
     """
-    directory = Path(checkpoint)
-    if not directory.is_dir():
-        try:
-            directory = Path(huggingface_hub.hf_hub_download(checkpoint, MODEL_CARD)).parent
-        except EntryNotFoundError:
-            return []  # It has no card, or none that was fetched before the network went: nothing is known.
+    directory = Path(checkpoint) if Path(checkpoint).is_dir() else _from_hub(checkpoint)
+    if directory is None:
+        return []
     recipe = read_metrics(directory).get("recipe") or _begun(directory)
     return sorted({*(learned(recipe) if recipe else ()), *named_on(read_model_card(directory))})
+
+
+@cache  # Without a network each try takes half a minute.
+def _from_hub(checkpoint: str) -> Path | None:
+    """Where the model card of a checkpoint was put; None if it has none, or none can be had: nothing is known then."""
+    try:
+        return Path(huggingface_hub.hf_hub_download(checkpoint, MODEL_CARD)).parent
+    except EntryNotFoundError:
+        return None
 
 
 def _begun(directory: Path) -> dict[str, Any]:
