@@ -21,7 +21,7 @@ from training.data.cleaning.steps import Step, Touched, steps_as_text
 from training.data.rows.corrections import read_corrections
 from training.data.rows.examples import Example, rows_digest, targets
 from training.data.rows.synthetic import load_augmented
-from training.data.splits.folds import held_out_fold, own_test_split, with_folds
+from training.data.splits.folds import own_test_split, with_folds
 from training.data.splits.training_rows import Split, train_and_held_out
 from training.encoder.base_model import load_base_model
 from training.encoder.classifier import TokenRows, encode, load_classifier, predict
@@ -102,8 +102,10 @@ class FineTuning:
         self._first = read_rows(settings, 0)
         self._read_from = _read_from(settings)
         # Of all folds now: the last one's turn may come after days.
+        rows, folds = with_folds(settings.dataset, settings.data_dir)
         for number in settings.folds:
-            _check_labels(f"held out as fold {number}", held_out_fold(number, settings.data_dir, settings.dataset))
+            held_out = [row for row, of in zip(rows, folds, strict=True) if of == number]
+            _check_labels(f"held out as fold {number}", held_out)
         self.record: Record = {
             "recipe": settings.recipe,
             "hardware": asdict(self._hardware),
