@@ -12,13 +12,14 @@ from training.common.command import TrainingError
 from training.data.cleaning.steps import clean
 from training.data.rows.combinations import CEDR, home_of
 from training.data.rows.examples import Example, rows_digest, targets
-from training.data.rows.own import short_name
+from training.data.rows.own import is_own, short_name
 from training.data.splits.folds import BRIGHTER, FOLDS, with_folds
 from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
 from training.evaluate.rows import dataset_of_rows, held_out, measured, name_of, rows_examples, rows_title, split_of
-from training.evaluate.sources import dev_figures, kind_of, served_at
+from training.evaluate.sources import kind_of, served_at
 from training.measuring.figures import (
     TunedDecisions,
+    dev_figures,
     measure,
     measure_out_of_fold,
     tuned_across_folds,
@@ -37,7 +38,7 @@ from training.runs.directory import (
     read_metrics,
     read_out_of_fold_sets,
 )
-from training.runs.learned import TEST
+from training.runs.learned import START, START_HELD_OUT, TEST, is_among
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,9 @@ def _evaluate_run(run: Path, rows: str, data_dir: Path | None) -> Evaluation:
     examples = rows_examples(rows, data_dir)
     if home == name and split_of(rows) == "dev":
         check_measured_on(run, "dev", examples)
-    _check_test_unseen(read_metrics(run).get("recipe", {}), rows, examples, data_dir, f"{run}")
+    recipe = read_metrics(run).get("recipe", {})
+    _check_test_unseen(recipe, rows, examples, data_dir, f"{run}")
+    _check_start_unseen(recipe, rows, examples, f"{run}")
     probabilities = predict_checkpoint(run, examples)
     tuned = _tuned(rows, read_out_of_fold_sets(run), probabilities) if is_cross_validated(run) else None
     return _measured(f"{run}", rows, examples, probabilities, tuned)
@@ -124,6 +127,7 @@ def _evaluate_version(directory: Path, rows: str, data_dir: Path | None) -> Eval
     examples = rows_examples(rows, data_dir)
     check_card_of(card.metrics, rows, examples, str(directory))
     _check_test_unseen(card.training, rows, examples, data_dir, f"{directory}")
+    _check_start_unseen(card.training, rows, examples, f"{directory}")
     probabilities = predict_version(directory, card, examples)
     profiles = {name: profile.model_dump() for name, profile in card.profiles.items()}
     tuned = tuned_by_card(rows, card.metrics, profiles, probabilities)
@@ -177,6 +181,22 @@ def _check_test_unseen(
                 f"{model} was trained when this test split was not there, or another one, and {seen} of the other rows"
                 " are in it, or nearly the same: the model may have seen them. Take these out of test, or train again"
             )
+
+
+def _check_start_unseen(recipe: Mapping[str, Any], rows: str, examples: list[Example], model: str) -> None:
+    """That an own dev split is not of rows that a model's start has learned.
+
+    Raises:
+        TrainingError: it is another one than the start held out.
+    """
+    name = name_of(rows)
+    if split_of(rows) != "dev" or not is_own(dataset_of_rows(rows)) or not is_among(name, recipe.get(START, [])):
+        return
+    if recipe.get(START_HELD_OUT, {}).get(name) != rows_digest(examples):
+        raise TrainingError(
+            f"what {model} was made from was trained on {name}, and is not known to have held out the rows that are its"
+            " dev split now: they may have been trained on. Measure it on --rows test"
+        )
 
 
 def _tuned(rows: str, sets: OutOfFoldSets, probabilities: npt.NDArray[np.float32]) -> TunedDecisions:

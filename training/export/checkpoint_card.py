@@ -8,7 +8,8 @@ from huggingface_hub import ModelCardData
 from contract.labels import LABELS
 from contract.version_directory import Card
 from training.data.rows.combinations import CEDR
-from training.runs.learned import OTHERS, learned
+from training.measuring.figures import dev_figures
+from training.runs.learned import HELD_OUT, OTHERS, held_out, learned
 
 _CARD: Final = """---
 {data}
@@ -76,7 +77,11 @@ def model_card(card: Card, version: str, difference: float, texts: int, *, mean_
     # A card from before figures named their rows has those of CEDR alone.
     folds = [each.get("measured_on", {}).get("dataset", CEDR) for each in card.metrics.values() if "five_folds" in each]
     licence, licence_name = licence_of(card.licence)
-    others: dict[str, Any] = {OTHERS: [name for name in learned(card.training) if not _on_the_hub(name)] or None}
+    dev = dev_figures(card.metrics).get("measured_on", {})
+    others: dict[str, Any] = {
+        OTHERS: [name for name in learned(card.training) if not _on_the_hub(name)] or None,
+        HELD_OUT: held_out(card.training, dev) or None,
+    }
     data = ModelCardData(
         language="ru", license=licence, license_name=licence_name, library_name="transformers",
         pipeline_tag="text-classification", tags=["emotion", "multi-label"],

@@ -18,10 +18,14 @@ from training.runs.record import RECORD, read_record
 
 START: Final = "start_trained_on"
 """Of a recipe: what the checkpoint that the run began with had learned."""
+START_HELD_OUT: Final = "start_held_out"
+"""Of a recipe: the digests of the dev splits that this checkpoint, and what it was made from, held out; by data set."""
 TEST: Final = "test_held_out"
 """Of a recipe, if own rows are trained on: the digest of their test split, which was held out; None without one."""
 OTHERS: Final = "trained_on"
 """Of a model card: data sets that are on no hub, beside `datasets`."""
+HELD_OUT: Final = "held_out"
+"""Of a model card: the digests of the dev splits that were held out, by data set."""
 MODEL_CARD: Final = "README.md"
 
 
@@ -48,11 +52,35 @@ def learned_by(checkpoint: str) -> list[str]:
     Raises:
         TrainingError: one of these is damaged.
     """
-    directory = Path(checkpoint) if Path(checkpoint).is_dir() else _from_hub(checkpoint)
+    directory = _directory(checkpoint)
     if directory is None:
         return []
     recipe = read_metrics(directory).get("recipe") or _begun(directory)
     return sorted({*(learned(recipe) if recipe else ()), *named_on(read_model_card(directory))})
+
+
+def held_out(training: Mapping[str, Any], dev: Mapping[str, Any]) -> dict[str, str]:
+    """The digests of the dev splits that were held out whenever a checkpoint learned, by data set.
+
+    Args:
+        training: a run's recipe, or what a version's card has under this name.
+        dev: what names the dev split of its own figures; empty if that is not known.
+    """
+    return {**training.get(START_HELD_OUT, {}), **({dev["dataset"]: dev["sha256"]} if dev else {})}
+
+
+def held_out_by(checkpoint: str) -> dict[str, str]:
+    """The same of a checkpoint, a local directory or a hub name; errors as `learned_by`."""
+    directory = _directory(checkpoint)
+    if directory is None:
+        return {}
+    metrics, said = read_metrics(directory), read_model_card(directory).get(HELD_OUT)
+    own = held_out(metrics.get("recipe", {}), metrics.get("measured_on", {}).get("dev", {}))
+    return {**(said if isinstance(said, dict) else {}), **own}
+
+
+def _directory(checkpoint: str) -> Path | None:
+    return Path(checkpoint) if Path(checkpoint).is_dir() else _from_hub(checkpoint)
 
 
 @cache  # Without a network each try takes half a minute.

@@ -28,7 +28,7 @@ from training.runs.directory import (
     write_metrics,
     write_out_of_fold,
 )
-from training.runs.learned import START, TEST, learned_by
+from training.runs.learned import START, START_HELD_OUT, TEST, held_out_by, learned_by
 from training.runs.origin import check_folds, record_fold, seal
 from training.runs.record import Record, begun, check, full_disk_explained
 from training.runs.settings import FoldSettings
@@ -98,7 +98,7 @@ def train_run(settings: FoldSettings, make_trainer: Callable[[], Trainer]) -> No
     trainer = make_trainer()
     known: dict[str, Any] = {}
     if settings.checkpoint and (names := learned_by(settings.checkpoint)):
-        known[START] = names
+        known |= {START: names, START_HELD_OUT: held_out_by(settings.checkpoint)}
     if is_own(settings.home):
         test = own_test_split(settings.home, settings.data_dir)
         known[TEST] = None if test is None else rows_digest(test)

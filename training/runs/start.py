@@ -1,7 +1,6 @@
 """What can be told of a run before PyTorch is loaded, and before a row is read: is all there that it begins with?"""
 
 import tempfile
-from pathlib import Path
 
 from training.common.command import TrainingError, main_process
 from training.common.staging import explained
@@ -11,8 +10,7 @@ from training.data.rows.loading import is_there, local_file
 from training.data.rows.own import is_own, short_name
 from training.data.splits.folds import held_out_fold
 from training.encoder.lookup import look_up
-from training.runs.directory import read_metrics
-from training.runs.learned import is_among, learned_by
+from training.runs.learned import held_out_by, is_among, learned_by
 from training.runs.record import check
 from training.runs.settings import FoldSettings, RunSettings
 from training.runs.tracking import check_tracking
@@ -53,13 +51,13 @@ def _check_unseen(settings: FoldSettings, checkpoint: str) -> None:
             f" seen. Start from what it was made from, or leave out --cross-validate{other}"
         )
     # CEDR's fold 0 is always the same. Own rows' is another one when there are more rows.
-    if is_own(settings.home):
-        then = read_metrics(Path(checkpoint)).get("measured_on", {}).get("dev", {})
-        if then.get("sha256") != rows_digest(held_out_fold(0, settings.data_dir, settings.home)):
-            raise TrainingError(
-                f"{begin}, and not known to have held out the rows that are fold 0 of {home} now: figures would come"
-                f" from rows that it has seen. Start from what it was made from{other}"
-            )
+    if is_own(settings.home) and held_out_by(checkpoint).get(home) != rows_digest(
+        held_out_fold(0, settings.data_dir, settings.home)
+    ):
+        raise TrainingError(
+            f"{begin}, and not known to have held out the rows that are fold 0 of {home} now: figures would come from"
+            f" rows that it has seen. Start from what it was made from{other}"
+        )
 
 
 def check_folder(settings: RunSettings) -> None:

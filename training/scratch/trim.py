@@ -50,7 +50,7 @@ def main() -> None:
     import huggingface_hub
 
     from training.encoder.trimming import trim
-    from training.runs.learned import MODEL_CARD, OTHERS, learned_by
+    from training.runs.learned import HELD_OUT, MODEL_CARD, OTHERS, held_out_by, learned_by
     from training.scratch.pretraining.corpus import all_passages
 
     texts = all_passages(arguments.texts, arguments.datasets, 1, arguments.data_dir)
@@ -58,7 +58,9 @@ def main() -> None:
         arguments.checkpoint, texts, arguments.output, layers=arguments.layers, normalised=arguments.normalised
     )
     if names := learned_by(arguments.checkpoint):
-        huggingface_hub.metadata_save(arguments.output / MODEL_CARD, {OTHERS: names})
+        huggingface_hub.metadata_save(
+            arguments.output / MODEL_CARD, {OTHERS: names, HELD_OUT: held_out_by(arguments.checkpoint)}
+        )
     print(f"{arguments.output}: {after:,} of {before:,} pieces, with which {len(texts):,} texts keep their tokens")
 
 

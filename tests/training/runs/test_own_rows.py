@@ -154,7 +154,10 @@ def test_what_a_start_has_learned_is_remembered(walked: Path, monkeypatch: pytes
 
     train(start, "--dataset", f"other={tmp_path / 'other'}", "--cross-validate")
     made = tmp_path / "start_other_1epochs"
-    assert json.loads((made / "metrics.json").read_bytes())["recipe"]["start_trained_on"] == ["mine"]
+    recipe = json.loads((made / "metrics.json").read_bytes())["recipe"]
+    examples, fold = by_fold("mine=reviews", None)
+    dev = measured_rows("mine", "dev", examples[: int((fold == 0).sum())])
+    assert (recipe["start_trained_on"], recipe["start_held_out"]) == (["mine"], {"mine": dev["sha256"]})
     publish = ("--model", "emotion_other", "--repository", f"{tmp_path / 'models'}", "--data-dir", "data")
     run(monkeypatch, walked, "training.publish", f"{made}", *publish, "--without-oldest-runtime", "--wait", "0")
     write_checkpoint(tmp_path / "models/emotion_other/1", tmp_path / "again")
@@ -168,11 +171,19 @@ def test_what_a_start_has_learned_is_remembered(walked: Path, monkeypatch: pytes
             train(base, *mine, "--cross-validate")
     # Fold 0 of the same rows was held out then too; of more rows it is another one.
     train(RUN, *mine)
+    evaluation = ("--data-dir", "data", "--output", f"{tmp_path / 'evaluation'}")
+    models = (made, tmp_path / "models/emotion_other/1")
+    for model in models:
+        run(monkeypatch, walked, "training.evaluate", f"{model}", "--dataset", "mine=reviews", *evaluation)
     with (tmp_path / "other/reviews.csv").open("a", encoding="utf-8") as file:
         file.write("радость счастье ура бабаба;joy;чат\n")
-    for base, place in ((RUN, tmp_path / "other"), (start, Path("reviews"))):
+    grown = ("--dataset", f"mine={tmp_path / 'other'}")
+    for base in (RUN, start, made, tmp_path / "again"):
         with pytest.raises(TrainingError, match="not known to have held out the rows that are fold 0 of mine now"):
-            train(base, "--dataset", f"mine={place}", "--extra-info", "grown")
+            train(base, *grown, "--extra-info", "grown")
+    for model in models:
+        with pytest.raises(TrainingError, match=f"what {model} was made from was trained on mine, and is not known"):
+            run(monkeypatch, walked, "training.evaluate", f"{model}", *grown, *evaluation)
 
 
 def test_a_test_split_that_came_later(walked: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

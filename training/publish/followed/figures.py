@@ -14,12 +14,11 @@ from training.data.rows.examples import rows_digest
 from training.evaluate.evaluation import tuned_by_card
 from training.evaluate.predictions import Probabilities, predict_version
 from training.evaluate.rows import name_of, rows_of_dataset, rows_title
-from training.evaluate.sources import dev_figures
 from training.export.checkpoint import Exported
 from training.measuring.chance import Finding
 from training.measuring.differences import LEADING, Answered, Differences, differences, overall
-from training.measuring.figures import TunedDecisions
-from training.runs.learned import is_among, learned
+from training.measuring.figures import TunedDecisions, dev_figures
+from training.runs.learned import held_out, is_among, learned
 
 _TUNED: Final = "each version's own thresholds, tuned without these rows"
 _HALF: Final = "0.5, since one of the two has no thresholds that were tuned without these rows"
@@ -71,11 +70,11 @@ def beside(followed: Path, before: Card, card: Card, exported: Exported, dataset
 
 def _may_have_seen(card: Card, dataset: str, digest: str) -> bool:
     """Whether a version may have been trained on rows of a data set's dev split, by their digest."""
-    held_out = dev_figures(card.metrics).get("measured_on")
-    if held_out is None and card.training.get("trained") != "elsewhere":
-        held_out = {"dataset": CEDR, "sha256": digest}  # From before figures named their rows.
-    if held_out is not None and held_out["dataset"] == dataset:
-        return bool(held_out["sha256"] != digest)
+    dev = dev_figures(card.metrics).get("measured_on", {})
+    if not dev and card.training.get("trained") != "elsewhere":
+        dev = {"dataset": CEDR, "sha256": digest}  # From before figures named their rows.
+    if (then := held_out(card.training, dev).get(dataset)) is not None:
+        return then != digest
     return is_among(dataset, learned(card.training))
 
 
