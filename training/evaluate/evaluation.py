@@ -1,5 +1,6 @@
 """Measures a model on rows: a run or another checkpoint, a published version, or a model that a gateway serves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from training.common.command import TrainingError
+from training.data.cleaning.steps import clean
 from training.data.rows.combinations import CEDR, home_of
-from training.data.rows.examples import Example, targets
-from training.data.rows.own import short_name
-from training.data.splits.folds import BRIGHTER, FOLDS
+from training.data.rows.examples import Example, rows_digest, targets
+from training.data.rows.own import is_own, short_name
+from training.data.splits.folds import BRIGHTER, FOLDS, with_folds
 from training.evaluate.predictions import checked_card, predict_checkpoint, predict_version
 from training.evaluate.rows import dataset_of_rows, held_out, measured, name_of, rows_examples, rows_title, split_of
-from training.evaluate.sources import dev_figures, kind_of, served_at
+from training.evaluate.sources import kind_of, served_at
 from training.measuring.figures import (
     TunedDecisions,
+    dev_figures,
     measure,
     measure_out_of_fold,
     tuned_across_folds,
@@ -32,8 +35,10 @@ from training.runs.directory import (
     check_same_rows,
     dataset_of,
     is_cross_validated,
+    read_metrics,
     read_out_of_fold_sets,
 )
+from training.runs.learned import START, START_HELD_OUT, TEST, is_among
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,9 @@ def _evaluate_run(run: Path, rows: str, data_dir: Path | None) -> Evaluation:
     examples = rows_examples(rows, data_dir)
     if home == name and split_of(rows) == "dev":
         check_measured_on(run, "dev", examples)
+    recipe = read_metrics(run).get("recipe", {})
+    _check_test_unseen(recipe, rows, examples, data_dir, f"{run}")
+    _check_start_unseen(recipe, rows, examples, f"{run}")
     probabilities = predict_checkpoint(run, examples)
     tuned = _tuned(rows, read_out_of_fold_sets(run), probabilities) if is_cross_validated(run) else None
     return _measured(f"{run}", rows, examples, probabilities, tuned)
@@ -118,6 +126,8 @@ def _evaluate_version(directory: Path, rows: str, data_dir: Path | None) -> Eval
     card = checked_card(directory)
     examples = rows_examples(rows, data_dir)
     check_card_of(card.metrics, rows, examples, str(directory))
+    _check_test_unseen(card.training, rows, examples, data_dir, f"{directory}")
+    _check_start_unseen(card.training, rows, examples, f"{directory}")
     probabilities = predict_version(directory, card, examples)
     profiles = {name: profile.model_dump() for name, profile in card.profiles.items()}
     tuned = tuned_by_card(rows, card.metrics, profiles, probabilities)
@@ -154,6 +164,41 @@ def check_card_of(metrics: dict[str, Any], rows: str, examples: list[Example], v
         check_same_rows(kept, examples, f"the dev rows of {version}")
 
 
+def _check_test_unseen(
+    recipe: Mapping[str, Any], rows: str, examples: list[Example], data_dir: Path | None, model: str
+) -> None:
+    """That an own test split was held out when a model was trained, or has none of the rows that there are beside it.
+
+    Raises:
+        TrainingError: it was not there then, or another one, and has some of them.
+    """
+    if split_of(rows) != "test" or TEST not in recipe or short_name(recipe["dataset"]) != name_of(rows):
+        return
+    if recipe[TEST] != rows_digest(examples):
+        steps = clean(with_folds(dataset_of_rows(rows), data_dir)[0], {"test": examples}).steps
+        if seen := sum(len(step.touched) for step in steps if step.name.endswith("leaks into test")):
+            raise TrainingError(
+                f"{model} was trained when this test split was not there, or another one, and {seen} of the other rows"
+                " are in it, or nearly the same: the model may have seen them. Take these out of test, or train again"
+            )
+
+
+def _check_start_unseen(recipe: Mapping[str, Any], rows: str, examples: list[Example], model: str) -> None:
+    """That an own dev split is not of rows that a model's start has learned.
+
+    Raises:
+        TrainingError: it is another one than the start held out.
+    """
+    name = name_of(rows)
+    if split_of(rows) != "dev" or not is_own(dataset_of_rows(rows)) or not is_among(name, recipe.get(START, [])):
+        return
+    if recipe.get(START_HELD_OUT, {}).get(name) != rows_digest(examples):
+        raise TrainingError(
+            f"what {model} was made from was trained on {name}, and is not known to have held out the rows that are its"
+            " dev split now: they may have been trained on. Measure it on --rows test"
+        )
+
+
 def _tuned(rows: str, sets: OutOfFoldSets, probabilities: npt.NDArray[np.float32]) -> TunedDecisions:
     seen = held_out(rows) and name_of(rows) in sets
     return tuned_without_dev(sets, probabilities) if seen else tuned_on_all(sets, probabilities)
@@ -162,7 +207,7 @@ def _tuned(rows: str, sets: OutOfFoldSets, probabilities: npt.NDArray[np.float32
 def tuned_by_card(
     rows: str, metrics: dict[str, Any], profiles: dict[str, Any], probabilities: npt.NDArray[np.float32]
 ) -> TunedDecisions | None:
-    """With the card's thresholds: its profiles', or on rows of fold 0 those that were tuned without it."""
+    """With the card's thresholds: its profiles', or on rows of fold 0 those tuned without it, if there are any."""
     on_dev = dev_figures(metrics)
     if held_out(rows) and name_of(rows) in (on_dev.get("measured_on", {}).get("dataset", CEDR), BRIGHTER):
         # The profiles' own were tuned on all folds, this one included.
@@ -172,4 +217,7 @@ def tuned_by_card(
         return None
     thresholds = {name: profile["thresholds"] for name, profile in known.items()}
     tuned_on = known["balanced"].get("tuned_on", "CEDR train, out of fold")
+    # A checkpoint from elsewhere was tuned on a split that a person named: fold 0 is one, or a part of one.
+    if held_out(rows) and tuned_on in [f"{name_of(rows)} {split}" for split in ("train", "dev")]:
+        return None
     return with_thresholds(probabilities, thresholds, tuned_on)

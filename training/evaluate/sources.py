@@ -13,6 +13,7 @@ from training.data.rows.combinations import CEDR, home_of
 from training.data.rows.examples import Example
 from training.evaluate.predictions import Probabilities, checked_card, predict_checkpoint, predict_version
 from training.evaluate.served_model import ServedModel
+from training.measuring.figures import dev_figures
 from training.runs.directory import dataset_of
 
 Answers = Callable[[list[str]], Probabilities]
@@ -94,11 +95,6 @@ def home_of_source(source: Source) -> str:
 
 def _home_on_card(metrics: Mapping[str, Any]) -> str:
     return str(dev_figures(metrics).get("measured_on", {}).get("dataset", CEDR))
-
-
-def dev_figures(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Of a card's metrics, those of the dev split of its home; nothing where it has none."""
-    return next((figures for name, figures in metrics.items() if name.startswith("dev (fold 0 of ")), {})
 
 
 def _unlabelled(texts: list[str]) -> list[Example]:

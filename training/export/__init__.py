@@ -4,7 +4,7 @@ Both graphs are written node by node from the encoder's weights, so that what ru
 was meant to run: fused operators are there because they were put there.
 
 `graphs` → `gate` → the modules beside this file, each of which imports only those before it.
-Imports `measuring`, `behaviour`, `data`, `encoder` and `common`. The commands are
+Imports `runs`, `measuring`, `behaviour`, `data`, `encoder` and `common`. The commands are
 `python -m training.export.gpu_weights`, and `python -m training.export.checkpoints`, the way back from a published
 graph to a checkpoint.
 """

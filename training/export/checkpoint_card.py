@@ -7,8 +7,9 @@ from huggingface_hub import ModelCardData
 
 from contract.labels import LABELS
 from contract.version_directory import Card
-from training.data.rows.combinations import CEDR, COMBINATIONS
-from training.data.rows.sources import SOURCES
+from training.data.rows.combinations import CEDR
+from training.measuring.figures import dev_figures
+from training.runs.learned import HELD_OUT, OTHERS, held_out, learned
 
 _CARD: Final = """---
 {data}
@@ -76,10 +77,16 @@ def model_card(card: Card, version: str, difference: float, texts: int, *, mean_
     # A card from before figures named their rows has those of CEDR alone.
     folds = [each.get("measured_on", {}).get("dataset", CEDR) for each in card.metrics.values() if "five_folds" in each]
     licence, licence_name = licence_of(card.licence)
+    dev = dev_figures(card.metrics).get("measured_on", {})
+    others: dict[str, Any] = {
+        OTHERS: [name for name in learned(card.training) if not _on_the_hub(name)] or None,
+        HELD_OUT: held_out(card.training, dev) or None,
+    }
     data = ModelCardData(
         language="ru", license=licence, license_name=licence_name, library_name="transformers",
         pipeline_tag="text-classification", tags=["emotion", "multi-label"],
         datasets=datasets_of(card.training) or None,
+        **others,
     )  # fmt: skip
     figures = [
         f"- {rows}: mean ROC AUC {mean['roc_auc']}, mean F1 of class and rest {mean['f1_macro']}"
@@ -109,14 +116,11 @@ def datasets_of(training: Mapping[str, Any]) -> list[str]:
     Args:
         training: as its card has it.
     """
-    named = training.get("datasets", [])
-    # Of a checkpoint from elsewhere they may be "not known".
-    names = [str(name) for name in named] if isinstance(named, list) else []
-    if training.get("trained") != "elsewhere" and (trained := training.get("dataset", CEDR)) in COMBINATIONS:
-        names += [CEDR, *(addition.source for addition in COMBINATIONS[trained])]
-    names += [*training.get("as_emotions", []), *training.get("taught", {}).get("labelled", [])]
-    known = [source.hub_name if (source := SOURCES.get(name)) else name for name in names]
-    return sorted({name for name in known if name and name.count("/") == 1})
+    return [name for name in learned(training) if _on_the_hub(name)]
+
+
+def _on_the_hub(name: str) -> bool:
+    return name.count("/") == 1
 
 
 def licence_of(licence: str) -> tuple[str, str | None]:

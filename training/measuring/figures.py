@@ -33,6 +33,11 @@ def dev_of(dataset: str) -> str:
     return f"dev (fold 0 of {rows_of([dataset])})"
 
 
+def dev_figures(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of a card's metrics, those of the dev split of its home; nothing where it has none."""
+    return next((figures for name, figures in metrics.items() if name.startswith("dev (fold 0 of ")), {})
+
+
 @dataclass(frozen=True)
 class TunedDecisions:
     """Labels given by thresholds that were tuned on other rows; by profile.

@@ -191,7 +191,9 @@ def publish(publication: Publication) -> Path:
         )
         card = with_affordable_profiles(card, directory)
         card = with_followed(card, directory, exported, origin.dataset, publication.repository, publication.insisted)
-        print("behaviour:\n" + behaviour_table(card.metrics["behaviour"]))
+        # Not the hidden half, which stays on the card: who sees it at every try works towards it.
+        behaviour = card.metrics["behaviour"]
+        print("behaviour:\n" + behaviour_table(behaviour | {"suite": {"open": behaviour["suite"]["open"]}}))
         write_card(directory, card)
         return add_version(publication.repository, publication.model, directory, publication.trial)
 

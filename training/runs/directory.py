@@ -118,8 +118,7 @@ def _write_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:
 
 def is_cross_validated(run: Path) -> bool:
     """Whether each fold was held out once when these weights were trained."""
-    path = run / METRICS
-    return path.is_file() and "five_folds" in json.loads(path.read_text(encoding="utf-8"))
+    return "five_folds" in read_metrics(run)
 
 
 def read_cross_validated(run: Path) -> tuple[dict[str, Any], OutOfFold]:
@@ -216,8 +215,7 @@ def check_output(output: Path) -> None:
     """
     if output.exists() and not output.is_dir():
         raise TrainingError(f"{output} is a file: name a directory with --output")
-    path = output / METRICS
-    if path.exists() and "recipe" in json.loads(path.read_text(encoding="utf-8")):
+    if "recipe" in read_metrics(output):
         raise TrainingError(
             f"{output} holds the {METRICS} of a run: name another directory, such as {output}/evaluation"
         )

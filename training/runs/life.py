@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from training.common.command import main_process
-from training.data.rows.examples import Example, measured_rows, targets
-from training.data.rows.own import short_name
-from training.data.splits.folds import BRIGHTER, FOLDS, by_fold, held_out_fold
+from training.data.rows.examples import Example, measured_rows, rows_digest, targets
+from training.data.rows.own import is_own, short_name
+from training.data.splits.folds import BRIGHTER, FOLDS, by_fold, held_out_fold, own_test_split
 from training.measuring.metrics import evaluate, table
 from training.measuring.out_of_fold import OutOfFold
 from training.runs.directory import (
@@ -28,6 +28,7 @@ from training.runs.directory import (
     write_metrics,
     write_out_of_fold,
 )
+from training.runs.learned import START, START_HELD_OUT, TEST, held_out_by, learned_by
 from training.runs.origin import check_folds, record_fold, seal
 from training.runs.record import Record, begun, check, full_disk_explained
 from training.runs.settings import FoldSettings
@@ -95,9 +96,15 @@ def train_run(settings: FoldSettings, make_trainer: Callable[[], Trainer]) -> No
         return
     check(settings, {"recipe": settings.recipe})
     trainer = make_trainer()
+    known: dict[str, Any] = {}
+    if settings.checkpoint and (names := learned_by(settings.checkpoint)):
+        known |= {START: names, START_HELD_OUT: held_out_by(settings.checkpoint)}
+    if is_own(settings.home):
+        test = own_test_split(settings.home, settings.data_dir)
+        known[TEST] = None if test is None else rows_digest(test)
     with begun(settings, trainer.record), tracked(settings, trainer.record) as tracker:
         _train_folds(settings, trainer, tracker)
-        _finish(settings, trainer.recipe)
+        _finish(settings, {**trainer.recipe, **known})
 
 
 def _train_folds(settings: FoldSettings, trainer: Trainer, tracker: Tracker | None) -> None:

@@ -42,12 +42,25 @@ def check(settings: RunSettings, record: Record) -> None:
         raise TrainingError(
             f"{run} holds a run already: go on with it by --resume, or name another {settings.ELSEWHERE}"
         )
-    before = json.loads((run / RECORD).read_bytes())
+    before = read_record(run / RECORD)
     if changes := [change for part in record for change in _changes(before.get(part, {}), record[part])]:
         raise TrainingError(
             f"{run} was begun otherwise: {'; '.join(changes)}. Go on as it was begun, or begin anew with another"
             f" {settings.ELSEWHERE}"
         )
+
+
+def read_record(path: Path) -> Record:
+    """What a `run.json` says.
+
+    Raises:
+        TrainingError: it is damaged.
+    """
+    try:
+        record: Record = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise TrainingError(f"{path} is damaged ({error}): copy the run again, or train it again") from error
+    return record
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any], within: str = "") -> Iterator[str]:

@@ -83,6 +83,11 @@ class FoldSettings(RunSettings):
         """The data set whose folds are held out."""
         return CEDR
 
+    @property
+    def checkpoint(self) -> str | None:
+        """The checkpoint that training begins with, a local directory or a hub name; None where there is none."""
+        return None
+
     def elsewhere(self, fold: int) -> list[Example]:  # noqa: ARG002 - another kind of run has a use for it
         """Rows of BRIGHTER that are held out with a fold: none, since BRIGHTER is not trained on."""
         return []

@@ -47,13 +47,20 @@ def main() -> None:
     check_can_trim(arguments.checkpoint, arguments.output, arguments.layers)
     check_texts(arguments.texts)
     # Imported here: PyTorch takes seconds to load, and what is wrong is told without it.
+    import huggingface_hub
+
     from training.encoder.trimming import trim
+    from training.runs.learned import HELD_OUT, MODEL_CARD, OTHERS, held_out_by, learned_by
     from training.scratch.pretraining.corpus import all_passages
 
     texts = all_passages(arguments.texts, arguments.datasets, 1, arguments.data_dir)
     before, after = trim(
         arguments.checkpoint, texts, arguments.output, layers=arguments.layers, normalised=arguments.normalised
     )
+    if names := learned_by(arguments.checkpoint):
+        huggingface_hub.metadata_save(
+            arguments.output / MODEL_CARD, {OTHERS: names, HELD_OUT: held_out_by(arguments.checkpoint)}
+        )
     print(f"{arguments.output}: {after:,} of {before:,} pieces, with which {len(texts):,} texts keep their tokens")
 
 

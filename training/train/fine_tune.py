@@ -1,7 +1,9 @@
 """Fine-tunes an encoder on all folds but one of CEDR or of own rows, with transformers' Trainer."""
 
 import copy
+import json
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,9 @@ from training.common.command import TrainingError, main_process
 from training.common.files import copy_whole
 from training.data.cleaning.steps import Step, Touched, steps_as_text
 from training.data.rows.corrections import read_corrections
-from training.data.rows.examples import Example, targets
+from training.data.rows.examples import Example, rows_digest, targets
 from training.data.rows.synthetic import load_augmented
+from training.data.splits.folds import own_test_split, with_folds
 from training.data.splits.training_rows import Split, train_and_held_out
 from training.encoder.base_model import load_base_model
 from training.encoder.classifier import TokenRows, encode, load_classifier, predict
@@ -51,17 +54,34 @@ def read_rows(settings: Settings, fold: int) -> Split:
             f"{len(split.train)} rows don't fill one batch of {settings.batch_size}: lower --batch-size"
         )
     for which, rows in (("to train on", split.train), ("held out", split.held_out)):
-        for emotion, count in zip(EMOTIONS, targets(rows).sum(axis=0), strict=True):
-            if not 0 < count < len(rows):
-                raise TrainingError(
-                    f"of {len(rows)} rows {which}, {count:.0f} are labelled {emotion}: there must be some that are,"
-                    " and some that aren't"
-                )
+        _check_labels(which, rows)
     no_emotion = frozenset({EMOTIONS.index("no_emotion")})
     unknown = [Example(text, no_emotion, "unknown_signs") for text in unknown_texts_beside(len(split.train))]
     added = tuple(Touched(row, "nothing of it is known") for row in unknown)
     step = Step("unknown signs", "texts of signs that no vocabulary has, as no emotion", "added", added)
     return replace(split, train=[*split.train, *unknown], steps=[*split.steps, step])
+
+
+def _read_from(settings: Settings) -> str:
+    """SHA-256 of what a fold's rows depend on: those of all folds, an own test split, corrections, paraphrases."""
+    rows, _ = with_folds(settings.dataset, settings.data_dir)
+    rows = [*rows, *(own_test_split(settings.dataset, settings.data_dir) or ())]
+    decided = [
+        (each.text, sorted(each.given), None if each.corrected is None else sorted(each.corrected))
+        for each in (read_corrections(settings.corrections) if settings.corrections else ())
+    ]
+    augmented = load_augmented(settings.augmented) if settings.augmented else ()
+    made_from = [row.paraphrase_of for row in augmented]
+    return sha256(json.dumps([rows_digest(rows), decided, rows_digest(augmented), made_from]).encode()).hexdigest()
+
+
+def _check_labels(which: str, rows: list[Example]) -> None:
+    for emotion, count in zip(EMOTIONS, targets(rows).sum(axis=0), strict=True):
+        if not 0 < count < len(rows):
+            raise TrainingError(
+                f"of {len(rows)} rows {which}, {count:.0f} are labelled {emotion}: there must be some that are,"
+                " and some that aren't"
+            )
 
 
 class FineTuning:
@@ -80,11 +100,20 @@ class FineTuning:
         if main_process() and not settings.folder.exists():
             check_disk(next(path for path in settings.folder.parents if path.exists()), self._start)
         self._first = read_rows(settings, 0)
+        self._read_from = _read_from(settings)
+        # Of all folds now: the last one's turn may come after days.
+        rows, folds = with_folds(settings.dataset, settings.data_dir)
+        for number in settings.folds:
+            held_out = [row for row, of in zip(rows, folds, strict=True) if of == number]
+            _check_labels(f"held out as fold {number}", held_out)
         self.record: Record = {
             "recipe": settings.recipe,
             "hardware": asdict(self._hardware),
             "rows": fingerprint([*self._first.train, *self._first.held_out]),
         }
+        if settings.corrections or settings.augmented:
+            # Those of fold 0's rows have no part in what fold 0 is held out from.
+            self.record["rows"]["sha256 with corrections and paraphrases"] = self._read_from
         self.recipe = {**settings.recipe, "hardware": str(self._hardware)}
         if main_process():
             print(steps_as_text(self._first.steps), flush=True)
@@ -100,6 +129,11 @@ class FineTuning:
         """
         settings, hardware = self._settings, self._hardware
         train, held_out = read_rows(settings, fold.number) if fold.number else self._first
+        if _read_from(settings) != self._read_from:
+            raise TrainingError(
+                f"rows, corrections or paraphrases have been changed since the run began, and fold {fold.number} would"
+                " be trained on other ones than the folds before: put them back and go on with --resume, or begin anew"
+            )
         if main_process():
             print(
                 f"fold {fold.number}: {len(train):,} rows to train on, {len(held_out):,} held out;"

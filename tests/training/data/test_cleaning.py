@@ -63,6 +63,7 @@ def test_every_step_touches_what_it_should_and_reports_it() -> None:
         example(long, "joy"),
         example("Мой дядя самых честных правил", "no_emotion"),
         example("Мой дядя! Самых честных правил?", "no_emotion"),
+        example("Moй дядя caмых чecтных правил", "no_emotion"),
         example("Мой дядя самых честных правил, да", "anger"),
         example("Ничего похожего здесь больше нет", "anger"),
     ]
@@ -71,7 +72,11 @@ def test_every_step_touches_what_it_should_and_reports_it() -> None:
     assert touched(cleaned) == {
         "normalisation": ["Какой  хороший день!"],
         "length": ["?", long],
-        "leaks into dev": ["Мой дядя самых честных правил", "Мой дядя! Самых честных правил?"],
+        "leaks into dev": [
+            "Мой дядя самых честных правил",
+            "Мой дядя! Самых честных правил?",
+            "Moй дядя caмых чecтных правил",
+        ],
         "near-leaks into dev": ["Мой дядя самых честных правил, да"],
         "duplicates": ["какой хороший день"],
         "contradictions": ["Какой хороший день!"],

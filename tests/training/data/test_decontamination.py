@@ -11,6 +11,10 @@ def test_the_same_text_and_nearly_the_same_are_known() -> None:
     assert held_out.overlap("удивительно :(")
     assert held_out.overlap("Злоумышленники скрылись с места происшествия, отмечается.")
     assert not held_out.overlap("Не удивительно.")
+    # Latin letters among the Cyrillic ones, and drawn-out ones.
+    assert held_out.overlap("Удивитeльнo")
+    assert held_out.overlap("удивительноооо")
+    assert HeldOutTexts(["Kупить cлoна"]).overlap("купить слона!")
     assert not held_out.overlap("Злоумышленники задержаны.")
 
 

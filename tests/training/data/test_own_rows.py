@@ -149,6 +149,8 @@ FLAGS = "text,joy,sadness,surprise,fear,anger"
         ("text,labels\nа,joy\n  ,joy\n", "row 3: `text` must be a text that is not blank"),
         ("text,labels\nа,joy\nб\0в,joy\n", r"row 3: the text holds U\+0000"),
         ("text,labels,text\nа,joy,б\n", "two columns named text"),
+        ("text,labels,Text\nа,joy,б\n", "row 2: two columns are named text and Text: rename one"),
+        (f"{FLAGS},JOY\nа,0,0,0,0,1,1\n", "row 2: two columns are named joy and JOY"),
         (f"{FLAGS}\nа,1,0,0,0,2\n", "row 2: `anger` must be 0 or 1, not '2'"),
         (f"{FLAGS}\nа,1,0,0,0,\n", "row 2: `anger` must be 0 or 1, not ''"),
         (f"{FLAGS},злость\nа,1,0,0,0,0,1\n", "row 2: two columns are for one label: joy, .*anger, злость"),
@@ -201,6 +203,12 @@ def test_options_that_make_no_sense(tmp_path: Path, options: str, reason: str) -
     write(tmp_path, "rows.json", options)
     with pytest.raises(TrainingError, match=reason):
         read(tmp_path)
+
+
+def test_options_with_a_byte_order_mark(tmp_path: Path) -> None:
+    write(tmp_path, "train.csv", "отзыв,labels\nа,joy\n")
+    write(tmp_path, "rows.json", '\ufeff{"text": "отзыв"}')
+    assert read(tmp_path) == [("а", {"joy"})]
 
 
 def test_names_and_directories_that_are_none(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from training.encoder.head import weight_names
 from training.encoder.tokenizer import load_tokenizer, train_wordpiece
 from training.encoder.trimming import trim
 from training.encoder.vocabulary import check_can_trim
+from training.runs.learned import learned_by
 from training.scratch.trim import trim_parser
 
 RUSSIAN = ["Как же я рад тебя видеть!", "Мне страшно, мой ёжик убежал :("]
@@ -97,8 +98,13 @@ def test_the_command(checkpoint: Path, tmp_path: Path) -> None:
     texts = tmp_path / "texts"
     texts.mkdir()
     (texts / "russian.txt").write_text("\n".join(RUSSIAN), encoding="utf-8")
-    said = succeeds("training.scratch.trim", checkpoint, "--texts", texts, "--output", tmp_path / "small")
+    shutil.copytree(checkpoint, tmp_path / "base")
+    (tmp_path / "base/README.md").write_text("---\ndatasets: [sagteam/cedr_v1]\ntrained_on: [mine]\n---\n")
+    said = succeeds("training.scratch.trim", tmp_path / "base", "--texts", texts, "--output", tmp_path / "small")
     assert f"{vocabulary_size(tmp_path / 'small')} of {vocabulary_size(checkpoint)} pieces, with which 2 texts" in said
+    # It remembers what the checkpoint has learned.
+    assert learned_by(f"{tmp_path / 'small'}") == ["mine", "sagteam/cedr_v1"]
+    assert learned_by(f"{checkpoint}") == []
 
 
 def test_layers_and_normalised_text(checkpoint: Path, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_it_says_what_it_is(version: Path, checkpoint: Path) -> None:
 
 def test_thresholds_are_not_tuned_on_what_it_was_trained_on(checkpoint: Path) -> None:
     found = find_elsewhere(str(checkpoint), None)
-    for dataset in ("cedr", "brighter_rus"):
+    for dataset in ("cedr", "brighter_rus", "written"):
         with pytest.raises(TrainingError, match=f"was trained on {dataset}: thresholds tuned there"):
             read_named_rows(f"{dataset}:train", found, None)
 

@@ -81,7 +81,7 @@ def refused(random: np.random.Generator, rows: int, noise: tuple[float, float], 
         logits = 4 * (known + random.normal(0, each, truth.shape) - 0.5)
         probabilities = (1 / (1 + np.exp(-logits))).astype(np.float32)
         answered.append(Answered(probabilities, probabilities >= 0.5))
-    dev = Beside("dev", rows, "", "", differences(truth, *answered))
+    dev = Beside("dev", rows, "", "", differences(truth, *answered), seen=False)
     before, after = (noisy_behaviour(random, each) for each in behaves)
     return bool(_worse("version 1", dev, figure_findings(dev, "version 1"), falls(before, after)))
 

@@ -22,6 +22,7 @@ from training.data.rows.loading import load_source
 from training.encoder.classifier import encode, padded
 from training.encoder.label_columns import Reading
 from training.encoder.tokenizer import load_tokenizer
+from training.evaluate.evaluation import evaluate_model
 from training.evaluate.predictions import predict_version
 from training.export.gpu_graph_files import make_gpu_graph
 from training.export.graphs.portable import portable
@@ -118,6 +119,10 @@ def test_a_softmax_model_of_seven_emotions(softmax: Path, data_dir: Path, tmp_pa
     assert card.metrics["dev (fold 0 of CEDR train), model.cpu.onnx"]["tuned"]["tuned_on"] == "brighter_rus dev"
     assert "roc_auc" in card.metrics["brighter_rus dev, model.cpu.onnx"]["mean"]
 
+    # Where its thresholds come from, labels are given at 0.5; elsewhere by these.
+    assert evaluate_model(f"{version}", "brighter", data_dir).decided_by == "at 0.5"
+    assert "thresholds from brighter_rus dev" in evaluate_model(f"{version}", "dev", data_dir).decided_by
+
     # What goes on from it: weights for a GPU of the int8 ones; no checkpoint of six sigmoids.
     (version / GPU_GRAPH).unlink()
     remade = session(portable(onnx.load(make_gpu_graph(version))))
@@ -138,7 +143,10 @@ def test_rows_that_thresholds_must_not_come_from(softmax: Path, data_dir: Path, 
     refused("brighter_rus:test", "a test split is for a finished model's last figures")
     refused("brighter_rus", r"seven was trained on brighter_rus: .*too good", "BRIGHTER-emotion-categories")
     refused("cedr", r"cedr has no dev split, but train: name one with --tune-on cedr:train if")
-    refused("cedr:train", r"was trained on cedr", "cedr")
+    for said in ("cedr", "combo"):
+        refused("cedr:train", r"was trained on cedr", said)
+    for said in ("mine", "mine=somewhere"):
+        refused("mine=elsewhere:train", r"was trained on mine", said)
     for unknown in ("nothing:dev", "nothing", "cedr:whole"):
         refused(unknown, r"no data set named '(nothing|cedr:whole)'; there are: ")
     # What a model card says counts.
@@ -171,4 +179,8 @@ def test_what_is_no_checkpoint(softmax: Path, data_dir: Path, tmp_path: Path, mo
     (tmp_path / "own/metrics.json").write_text(json.dumps({"recipe": {}}))
     with pytest.raises(TrainingError, match="is a run of this project: its thresholds come from its own out-of-fold"):
         publish(tmp_path / "own", data_dir, repository, "--labels", *EMOTIONS)
+    # Nor is one that is not finished.
+    (tmp_path / "own/metrics.json").rename(tmp_path / "own/run.json")
+    with pytest.raises(TrainingError, match=r"own has no metrics\.json: train it with --cross-validate"):
+        publish(tmp_path / "own", data_dir, repository)
     assert not repository.exists()

@@ -238,11 +238,13 @@ def test_a_version_with_worse_figures_than_the_one_it_follows(
 
     capsys.readouterr()
     publish_command([*flags, "--insist"])
-    assert (
-        f"{f1:+.4f} (95 % interval {low:+.4f} to {high:+.4f}): worse (so far down by chance: 0.0005)\n"
-        in capsys.readouterr().out
-    )
+    printed = capsys.readouterr().out
+    assert f"{f1:+.4f} (95 % interval {low:+.4f} to {high:+.4f}): worse (so far down by chance: 0.0005)\n" in printed
     card = read_card(first.with_name("2"))
+    # Of the suite's hidden half only the card speaks.
+    assert "suite, open half: right" in printed
+    assert "hidden" not in printed
+    assert card.metrics["behaviour"]["suite"]["hidden"]["texts"] > 400
     assert any(limit.startswith("Published though it is worse than version 1 on dev") for limit in card.limits)
     follows = card.metrics["follows"]
     assert (follows["version"], follows["verdict"]) == ("1", "worse")

@@ -10,7 +10,15 @@ from training.common.command import TrainingError
 from training.data.rows.examples import targets
 from training.data.splits.folds import brighter_by_fold
 from training.measuring.out_of_fold import OutOfFold, out_of_fold_examples
-from training.runs.directory import out_of_fold_file, read_out_of_fold, write_out_of_fold
+from training.runs.directory import (
+    METRICS,
+    check_output,
+    is_cross_validated,
+    out_of_fold_file,
+    read_out_of_fold,
+    write_out_of_fold,
+)
+from training.runs.record import RECORD, read_record
 
 
 def predictions(seed: int) -> OutOfFold:
@@ -38,6 +46,18 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(TrainingError, match=r"out_of_fold_brighter_rus\.npz is damaged"):
         read_out_of_fold(tmp_path, "brighter_rus")
+
+
+def test_damaged_json_is_named(tmp_path: Path) -> None:
+    for name in (METRICS, RECORD):
+        (tmp_path / name).write_text('{"recipe": ', encoding="utf-8")
+    for read, name in (
+        (lambda: is_cross_validated(tmp_path), METRICS),
+        (lambda: check_output(tmp_path), METRICS),
+        (lambda: read_record(tmp_path / RECORD), RECORD),
+    ):
+        with pytest.raises(TrainingError, match=f"{name} is damaged"):
+            read()
 
 
 def test_predictions_of_other_rows_are_noticed(tmp_path: Path) -> None:

@@ -19,7 +19,11 @@ from tests.training.support.rows import CEDR_CLASSES, keyword_rows
 from training.common.command import TrainingError
 from training.data.rows.examples import measured_rows
 from training.data.splits.folds import by_fold
+from training.export.version_checkpoint import write_checkpoint
 from training.measuring.out_of_fold import out_of_fold_examples
+from training.publish.elsewhere.checkpoint import find_elsewhere
+from training.publish.elsewhere.thresholds import read_named_rows
+from training.publish.versions import write_card
 from training.runs.directory import read_cross_validated
 
 RUN = Path("weights/emotion_rubert_mine_10epochs")
@@ -135,3 +139,86 @@ def test_a_version_is_measured_on_its_home_or_asks_where_it_is(
     run(monkeypatch, walked, "training.compare", version, f"{RUN}", *data, "--without-behaviour", *output)
     comparison = json.loads((tmp_path / "evaluation/comparison.json").read_bytes())
     assert comparison["rows"]["sha256"] == dev["measured_on"]["sha256"]
+
+
+def test_what_a_start_has_learned_is_remembered(walked: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A model made from one that was trained on `mine` is not tuned on `mine`, nor measured on rows it has seen."""
+    monkeypatch.chdir(walked)
+    shutil.copytree("reviews", tmp_path / "other")
+    start = tmp_path / "start"
+    write_checkpoint(Path("model_repository/emotion_mine/1"), start)
+
+    def train(base: Path, *flags: str) -> None:
+        where = ("--base-model", f"{base}", "--weights-dir", f"{tmp_path}", "--data-dir", "data", "--epochs", "1")
+        run(monkeypatch, walked, "training.train", "--train-model", *where, *MORE["training.train"].split(), *flags)
+
+    train(start, "--dataset", f"other={tmp_path / 'other'}", "--cross-validate")
+    made = tmp_path / "start_other_1epochs"
+    recipe = json.loads((made / "metrics.json").read_bytes())["recipe"]
+    examples, fold = by_fold("mine=reviews", None)
+    dev = measured_rows("mine", "dev", examples[: int((fold == 0).sum())])
+    assert (recipe["start_trained_on"], recipe["start_held_out"]) == (["mine"], {"mine": dev["sha256"]})
+    publish = ("--model", "emotion_other", "--repository", f"{tmp_path / 'models'}", "--data-dir", "data")
+    run(monkeypatch, walked, "training.publish", f"{made}", *publish, "--without-oldest-runtime", "--wait", "0")
+    write_checkpoint(tmp_path / "models/emotion_other/1", tmp_path / "again")
+    for checkpoint in (start, tmp_path / "again"):
+        with pytest.raises(TrainingError, match=f"{checkpoint.name} was trained on mine: thresholds tuned there"):
+            read_named_rows("mine=reviews:train", find_elsewhere(f"{checkpoint}", None), Path("data"))
+
+    mine = ("--dataset", "mine=reviews", "--extra-info", "more")
+    for base in (start, made, RUN):
+        with pytest.raises(TrainingError, match=r"was trained on mine, .* come from rows that it has seen"):
+            train(base, *mine, "--cross-validate")
+    # Fold 0 of the same rows was held out then too; of more rows it is another one.
+    train(RUN, *mine)
+    evaluation = ("--data-dir", "data", "--output", f"{tmp_path / 'evaluation'}")
+    models = (made, tmp_path / "models/emotion_other/1")
+    for model in models:
+        run(monkeypatch, walked, "training.evaluate", f"{model}", "--dataset", "mine=reviews", *evaluation)
+    with (tmp_path / "other/reviews.csv").open("a", encoding="utf-8") as file:
+        file.write("радость счастье ура бабаба;joy;чат\n")
+    grown = ("--dataset", f"mine={tmp_path / 'other'}")
+    for base in (RUN, start, made, tmp_path / "again"):
+        with pytest.raises(TrainingError, match="not known to have held out the rows that are fold 0 of mine now"):
+            train(base, *grown, "--extra-info", "grown")
+    for model in models:
+        with pytest.raises(TrainingError, match=f"what {model} was made from was trained on mine, and is not known"):
+            run(monkeypatch, walked, "training.evaluate", f"{model}", *grown, *evaluation)
+
+
+def test_a_test_split_that_came_later(walked: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shutil.copytree(walked / "reviews", tmp_path / "reviews")
+    (tmp_path / "reviews/reviews.csv").rename(tmp_path / "reviews/train.csv")
+    header, *lines = (tmp_path / "reviews/train.csv").read_text(encoding="utf-8-sig").splitlines()
+    test = tmp_path / "reviews/test.csv"
+    models = (f"{RUN}", "model_repository/emotion_mine/1")
+
+    def evaluate(model: str) -> None:
+        flags = ("--rows", "test", "--dataset", f"mine={tmp_path / 'reviews'}", "--data-dir", "data")
+        run(monkeypatch, walked, "training.evaluate", model, *flags, "--output", f"{tmp_path / 'evaluation'}")
+
+    test.write_text("\n".join([header, *lines[:12]]), encoding="utf-8")
+    for model in models:
+        with pytest.raises(TrainingError, match=f"{model} was trained when this test split was not there.* 12 of the"):
+            evaluate(model)
+    new = [f"{row['text']};{line.split(';', 1)[1]}" for row, line in zip(keyword_rows(80)[-12:], lines, strict=False)]
+    test.write_text("\n".join([header, *new]), encoding="utf-8")
+    for model in models:
+        evaluate(model)
+
+
+def test_a_version_that_has_seen_the_rows_it_is_compared_on(
+    walked: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The data have grown since version 1: fold 0 is another one, most of which it was trained on."""
+    shutil.copytree(walked / "model_repository", tmp_path / "models")
+    grown = tmp_path / "models/emotion_mine/1"
+    card = read_card(grown)
+    card.metrics["dev (fold 0 of mine), model.cpu.onnx"]["measured_on"]["sha256"] = "0" * 64
+    write_card(grown, card)
+    publish = ("--model", "emotion_mine", "--repository", f"{tmp_path / 'models'}", "--data-dir", "data")
+    note = "Version {} may have been trained on some of the rows of dev (fold 0 of mine): its figures beside this"
+    for version, seen in ((1, True), (2, False)):
+        run(monkeypatch, walked, "training.publish", f"{RUN}", *publish, "--without-oldest-runtime", "--wait", "0")
+        limits = read_card(tmp_path / f"models/emotion_mine/{version + 1}").limits
+        assert any(limit.startswith(note.format(version)) for limit in limits) == seen

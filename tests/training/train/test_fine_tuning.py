@@ -35,7 +35,7 @@ from training.data.splits.training_rows import train_and_held_out
 from training.encoder.classifier import encode, load_classifier, predict
 from training.encoder.tokenizer import load_tokenizer
 from training.runs.directory import read_fold
-from training.runs.life import train_run
+from training.runs.life import Fold, train_run
 from training.train.__main__ import main
 from training.train.checkpoints import check_disk
 from training.train.fine_tune import FineTuning, read_rows
@@ -306,6 +306,26 @@ def test_corrections_and_synthetic_rows_are_trained_on(data_dir: Path, tmp_path:
     assert len(rows) == len(plain.train)
 
 
+def test_corrections_that_change_under_way(data_dir: Path, tmp_path: Path) -> None:
+    """A correction of a row of fold 0 has no part in the training that holds fold 0 out, but in all others."""
+    plain = read_rows(Settings(train_model=True, data_dir=data_dir), 0)
+    corrections = tmp_path / "corrections.csv"
+
+    def correct(*rows: Example) -> None:
+        lines = [f"{row.text},{label_names(row.labels)},anger fear\n" for row in rows]
+        corrections.write_text(f"text,given,corrected\n{''.join(lines)}", encoding="utf-8")
+
+    correct(plain.train[0])
+    settings = {"corrections": corrections, "epochs": 1}
+    trained(data_dir, tmp_path, **settings)
+    tuning = FineTuning(Settings(train_model=True, base_model=str(data_dir / "bert"), data_dir=data_dir, **settings))
+    correct(plain.train[0], plain.held_out[0])
+    with pytest.raises(TrainingError, match="was begun otherwise: sha256 with corrections and paraphrases was"):
+        trained(data_dir, tmp_path, cross_validate=True, resume=True, **settings)
+    with pytest.raises(TrainingError, match="have been changed since the run began, and fold 1 would be trained on"):
+        tuning.train_fold(Fold(1, [], tmp_path))
+
+
 class TestErrors:
     """Each says what to do, and leaves nothing that looks like a result."""
 
@@ -395,6 +415,12 @@ class TestErrors:
         other.write_text("".join(line for line in lines if '"labels": [4]' not in line), encoding="utf-8")
         with pytest.raises(TrainingError, match="of 260 rows to train on, 0 are labelled anger"):
             trained(tmp_path, tmp_path / "weights", str(data_dir / "bert"))
+        # Two folds have a row of it: the others are told before the first one is trained.
+        few = [line for line in lines if '"labels": [4]' in line][:2]
+        other.write_text(other.read_text(encoding="utf-8") + "".join(few), encoding="utf-8")
+        with pytest.raises(TrainingError, match=r"of \d+ rows held out as fold \d, 0 are labelled anger"):
+            trained(tmp_path, tmp_path / "weights", str(data_dir / "bert"), cross_validate=True)
+        assert not (tmp_path / "weights").exists()
 
     def test_folders_that_hold_something_else(self, data_dir: Path, tmp_path: Path) -> None:
         (tmp_path / "bert_cedr_10epochs").mkdir()

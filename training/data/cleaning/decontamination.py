@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from training.behaviour.suite import HALVES, load_suite
 from training.common.parallel import map_chunks
 from training.data.cleaning.duplicates import NearDuplicates
-from training.data.cleaning.texts import comparison_key, folded
+from training.data.cleaning.texts import comparison_key, folded, leak_keys
 
 
 class HeldOutTexts:
@@ -16,12 +16,12 @@ class HeldOutTexts:
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         held_out = [*texts, *(case.text for case in load_suite(HALVES))]
-        self._keys = {_key(text) for text in held_out}
+        self._keys = {key for text in held_out for key in _keys(text)}
         self._near = NearDuplicates(text for text in held_out if comparison_key(text))
 
     def overlap(self, text: str) -> bool:
-        """Whether a text is the same but for case, spaces and punctuation, or a near-duplicate."""
-        return _key(text) in self._keys or bool(self._near.matches(text))
+        """Whether a text is the same but for case, spaces, punctuation and look-alikes, or a near-duplicate."""
+        return not self._keys.isdisjoint(_keys(text)) or bool(self._near.matches(text))
 
     def without(self, texts: Iterable[str]) -> list[str]:
         """The texts that do not overlap."""
@@ -34,6 +34,6 @@ def without_overlap(texts: Sequence[str], held_out: Iterable[str] = ()) -> list[
     return [text for chunk in chunks for text in chunk]
 
 
-def _key(text: str) -> str:
-    # Punctuation alone has no comparison key: all of it would be one text.
-    return comparison_key(text) or folded(text)
+def _keys(text: str) -> tuple[str, ...]:
+    # Punctuation alone has no key: all of it would be one text.
+    return leak_keys(text) or (folded(text),)

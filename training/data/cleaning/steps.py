@@ -12,7 +12,7 @@ from typing import Final, Literal
 from contract.labels import EMOTIONS
 from training.behaviour.suite import HALVES, load_suite
 from training.data.cleaning.duplicates import NearDuplicates
-from training.data.cleaning.texts import comparison_key, folded, normalised
+from training.data.cleaning.texts import comparison_key, folded, leak_keys, normalised
 from training.data.rows.examples import Example
 
 MINIMUM_CHARACTERS: Final = 2
@@ -100,7 +100,7 @@ def _rules(protected: Mapping[str, Sequence[Example]]) -> Iterator[Rule]:
 
 
 def _leak_rules(name: str, protected: NearDuplicates, named: Callable[[str], str]) -> Iterator[Rule]:
-    yield Rule(f"leaks into {name}", f"{_SAME} or punctuation", partial(_leaks, protected, named))
+    yield Rule(f"leaks into {name}", f"{_SAME}, punctuation or look-alike letters", partial(_leaks, protected, named))
     yield Rule(f"near-leaks into {name}", _ALIKE, partial(_near_leaks, protected, named))
 
 
@@ -126,8 +126,8 @@ def _suite_index() -> NearDuplicates:
 
 
 def _leaks(protected: NearDuplicates, named: Callable[[str], str], rows: Sequence[Example]) -> Reasons:
-    texts = {comparison_key(text): text for text in protected.texts}
-    found = (texts.get(comparison_key(row.text)) for row in rows)
+    texts = {key: text for text in protected.texts for key in leak_keys(text)}
+    found = (next((texts[key] for key in leak_keys(row.text) if key in texts), None) for row in rows)
     return [None if text is None else f"like {named(text)}" for text in found]
 
 

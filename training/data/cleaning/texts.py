@@ -4,6 +4,8 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
+from training.encoder.normalization.normalizer import normalizer
+
 # Joins emoji into one (a family, a profession); without it they fall apart.
 _JOINER: Final = "\u200d"
 
@@ -41,6 +43,16 @@ def comparison_key(text: str) -> str:
     where a text may leak and not which rows are superfluous. Empty for punctuation alone.
     """
     return " ".join("".join(_letter(character) for character in folded(text)).split())
+
+
+@lru_cache(maxsize=65536)
+def leak_keys(text: str) -> tuple[str, ...]:
+    """The keys by which a text may leak: its own, and that of what a normalising encoder reads of it.
+
+    Such an encoder reads look-alike, Latin and drawn-out letters as the plain ones. None for punctuation alone.
+    """
+    keys = (comparison_key(text), comparison_key(normalizer().normalize_str(text)))
+    return tuple(key for key in dict.fromkeys(keys) if key)
 
 
 def _letter(character: str) -> str:

@@ -162,7 +162,10 @@ def read_options(directory: Path) -> Options:
     """
     path = directory / OPTIONS
     try:
-        return Options.model_validate_json(path.read_bytes()) if path.exists() else Options()
+        # Editors on Windows put a byte order mark before it.
+        return (
+            Options.model_validate_json(path.read_bytes().removeprefix(codecs.BOM_UTF8)) if path.exists() else Options()
+        )
     except OSError as error:
         raise TrainingError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
@@ -179,7 +182,10 @@ def find_columns(names: Iterable[str], options: Options) -> Columns:
     Raises:
         ValueError: the text or the labels have none.
     """
-    by_name = {name.strip().casefold(): name for name in names}
+    by_name: dict[str, str] = {}
+    for name in names:
+        if (other := by_name.setdefault(name.strip().casefold(), name)) != name:
+            raise ValueError(f"two columns are named {other} and {name}: rename one, or remove it")
     found = ", ".join(by_name.values()) or "none"
     text = _column(by_name, (options.text,) if options.text else TEXT)
     if text is None:

@@ -15,7 +15,7 @@ from training.common.command import TrainingError
 from training.data.cleaning.decontamination import HeldOutTexts
 from training.data.rows.combinations import CEDR, home_of
 from training.data.rows.examples import Example
-from training.data.rows.loading import load_source, training_splits
+from training.data.rows.loading import is_there, load_source, training_splits
 from training.data.rows.own import is_own
 
 FOLDS: Final = 5
@@ -60,6 +60,12 @@ def held_out_fold(fold: int, data_dir: Path | None, dataset: str = CEDR) -> list
     """The rows of one fold of a training set, untouched."""
     examples, folds = with_folds(dataset, data_dir)
     return [example for example, of in zip(examples, folds, strict=True) if of == fold]
+
+
+def own_test_split(dataset: str, data_dir: Path | None) -> list[Example] | None:
+    """The test split of own rows, which is never trained on; None where there is none, or the rows are CEDR's."""
+    home = home_of(dataset)
+    return load_source(home, "test", data_dir) if is_own(home) and is_there(home, "test", data_dir) else None
 
 
 def brighter_by_fold(data_dir: Path | None) -> tuple[list[Example], npt.NDArray[np.int64]]:

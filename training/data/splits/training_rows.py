@@ -14,7 +14,7 @@ from training.data.rows.corrections import Correction, apply_corrections
 from training.data.rows.examples import Example
 from training.data.rows.loading import is_there, load_source, local_file
 from training.data.rows.own import is_own, short_name
-from training.data.splits.folds import held_out_fold, with_folds
+from training.data.splits.folds import held_out_fold, own_test_split, with_folds
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def _held_out_elsewhere(home: str, data_dir: Path | None) -> tuple[dict[str, lis
     """The rows beside the held-out fold that are never trained on, and a step for each split that is not at hand."""
     protected: dict[str, list[Example]] = {}
     unchecked = []
-    if is_own(home) and is_there(home, "test", data_dir):
-        protected[f"{short_name(home)}'s test split"] = load_source(home, "test", data_dir)
+    if (test := own_test_split(home, data_dir)) is not None:
+        protected[f"{short_name(home)}'s test split"] = test
     # Own rows: what is trained on them may be compared with the shipped models, which are measured on CEDR's.
     # Own rows need no hub.
     trouble = _hub_trouble() if is_own(home) and data_dir is None else None

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import huggingface_hub
-import yaml
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from transformers import AutoConfig
 
@@ -17,6 +16,8 @@ from training.common.command import TrainingError
 from training.data.rows.sources import SOURCES
 from training.encoder.label_columns import Columns, Reading, column_names, read_columns
 from training.runs.directory import METRICS, OUT_OF_FOLD
+from training.runs.learned import is_among, learned, named_on, read_model_card
+from training.runs.record import RECORD
 
 _FILES: Final = (
     "config.json", "tokenizer.json", "README.md", "model.safetensors", "model.safetensors.index.json",
@@ -49,10 +50,7 @@ class Elsewhere:
 
     def trained_on(self, dataset: str) -> bool:
         """Whether it is known to have been trained on a data set."""
-        source = SOURCES.get(dataset)
-        names = {dataset, *((source.hub_name,) if source and source.hub_name else ())}
-        names |= {name.rpartition("/")[2] for name in names}
-        return bool({name.casefold() for name in names} & {name.casefold() for name in self.datasets})
+        return is_among(dataset, self.datasets)
 
     @property
     def title(self) -> str:
@@ -92,8 +90,8 @@ class Elsewhere:
 
 
 def is_run(checkpoint: Path) -> bool:
-    """Whether a directory is, or was to be, a run of this project, with out-of-fold predictions."""
-    return any((checkpoint / name).exists() for name in (METRICS, OUT_OF_FOLD))
+    """Whether a directory is, or was to be, a run of this project, with out-of-fold predictions; finished or not."""
+    return any((checkpoint / name).exists() for name in (RECORD, METRICS, OUT_OF_FOLD))
 
 
 def find_elsewhere(checkpoint: str, reading: Reading | None, trained_on: Sequence[str] = ()) -> Elsewhere:
@@ -113,9 +111,9 @@ def find_elsewhere(checkpoint: str, reading: Reading | None, trained_on: Sequenc
     except (OSError, ValueError) as error:
         raise TrainingError(f"could not load the checkpoint {checkpoint}: {error}") from error
     columns = read_columns(checkpoint, config, reading)
-    card = _model_card(directory)
-    datasets = card.get("datasets") or []
-    listed = [datasets] if isinstance(datasets, str) else [str(name) for name in datasets]
+    card = read_model_card(directory)
+    # Also those of a combination, and own rows named with their directory.
+    said = [each for name in trained_on for each in ([name] if name in SOURCES else learned({"dataset": name}))]
     return Elsewhere(
         name=checkpoint,
         directory=directory,
@@ -123,7 +121,7 @@ def find_elsewhere(checkpoint: str, reading: Reading | None, trained_on: Sequenc
         columns=columns,
         own_names=column_names(config),
         licence=str(card.get("license") or _NOT_STATED),
-        datasets=tuple(dict.fromkeys([*trained_on, *listed])),
+        datasets=tuple(dict.fromkeys([*said, *named_on(card)])),
     )
 
 
@@ -135,14 +133,3 @@ def _from_hub(name: str) -> Path:
             f"{name} is no directory, and could not be had from the Hugging Face hub ({error}): check the name and the"
             " network"
         ) from error
-
-
-def _model_card(directory: Path) -> dict[str, Any]:
-    """The metadata of its README.md, as the hub's model cards have them; none if there are none."""
-    path = directory / "README.md"
-    if not path.is_file():
-        return {}
-    try:
-        return huggingface_hub.metadata_load(path) or {}
-    except (ValueError, yaml.YAMLError) as error:
-        raise TrainingError(f"the head of {path} can't be read ({error}): correct it, or take the file away") from error

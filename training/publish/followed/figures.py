@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from contract.version_directory import Card
+from training.data.rows.combinations import CEDR
 from training.data.rows.examples import rows_digest
 from training.evaluate.evaluation import tuned_by_card
 from training.evaluate.predictions import Probabilities, predict_version
-from training.evaluate.rows import rows_of_dataset, rows_title
+from training.evaluate.rows import name_of, rows_of_dataset, rows_title
 from training.export.checkpoint import Exported
 from training.measuring.chance import Finding
 from training.measuring.differences import LEADING, Answered, Differences, differences, overall
-from training.measuring.figures import TunedDecisions
+from training.measuring.figures import TunedDecisions, dev_figures
+from training.runs.learned import held_out, is_among, learned
 
 _TUNED: Final = "each version's own thresholds, tuned without these rows"
 _HALF: Final = "0.5, since one of the two has no thresholds that were tuned without these rows"
@@ -24,13 +26,17 @@ _HALF: Final = "0.5, since one of the two has no thresholds that were tuned with
 
 @dataclass(frozen=True)
 class Beside:
-    """Two versions on the same rows: which and how many, what gave their labels, and their figures' differences."""
+    """Two versions on the same rows: which and how many, what gave their labels, and their figures' differences.
+
+    `seen`: the version that is followed may have been trained on some of them.
+    """
 
     name: str
     rows: int
     digest: str
     labels_at: str
     differences: Differences
+    seen: bool
 
 
 def beside(followed: Path, before: Card, card: Card, exported: Exported, dataset: str) -> Beside:
@@ -51,13 +57,25 @@ def beside(followed: Path, before: Card, card: Card, exported: Exported, dataset
         answered = (Answered(old, old >= 0.5), Answered(new, new >= 0.5))
     else:
         answered = (Answered(old, given_before.decisions["balanced"]), Answered(new, given.decisions["balanced"]))
+    digest = rows_digest(exported.held_out)
     return Beside(
         rows_title(rows),
         len(exported.held_out),
-        rows_digest(exported.held_out),
+        digest,
         _HALF if given is None or given_before is None else _TUNED,
         differences(exported.truth, *answered),
+        _may_have_seen(before, name_of(rows), digest),
     )
+
+
+def _may_have_seen(card: Card, dataset: str, digest: str) -> bool:
+    """Whether a version may have been trained on rows of a data set's dev split, by their digest."""
+    dev = dev_figures(card.metrics).get("measured_on", {})
+    if not dev and card.training.get("trained") != "elsewhere":
+        dev = {"dataset": CEDR, "sha256": digest}  # From before figures named their rows.
+    if (then := held_out(card.training, dev).get(dataset)) is not None:
+        return then != digest
+    return is_among(dataset, learned(card.training))
 
 
 def _decided(rows: str, card: Card, probabilities: Probabilities) -> TunedDecisions | None:

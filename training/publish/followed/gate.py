@@ -19,9 +19,13 @@ from training.publish.versions import versions_of
 
 @dataclass
 class _Findings:
-    """What the card says of the two versions, and what speaks against the new one, a sentence without its end each."""
+    """What the card says of the two versions, and what speaks against the new one, a sentence without its end each.
+
+    `notes` are whole sentences for the card's limits.
+    """
 
     metrics: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
     objections: list[str] = field(default_factory=list)
 
 
@@ -53,6 +57,11 @@ def with_followed(
         before, name = checked_card(followed), f"version {followed.name}"
         found.objections += _lost_profiles(before, card, name)
         dev = beside(followed, before, card, exported, dataset)
+        if dev.seen:
+            found.notes.append(
+                f"{name.capitalize()} may have been trained on some of the rows of {dev.name}: its figures beside this"
+                " version's may be too good."
+            )
         found.metrics["follows"] = {"version": followed.name, **figures_for_card(dev)}
         figures = figure_findings(dev, name)
         behaviour_before = behaviour_of_version(followed, before)
@@ -60,7 +69,7 @@ def with_followed(
         found.objections += _worse(name, dev, figures, falls(behaviour_before, behaviour))
     if found.objections and not insisted:
         raise TrainingError(f"{'. And '.join(found.objections)}. Publish it all the same with --insist")
-    limits = [*card.limits, *(f"Published though {objection}." for objection in found.objections)]
+    limits = [*card.limits, *found.notes, *(f"Published though {objection}." for objection in found.objections)]
     return card.model_copy(update={"metrics": {**card.metrics, **found.metrics}, "limits": limits})
 
 
@@ -68,7 +77,8 @@ def _worse(follows: str, dev: Beside, figures: list[Finding], behaviour: list[Fa
     """A sentence of what is worse beyond chance in figures, and one in behaviour: one decision, all tests together."""
     behaved = [Finding(fall.sentence, fall.probability, fall.lowest) for fall in behaviour]
     worse = beyond_chance([*figures, *behaved])
-    where = f"worse than {follows} on {dev.name}, {dev.rows:,} rows, beyond chance"
+    seen = ", some of which that one may have been trained on" if dev.seen else ""
+    where = f"worse than {follows} on {dev.name}, {dev.rows:,} rows{seen}, beyond chance"
     sentences = []
     for beginning, findings in (
         (f"it is {where}", figures),
