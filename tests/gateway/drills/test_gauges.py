@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -76,6 +77,16 @@ def wait_for_rest(gateway: GatewayProcess) -> None:
     wait_until(lambda: all(doing() == [0, 0, 0] for _ in range(6)), doing)
 
 
+def restarts(gateway: GatewayProcess, count: int) -> bool:
+    with gateway.client() as client:
+        return figure(client, "emotion_worker_restarts_total") == count
+
+
+def renewed(gateway: GatewayProcess, old: set[psutil.Process]) -> bool:
+    now = set(workers(gateway))
+    return len(now) == 2 and not now & old
+
+
 @pytest.mark.drill
 @pytest.mark.timeout(SECONDS + 300)
 def test_gauges_come_back_to_zero(tmp_path: Path) -> None:
@@ -96,14 +107,15 @@ def test_gauges_come_back_to_zero(tmp_path: Path) -> None:
                     os.kill(triton.triton_pid, signal.SIGCONT)
                 random.choice(workers(gateway)).kill()  # noqa: S311
                 killed += 1
-                time.sleep(1)
+                # One that is renewed before its death is noticed would not be counted.
+                wait_until(partial(restarts, gateway, killed))
+                old = set(workers(gateway))
                 # New workers take the old ones' place, one after the other.
                 gateway.process.send_signal(signal.SIGHUP)
                 time.sleep(3)
             wait_for_rest(gateway)
-            wait_until(lambda: len(workers(gateway)) == 2)
-        with gateway.client() as client:
-            assert figure(client, "emotion_worker_restarts_total") == killed
+            wait_until(partial(renewed, gateway, old))
+        assert restarts(gateway, killed)
         with running_clients(gateway, seen):
             psutil.Process(triton.triton_pid).kill()
             time.sleep(3)
