@@ -86,8 +86,7 @@ def run_three(
                 finally:
                     for each in tritons:
                         each.freed.set()
-                await asyncio.sleep(0.2)
-                asked.assert_at_rest()
+                await asked.rest()
 
         yield lambda test: asyncio.run(whole(test))
 
