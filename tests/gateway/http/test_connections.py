@@ -92,7 +92,8 @@ def few(shared_repository: Path, shared_triton: TritonProcess) -> Iterator[Gatew
 def test_more_dripping_connections_than_descriptors(few: GatewayProcess, path: str, key: str | None) -> None:
     with (
         dripping(few, 120, 0.2, path, key) as drips,
-        few.client(headers={"authorization": f"Bearer {SECRET}"}) as client,
+        # A connection each time: one kept without a request may give way while the next request is on its way.
+        few.client(headers={"authorization": f"Bearer {SECRET}", "connection": "close"}) as client,
     ):
         for _ in range(30):
             assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200
