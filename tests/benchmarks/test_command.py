@@ -39,7 +39,7 @@ def test_a_subject_that_is_not_there(tmp_path: Path) -> None:
 
 
 def command_that(does: str) -> list[str]:
-    lines = ("import time", "from pathlib import Path", "from benchmarks.command import run_command")
+    lines = ("import sys", "from pathlib import Path", "from benchmarks.command import run_command")
     return [sys.executable, "-c", "\n".join([*lines, "def main():", f"    {does}", "run_command(main)"])]
 
 
@@ -52,10 +52,15 @@ def test_a_full_disk_is_a_sentence() -> None:
 WAITS = """
     try:
         print("begun", flush=True)
-        time.sleep(2)
+        sys.stdin.read()
     finally:
         print("cleared away", flush=True)
 """
+
+
+def waiting(command: list[str]) -> subprocess.Popen[str]:
+    """One that waits until its standard input is closed."""
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -63,7 +68,7 @@ def test_what_ends_it_lets_it_clear_away(number: signal.Signals) -> None:
     python, flag, code = command_that(WAITS)
     # As in a terminal, also where the tests themselves run under nohup.
     usual = [python, flag, f"import signal\nsignal.signal({int(number)}, signal.SIG_DFL)\n{code}"]
-    with subprocess.Popen(usual, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with waiting(usual) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         process.send_signal(number)
@@ -72,9 +77,11 @@ def test_what_ends_it_lets_it_clear_away(number: signal.Signals) -> None:
 
 
 def test_under_nohup_a_closed_terminal_ends_nothing() -> None:
-    with subprocess.Popen(["nohup", *command_that(WAITS)], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with waiting(["nohup", *command_that(WAITS)]) as process:
         assert process.stdout is not None
+        assert process.stdin is not None
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGHUP)
+        process.stdin.close()
         assert process.stdout.read() == "cleared away\n"
     assert process.returncode == 0

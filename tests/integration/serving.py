@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,10 +40,23 @@ class Serving:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def child(self, name: str) -> psutil.Process:
-        return next(p for p in self.family() if Path(p.exe()).name == name)
+        """The first that runs a program."""
+        return self._first(lambda process: Path(process.exe()).name == name)
+
+    def part(self, word: str) -> psutil.Process:
+        """The first whose command has a word."""
+        return self._first(lambda process: word in process.cmdline())
 
     def supervisor(self) -> psutil.Process:
-        return next(p for p in self.family() if "deploy.local" in p.cmdline())
+        return self.part("deploy.local")
+
+    def _first(self, is_it: Callable[[psutil.Process], bool]) -> psutil.Process:
+        for process in self.family():
+            # The gateway tries tokenizers out in processes that end at any moment.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if is_it(process):
+                    return process
+        raise LookupError(f"no such process: {self.log()[-3000:]}")
 
     def ask(self) -> httpx.Response:
         return httpx.post(f"{self.url}/v1/emotions", json={"text": "Мне страшно."}, timeout=60, trust_env=False)
@@ -102,7 +115,7 @@ def make_serve(
         yield serving
     finally:
         if process.poll() is None:
-            with contextlib.suppress(StopIteration, psutil.NoSuchProcess):
+            with contextlib.suppress(LookupError, psutil.NoSuchProcess):
                 serving.supervisor().send_signal(signal.SIGINT)
             process.wait(SECONDS)
     left = {path.name for path in temporary.glob("tritonserver-*")}

@@ -1,5 +1,6 @@
 """`make serve` keeps its parts running: what dies is started again, what can't stay up ends it."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -9,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.serving import assert_nothing_left, make_serve, small_models
+from tests.integration.serving import Serving, assert_nothing_left, make_serve, small_models
 from tests.support.triton_process import ROOT, free_ports
-from tests.support.waiting import SECONDS
+from tests.support.waiting import SECONDS, wait_until
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
@@ -19,7 +20,7 @@ def test_a_tritonserver_that_dies_is_started_again(tmp_path: Path, number: signa
     models = small_models(tmp_path)
     with make_serve(tmp_path, free_ports(4), f"--model-repository={models}") as serving:
         serving.wait_until_ready()
-        gateway = next(p for p in serving.family() if "gateway" in p.cmdline())
+        gateway = serving.part("gateway")
         died = serving.child("tritonserver")
         died.send_signal(number)
         serving.wait_for("It is started again in 0.5 s (restart 1 of 8).")
@@ -39,7 +40,7 @@ def test_every_other_part_is_started_again(tmp_path: Path) -> None:
     models = small_models(tmp_path)
     with make_serve(tmp_path, free_ports(4), f"--model-repository={models}") as serving:
         serving.wait_until_ready()
-        next(p for p in serving.family() if "gateway" in p.cmdline()).kill()
+        serving.part("gateway").kill()
         serving.wait_for("the gateway ended with signal SIGKILL. It is started again in 0.5 s")
         serving.wait_for("the gateway is ready again.")
         assert serving.ask().status_code == 200
@@ -48,7 +49,7 @@ def test_every_other_part_is_started_again(tmp_path: Path) -> None:
         serving.wait_for("Triton is ready again.")
         serving.wait_for_answers()
         # The launcher, of which nothing can clear up after itself.
-        next(p for p in serving.family() if "run" in p.cmdline()).kill()
+        serving.part("run").kill()
         serving.wait_for("Triton is ready again.", 2)
         serving.wait_for_answers()
         family = serving.family()
@@ -125,6 +126,22 @@ def test_killed_supervisors_leave_nothing_of_a_restarted_part(tmp_path: Path) ->
         assert serving.process.wait(SECONDS) != 0
         psutil.wait_procs(family, timeout=SECONDS)
         assert_nothing_left(family, serving.ports)
+
+
+def test_a_part_is_found_beside_processes_that_end(tmp_path: Path) -> None:
+    """As one in which the gateway has tried out a tokenizer, and which it has not waited for yet."""
+    code = "import subprocess; ends = subprocess.Popen(['true']); subprocess.run(['sleep', '60'])"
+    with subprocess.Popen([sys.executable, "-c", code], start_new_session=True) as process:
+        serving = Serving(process, [], tmp_path / "log")
+        (tmp_path / "log").touch()
+        states = [psutil.STATUS_ZOMBIE, psutil.STATUS_SLEEPING]
+        try:
+            wait_until(lambda: [one.status() for one in serving.family()] == states)
+            assert serving.part("60") == serving.child("sleep") == serving.family()[1]
+            with pytest.raises(LookupError):
+                serving.part("gateway")
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_its_options_have_help() -> None:

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from gateway.triton.replica import ModelVersion
 from tests.integration.serving import Serving
 from tests.support.committed import committed
 from tests.support.triton_process import ROOT
-from tests.support.waiting import wait_until
+from tests.support.waiting import settled
 
 MODEL = "emotion_rubert"
 VERSION = committed(MODEL)
@@ -65,19 +64,6 @@ def various_texts(count: int) -> list[str]:
 def executions(client: triton_grpc.InferenceServerClient) -> tuple[int, int]:
     statistics = client.get_inference_statistics(MODEL, VERSION.name, as_json=True)["model_stats"][0]
     return int(statistics["inference_count"]), int(statistics["execution_count"])
-
-
-def settled_executions(client: triton_grpc.InferenceServerClient) -> tuple[int, int]:
-    """The counts once they stand still: Triton counts a little later than it answers."""
-    counts = [executions(client)]
-
-    def stand_still() -> bool:
-        time.sleep(0.2)
-        counts.append(executions(client))
-        return len(counts) > 3 and len(set(counts[-4:])) == 1
-
-    wait_until(stand_still, lambda: counts[-4:])
-    return counts[-1]
 
 
 @pytest.mark.parametrize(("text", "emotion"), SENTENCES.items())
@@ -124,7 +110,7 @@ def test_500_concurrent_requests_of_many_lengths_share_executions(serving: Servi
     assert len({row.shape[1] for row in rows}) >= 20
     with triton_grpc.InferenceServerClient(serving.grpc_url) as client:
         alone = [ask(client, row) for row in rows]
-        before = settled_executions(client)
+        before = settled(lambda: executions(client))
         done, together = threading.Semaphore(0), [None] * len(rows)
 
         def keep(index: int, result: object, error: object) -> None:
@@ -140,7 +126,7 @@ def test_500_concurrent_requests_of_many_lengths_share_executions(serving: Servi
         for result, expected in zip(together, alone, strict=True):
             assert not isinstance(result, InferenceServerException), result
             np.testing.assert_allclose(result.as_numpy("probabilities"), expected, atol=5e-3)  # type: ignore[attr-defined]
-        after = settled_executions(client)
+        after = settled(lambda: executions(client))
     inferences, runs = (now - then for now, then in zip(after, before, strict=True))
     assert inferences == len(rows)
     # No more than that: on a fast machine they are answered almost as fast as this client sends them.

@@ -112,13 +112,17 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, TritonProcess]]:
-    """A Triton that has started, and does not poll, with every damage in a model's newest version."""
+    """A Triton that has started, and does not poll, with every damage in a model's newest version.
+
+    A newer one of `cut` came when it had started.
+    """
     repository = tmp_path_factory.mktemp("damaged") / "models"
     repository.mkdir()
     for model, (damage, _) in DAMAGES.items():
         publish(repository, 1, model=model)
         publish(repository, 2, damage, model=model)
     with running_triton(repository) as triton:
+        publish(repository, 3, model="cut")
         yield repository, triton
 
 
@@ -136,8 +140,8 @@ def test_the_newest_version_is_damaged_at_the_start(damaged: tuple[Path, TritonP
 
 def test_without_polling_nothing_is_looked_for(damaged: tuple[Path, TritonProcess]) -> None:
     repository, triton = damaged
-    publish(repository, 3, model="cut")
-    time.sleep(5)
+    came = (repository / "cut/3").stat().st_mtime
+    wait_until(lambda: time.time() - came > 5)
     assert ask(triton, model="cut") == 1.0
     assert psutil.Process(triton.triton_pid).is_running()
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from server.errors import (
 from server.launching.ports import check_ports, port_holder
 from tests.pythons import SERVES, find_interpreter
 from tests.server.bare_systems import version_without_libpython
-from tests.support.triton_process import ROOT, free_ports, triton_environment
+from tests.support.triton_process import ROOT, free_ports, share_of_ports, triton_environment
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +215,11 @@ def test_no_driver() -> None:
 def test_free_ports() -> None:
     http, grpc = free_ports(2)
     check_ports("127.0.0.1", {"--http-port": http, "--grpc-port": grpc})
+
+
+def test_tests_that_run_at_once_take_other_ports() -> None:
+    shares = [set(islice(share_of_ports(worker, 3), 4000)) for worker in range(3)]
+    assert len(set.union(*shares)) == 3 * 4000
 
 
 def test_a_port_in_use_names_its_holder() -> None:

@@ -37,15 +37,35 @@ def hear_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+_PORTS = range(20000, 32000)
+"""Outside the range that outgoing connections take theirs from."""
+
+
+def share_of_ports(worker: int, workers: int) -> Iterator[int]:
+    """For one worker of pytest-xdist: the others take from shares of their own, since a server listens seconds later.
+
+    Each port comes once, then all again. They begin anywhere, for another run of the tests at the same time.
+    """
+    own = _PORTS[worker::workers]
+    start = random.SystemRandom().randrange(len(own))
+    while True:
+        yield from (*own[start:], *own[:start])
+
+
+_OURS = share_of_ports(
+    int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")),
+    int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")),
+)
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on, outside the range that outgoing connections take theirs from."""
+    """Ports nobody listens on, and that nobody else among the tests is about to listen on."""
     ports: list[int] = []
     while len(ports) < count:
-        port = random.randint(20000, 32000)  # noqa: S311
+        port = next(_OURS)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            if port not in ports:
-                ports.append(port)
+            ports.append(port)
     return ports
 
 

@@ -21,11 +21,11 @@ def test_a_connection_is_kept_as_long_as_is_set(shared_repository: Path, shared_
     with running_gateway(shared_repository, shared_triton.grpc_url, "--keep-alive=2") as short:
         short.wait_until_ready()
         with connected(short) as raw:
+            began = time.monotonic()
             raw.send(b"".join(post()))
             assert raw.answer().status == 200
-            began = time.monotonic()
             assert raw.rest() == b""
-            assert time.monotonic() - began > 1.5
+            assert time.monotonic() - began > 1.9
 
 
 @pytest.mark.parametrize("offer", [(), ("connection: upgrade", "upgrade: h2c")])
@@ -49,7 +49,7 @@ def test_a_connection_can_be_used_again_after_a_pause(gateway: GatewayProcess) -
 
 
 def test_a_body_that_does_not_come_is_408(shared_repository: Path, shared_triton: TritonProcess) -> None:
-    with running_gateway(shared_repository, shared_triton.grpc_url, "--request-timeout=1", "--max-in-flight=1") as one:
+    with running_gateway(shared_repository, shared_triton.grpc_url, "--request-timeout=3", "--max-in-flight=1") as one:
         one.wait_until_ready()
         with connected(one) as slow, connected(one) as other:
             head, body = post()
@@ -92,7 +92,8 @@ def few(shared_repository: Path, shared_triton: TritonProcess) -> Iterator[Gatew
 def test_more_dripping_connections_than_descriptors(few: GatewayProcess, path: str, key: str | None) -> None:
     with (
         dripping(few, 120, 0.2, path, key) as drips,
-        few.client(headers={"authorization": f"Bearer {SECRET}"}) as client,
+        # A connection each time: one kept without a request may give way while the next request is on its way.
+        few.client(headers={"authorization": f"Bearer {SECRET}", "connection": "close"}) as client,
     ):
         for _ in range(30):
             assert client.post("/v1/emotions", json={"text": "рад"}).status_code == 200

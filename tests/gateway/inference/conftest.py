@@ -55,7 +55,6 @@ def run_three(
                 finally:
                     for each in tritons:
                         each.freed.set()
-                await asyncio.sleep(0.2)
-                asked.assert_at_rest()
+                await asked.rest()
 
         yield lambda test, **options: asyncio.run(whole(test, **options))

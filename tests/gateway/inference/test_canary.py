@@ -254,6 +254,13 @@ def test_no_trial_of_one_version_or_beside_a_damaged_one(tmp_path: Path, fake: F
         assert roles(client) == {"2": (True, None, 1), "1": (False, None, 0)}
 
 
+def write(file: Path, content: str) -> None:
+    """In one step: the gateway may look at any moment, and half of it is a damaged file."""
+    whole = file.with_name("unfinished")
+    whole.write_text(content, "utf-8")
+    whole.replace(file)
+
+
 def test_what_is_written_with_a_version_holds_until_it_is_damaged(repository: Path, fake: FakeTriton) -> None:
     file = canary_file(repository, MODEL)
     with (
@@ -262,24 +269,24 @@ def test_what_is_written_with_a_version_holds_until_it_is_damaged(repository: Pa
     ):
         gateway.wait_until_ready()
         assert ask(client)["version"] == "2"
-        file.write_text('{"2": "0%"}', "utf-8")
+        write(file, '{"2": "0%"}')
         wait_for_version(gateway, "1")
         assert roles(client) == {"2": (False, "canary", 0), "1": (True, "default", 1)}
-        file.write_text('{"2": "100%", "1": "off"}', "utf-8")
+        write(file, '{"2": "100%", "1": "off"}')
         wait_for_version(gateway, "2")
         assert roles(client) == {"2": (False, "canary", 1), "1": (True, "default", 0)}
-        file.write_text('{"2": "0%"}', "utf-8")
+        write(file, '{"2": "0%"}')
         wait_for_version(gateway, "1")
         for damaged, said in (
             ('{"2": ', "is damaged: it must be JSON such as"),
             ('{"2": "5"}', "is damaged: '5' is no share of requests: write 5%, shadow or off"),
             ('{"two": "5%"}', "is damaged: it must be JSON such as"),
         ):
-            file.write_text(damaged, "utf-8")
+            write(file, damaged)
             wait_for_version(gateway, "2")
             wait_until(lambda said=said: said in gateway.log(), gateway.log)
             assert roles(client) == {"2": (True, None, 1), "1": (False, None, 0)}
-            file.write_text('{"2": "0%"}', "utf-8")
+            write(file, '{"2": "0%"}')
             wait_for_version(gateway, "1")
         file.unlink()
         wait_for_version(gateway, "2")

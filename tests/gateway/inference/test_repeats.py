@@ -18,6 +18,7 @@ from gateway.inference.pending import PendingRequest, SharedRow, TritonCall
 from gateway.triton.replica import ModelVersion
 from tests.gateway.support.fake_triton import FakeTriton, running_fake_triton
 from tests.gateway.support.rows import CACHE, MOST_ROWS, A, Asking, B, C, RowTriton, asking, held, probabilities
+from tests.support.waiting import SECONDS
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
@@ -267,13 +268,12 @@ def test_each_version_and_each_reading_of_one_has_answers_of_its_own(
 
 def test_nothing_is_kept_while_triton_may_still_have_the_old_files(triton: RowTriton, run: Callable[..., None]) -> None:
     async def test(asked: Asking) -> None:
-        soon = asyncio.get_running_loop().time() + 0.3
-        replaced = replace(asked.version, reading=2, settled_at=soon)
+        now = asyncio.get_running_loop().time()
+        replaced, later = (replace(asked.version, reading=2, settled_at=at) for at in (now + SECONDS, now))
         assert await asyncio.gather(*(asked.ask(A, version=replaced) for _ in range(3))) == [[probabilities(A)]] * 3
         await asked.ask(A, version=replaced)
-        await asyncio.sleep(0.4)
-        await asked.ask(A, version=replaced)
-        await asked.ask(A, version=replaced)
+        await asked.ask(A, version=later)
+        await asked.ask(A, version=later)
 
     run(test)
     assert triton.calls == [[A]] * 3
@@ -283,18 +283,18 @@ def test_no_answer_is_given_for_ever_however_often_it_is_asked_for(
     triton: RowTriton, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Triton may take other files of the same number at any time, and nothing here sees when."""
-    monkeypatch.setattr(answer_cache, "KEPT_SECONDS", 1)
+    # Seconds are counted whole: an answer is kept for more than one, and for two at most.
+    monkeypatch.setattr(answer_cache, "KEPT_SECONDS", 2)
 
     async def test(asked: Asking) -> None:
         triton.answer = lambda rows, _: [[0.25] * 6] * len(rows)
         assert await asked.ask(A) == [[0.25] * 6]
         triton.answer = lambda rows, _: [[0.75] * 6] * len(rows)
-        answers = []
-        for _ in range(25):
-            answers += await asked.ask(A)
-            await asyncio.sleep(0.1)
-        assert answers[0] == [0.25] * 6
-        assert answers[-1] == [0.75] * 6
+        assert await asked.ask(A) == [[0.25] * 6]
+        async with asyncio.timeout(SECONDS):
+            while await asked.ask(A) == [[0.25] * 6]:
+                await asyncio.sleep(0.1)
+        assert await asked.ask(A) == [[0.75] * 6]
 
     run(test)
 
@@ -394,8 +394,7 @@ def test_whatever_happens_answers_are_right_and_nothing_is_left(
         # So small a cache that most texts are not in it.
         async with asking(addresses, repository, calls=2, cache=2000) as asked:
             await asyncio.gather(*(client(asked) for _ in range(20)))
-            await asyncio.sleep(0.3)
-            asked.assert_at_rest()
+            await asked.rest()
             assert asked.counted("emotion_texts_shared_total") > 100
             assert asked.counted("emotion_answer_cache_evicted_total") > 10
 

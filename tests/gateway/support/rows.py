@@ -115,6 +115,14 @@ class Asking:
         lines = self.metrics.text().decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
+    async def rest(self) -> None:
+        """Wait until no call is under way; nothing may wait or be left then."""
+        async with asyncio.timeout(SECONDS):
+            while self.counted("emotion_triton_calls_in_flight"):
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0)  # the last call's answers are given out in the next turn
+        self.assert_at_rest()
+
     def assert_at_rest(self) -> None:
         assert not self.batcher._queues, vars(next(iter(self.batcher._queues.values())))
         assert self.counted("emotion_texts_waiting") == self.counted("emotion_triton_calls_in_flight") == 0

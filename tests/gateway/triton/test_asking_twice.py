@@ -16,6 +16,9 @@ from tests.gateway.support.gateway_process import GatewayProcess, running_gatewa
 from tests.support.waiting import SECONDS
 
 AT_ONCE = 16
+MOST_ROWS = 8
+"""The fake's max_batch_size."""
+SECONDS_OF_A_REQUEST = 30
 
 
 @pytest.fixture
@@ -28,7 +31,8 @@ def fakes() -> Iterator[list[FakeTriton]]:
 def two(fakes: list[FakeTriton], repository: Path) -> Iterator[GatewayProcess]:
     for fake in fakes:
         fake.infer = lambda request, _: answer(request)
-    with running_gateway(repository, ",".join(fake.address for fake in fakes), "--request-timeout=5") as running:
+    addresses, timeout = ",".join(fake.address for fake in fakes), f"--request-timeout={SECONDS_OF_A_REQUEST}"
+    with running_gateway(repository, addresses, timeout) as running:
         running.wait_until_ready()
         with running.client() as client:
             for _ in range(10):  # connected to both
@@ -59,7 +63,7 @@ def test_what_one_holds_the_other_answers(fakes: list[FakeTriton], two: GatewayP
     seconds = time.monotonic() - began
     freed.set()
     assert statuses == {200: 200}
-    assert seconds < 4.5
+    assert seconds < SECONDS_OF_A_REQUEST - 5
     # Late answers are dropped, and do not disturb what comes after them.
     assert ask_at_once(two, 50) == {200: 50}
 
@@ -107,8 +111,8 @@ def test_load_is_not_doubled(fakes: list[FakeTriton], two: GatewayProcess) -> No
         fake.infer = slow(number)
     statuses = ask_at_once(two, AT_ONCE)
     assert statuses == {200: AT_ONCE}
-    # The first calls of one may be slow a moment before those of the other are.
-    assert sum(calls.values()) <= AT_ONCE + 4
+    # The first call of one may be slow a moment before that of the other is, and carry all that came at once.
+    assert sum(calls.values()) <= AT_ONCE + MOST_ROWS
 
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.NOT_FOUND])

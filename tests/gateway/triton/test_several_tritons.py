@@ -33,9 +33,13 @@ def fakes() -> Iterator[list[FakeTriton]]:
 
 
 @pytest.fixture
-def two(fakes: list[FakeTriton], repository: Path) -> Iterator[GatewayProcess]:
-    addresses = ",".join(fake.address for fake in fakes)
-    with running_gateway(repository, addresses, "--request-timeout=1") as running:
+def addresses(fakes: list[FakeTriton]) -> str:
+    return ",".join(fake.address for fake in fakes)
+
+
+@pytest.fixture
+def two(addresses: str, repository: Path) -> Iterator[GatewayProcess]:
+    with running_gateway(repository, addresses) as running:
         running.wait_until_ready()
         yield running
 
@@ -76,7 +80,7 @@ def test_a_call_turned_away_goes_to_the_other(fakes: list[FakeTriton], two: Gate
     assert calls[1] == 6
 
 
-def test_one_that_hangs_is_left_out(fakes: list[FakeTriton], two: GatewayProcess) -> None:
+def test_one_that_hangs_is_left_out(fakes: list[FakeTriton], addresses: str, repository: Path) -> None:
     calls: Counter[int] = Counter()
     counting(fakes[1], 1, calls)
     freed = threading.Event()
@@ -86,7 +90,12 @@ def test_one_that_hangs_is_left_out(fakes: list[FakeTriton], two: GatewayProcess
         return answer(request)
 
     fakes[0].infer = hang
-    with two.client() as client, ThreadPoolExecutor(8) as pool:
+    with (
+        running_gateway(repository, addresses, "--request-timeout=1") as hasty,
+        hasty.client() as client,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        hasty.wait_until_ready()
 
         def left_out() -> bool:
             # Enough calls to judge by, and the seconds that judging takes.
@@ -95,7 +104,7 @@ def test_one_that_hangs_is_left_out(fakes: list[FakeTriton], two: GatewayProcess
             return [ask(client) for _ in range(10)] == [200] * 10
 
         wait_until(left_out)
-    freed.set()
+        freed.set()
 
 
 def test_a_name_will_do(repository: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from tests.server import graphs
 from tests.server.graphs import X3, Y3, config, tensor, write_model
 from tests.support.triton_process import start_triton
+from tests.support.waiting import SECONDS
 
 WIDE = tensor("y", "TYPE_FP32", "[ 4 ]")
 WHOLE = tensor("x", "TYPE_INT64", "[ 3 ]")
@@ -77,7 +78,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]]
     write_model(repository, "on_gpu", graph, config([X3], [Y3]).replace("_CPU", "_GPU"))
     triton = start_triton(repository)
     try:
-        status = triton.launcher.wait(60)
+        status = triton.launcher.wait(SECONDS)
         yield status, triton.log().splitlines()[-1]
     finally:
         triton.launcher.kill()

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from tritonclient.utils import InferenceServerException
 from tests.server import graphs
 from tests.server.graphs import X3, Y3, config, tensor, write_model
 from tests.support.triton_process import TritonProcess, running_triton
+from tests.support.waiting import settled
 
 ITEM_SHAPE = '{ kind: BATCH_ITEM_SHAPE target_name: "item_shape" data_type: TYPE_INT32 source_input: "ids" }'
 # Long enough that requests sent together meet in one batch, even on a busy machine.
@@ -127,15 +127,13 @@ def together(calls: list[Callable[[], Any]]) -> list[Any]:
 
 
 def counts(client: Client, model: str) -> tuple[int, int]:
-    """Requests answered and executions made, once the statistics have stopped lagging."""
-    before = (-1, -1)
-    while True:
+    """Requests answered and executions made."""
+
+    def read() -> tuple[int, int]:
         found = client.get_inference_statistics(model).model_stats[0]
-        now = (found.inference_stats.success.count, found.execution_count)
-        if now == before:
-            return now
-        before = now
-        time.sleep(0.3)
+        return found.inference_stats.success.count, found.execution_count
+
+    return settled(read)
 
 
 @pytest.mark.parametrize("model", ["ragged", "flat"])
@@ -310,7 +308,7 @@ def test_administration_is_closed(triton: TritonProcess, client: Client) -> None
         client.register_system_shared_memory("region", "/tritonserver-region", 64)
     for path in ("v2/logging", "v2/trace/setting", "v2/systemsharedmemory/status"):
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(f"http://{triton.http_url}/{path}", timeout=5)
+            urllib.request.urlopen(f"http://{triton.http_url}/{path}", timeout=60)
     with pytest.raises(InferenceServerException, match="explicit model load / unload is not"):
         client.unload_model("versions")
     assert {model.name for model in client.get_model_repository_index().models} >= {"versions"}
@@ -319,9 +317,9 @@ def test_administration_is_closed(triton: TritonProcess, client: Client) -> None
 def test_http_and_metrics(triton: TritonProcess) -> None:
     body = json.dumps({"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}]}).encode()
     url = f"http://{triton.http_url}/v2/models/two_outputs/infer"
-    with urllib.request.urlopen(url, body, timeout=5) as answer:
+    with urllib.request.urlopen(url, body, timeout=60) as answer:
         outputs = {o["name"]: o["data"] for o in json.load(answer)["outputs"]}
     assert outputs == {"double": [2, 4, 6], "negative": [-1, -2, -3]}
     metrics = f"http://127.0.0.1:{triton.metrics_port}/metrics"
-    with urllib.request.urlopen(metrics, timeout=5) as answer:
+    with urllib.request.urlopen(metrics, timeout=60) as answer:
         assert b"nv_inference_request_success" in answer.read()

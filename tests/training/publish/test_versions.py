@@ -1,12 +1,8 @@
 """Versions listed, rolled back and pruned; killed, crowded, full and read-only as they may be."""
 
 import os
-import shutil
-import signal
 import subprocess
 import sys
-import traceback
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,25 +10,17 @@ import pytest
 
 from contract.version_directory import CARD, CPU_GRAPH, GPU_GRAPH, TOKENIZER, read_card
 from tests.support.triton_process import ROOT
+from tests.training.publish.kill_points import OPERATIONS, numbers, publish_first
 from tests.training.support.version_directories import MODEL, make_repository, write_version
 from training.common.command import TrainingError
 from training.common.staging import remove_leftovers, staged
 from training.export.integrity import damage
 from training.publish.versions import add_version, prune, roll_back, versions_of
 
-TOUCHES = {
-    "open", "os.listdir", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.scandir",
-    "shutil.rmtree", "fcntl.flock",
-}  # fmt: skip
-
 
 def publish_command(*arguments: object) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "training.publish", *map(str, arguments)]
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
-
-
-def numbers(repository: Path) -> list[str]:
-    return [path.name for path in versions_of(repository / MODEL)]
 
 
 def test_rollback_publishes_the_old_files_under_a_new_number(tmp_path: Path) -> None:
@@ -124,69 +112,12 @@ def test_prune_keeps_the_newest_two_whole_versions(tmp_path: Path) -> None:
         prune(repository, "other", 2)
 
 
-def killed_at(touch: int, work: Callable[[], object]) -> bool:
-    """Do the work in a child that gets SIGKILL before its n-th touch of the file system; True if it came so far."""
-    child = os.fork()
-    if not child:
-        touched = 0
-
-        def count(event: str, _: object) -> None:
-            nonlocal touched
-            if event in TOUCHES:  # os.kill is an event itself.
-                touched += 1
-                if touched == touch:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(count)
-        status = 1
-        try:
-            work()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
-
-
-def publish_first(repository: Path) -> Path:
-    with staged(repository.parent) as directory:
-        write_version(directory, b"first")
-        return add_version(repository, MODEL, directory)
-
-
-@pytest.mark.parametrize("operation", ["first version", "next version", "rollback", "prune"])
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_kill_at_any_moment_leaves_whole_versions_only(tmp_path: Path, operation: str) -> None:
-    works: dict[str, Callable[[Path], object]] = {
-        "first version": publish_first,
-        "next version": publish_first,
-        "rollback": lambda repository: roll_back(repository, MODEL, "1"),
-        "prune": lambda repository: prune(repository, MODEL, 2),
-    }
-    work, before = works[operation], 0 if operation == "first version" else 4
-    touch, finished = 0, False
-    while not finished:
-        touch += 1
-        place = tmp_path / str(touch)
-        place.mkdir()
-        repository = make_repository(place, before) if before else place / "models"
-        finished = not killed_at(touch, lambda repository=repository: work(repository))  # type: ignore[misc]
-        left = versions_of(repository / MODEL)
-        for directory in left:
-            assert damage(directory) == []
-        assert [path.name for path in left][-2:] in (["3", "4"], ["4", "5"]) if before else len(left) <= 1
-        if (repository / MODEL).exists():
-            assert {path.name for path in (repository / MODEL).iterdir()} - {path.name for path in left} == {
-                "config.pbtxt", "configs", "labels.txt",
-            }  # fmt: skip
-        # The next one clears up and works as if nothing had been.
-        publish_first(repository)
-        assert numbers(repository)[-1] == str(int(left[-1].name) + 1 if left else 1)
-        assert list(place.iterdir()) == [repository]
-        shutil.rmtree(place)
-    assert touch > 15, "the child must have been killed at many places"
+    command = [sys.executable, "-m", "tests.training.publish.kill_points", operation, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 15, "the child must have been killed at many places"
 
 
 def test_what_a_living_process_writes_is_no_leftover(tmp_path: Path) -> None:

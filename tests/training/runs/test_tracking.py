@@ -12,6 +12,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from pydantic import Field
 
+from tests.support.triton_process import free_ports
 from training.common.command import TrainingError
 from training.runs import tracking
 from training.runs.directory import write_metrics
@@ -41,12 +42,11 @@ class Server:
         self.metrics: list[dict[str, Any]] = []
         self.parameters: dict[str, str] = {}
         self.statuses: list[str] = []
-        self.port = 0
+        (self.port,) = free_ports(1)
         self.start()
 
     def start(self) -> None:
         self._http = ThreadingHTTPServer(("127.0.0.1", self.port), type("Handler", (_Handler,), {"server_of": self}))
-        self.port = self._http.server_port
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:

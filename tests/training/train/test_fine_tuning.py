@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers import BertConfig, BertModel
 
 from contract.labels import EMOTIONS
-from tests.support.triton_process import ROOT
+from tests.support.triton_process import ROOT, free_ports
 from tests.training.support.fine_tuning_runs import (
     ENVIRONMENT,
     train_command,
@@ -199,9 +198,7 @@ def test_several_processes_and_accumulated_gradients_give_the_model_of_one(data_
     parts = trained(data_dir, tmp_path / "parts", gradient_accumulation=4, **same)
     assert distance(alone, parts) < 1e-6
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port), "-m")
     flags = [part for name, value in same.items() for part in (f"--{name}", f"{value}")]
     done = run(*train_command(data_dir, data_dir / "bert", tmp_path / "two", *flags, launcher=launcher))
