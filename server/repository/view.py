@@ -127,16 +127,17 @@ class RepositoryView:
         entries = [path for path in model.iterdir() if path.name[0] != "." and not self._is_left_out(model, path)]
         faults = {path: fault for path in entries if (fault := _fault(path))}
         asked = {path.name: other for path in entries if (other := self._other_version(path))}
-        chosen = self._configuration.of(model) if self._configuration else None
+        wanted = {path.name for path in entries if path not in faults and self._can_be_asked(asked.get(path.name))}
+        of_the_model = [path for path in faults if not _is_numbered(path)]
+        # Of a model's own files only one that leads nowhere can be left out alone: who opens another may wait for ever.
+        can_be_shown = any(map(_is_version, wanted)) and not any(map(os.path.exists, of_the_model))
+        chosen = self._configuration.of(model) if self._configuration and can_be_shown else None
         model.stat()  # if it was moved away meanwhile, nothing of what was found is so
         for path, fault in faults.items():
             self._note(model.name, path.name if _is_numbered(path) else "", fault)
-        of_the_model = [path for path in faults if not _is_numbered(path)]
         if not of_the_model:
             self._left_out.pop((model.name, ""), None)
-        wanted = {path.name for path in entries if path not in faults and self._can_be_asked(asked.get(path.name))}
-        # Of a model's own files only one that leads nowhere can be left out alone: who opens another may wait for ever.
-        if any(map(os.path.exists, of_the_model)) or not any(map(_is_version, wanted)):
+        if not can_be_shown:
             self._hide_model(model.name)
             return
         if not shown.exists():
@@ -195,10 +196,8 @@ class RepositoryView:
             return None
         # Path.resolve fails where links lead round in a circle; and a model's directory may be a link itself.
         directory, version = os.path.split(os.path.realpath(path))
-        others = sorted(set(os.listdir(self._repository)) - {path.parent.name})
-        return next(
-            ((name, version) for name in others if os.path.realpath(self._repository / name) == directory), None
-        )
+        others = (model for model in model_directories(self._repository) if model.name != path.parent.name)
+        return next(((model.name, version) for model in others if os.path.realpath(model) == directory), None)
 
     def _hide_model(self, model: str) -> None:
         for version in self.shown_versions(model):
