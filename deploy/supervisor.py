@@ -40,6 +40,7 @@ class SupervisedProcess:
         self._max_restarts = max_restarts
         self._process: Child | None = None
         self._ready_at: float | None = None
+        self._nobody_answered = False
         self._start_at = 0.0
         self._deaths = 0
 
@@ -56,15 +57,20 @@ class SupervisedProcess:
         """
         if self._process is None:
             if time.monotonic() >= self._start_at:
+                # Or another process has its port, and this one is going to end for that.
+                self._nobody_answered = not self._is_ready()
                 # SIGTERM, so that Triton's launcher can stop its own child if this process is killed.
                 self._process = Child(self._command, dict(os.environ), death_signal=signal.SIGTERM)
             return None
         if self._process.poll() is not None:
             return self._died(self._process.end())
-        if self._ready_at is None and self._is_ready():
-            self._ready_at = time.monotonic()
-            if self._deaths:
-                report(f"{self._name} is ready again.")
+        if self._ready_at is None:
+            answers = self._is_ready()
+            if answers and self._nobody_answered:
+                self._ready_at = time.monotonic()
+                if self._deaths:
+                    report(f"{self._name} is ready again.")
+            self._nobody_answered = self._nobody_answered or not answers
         return None
 
     def stop(self) -> None:

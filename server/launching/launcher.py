@@ -7,6 +7,7 @@ child or a request to stop, so nothing happens in signal handlers.
 import dataclasses
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from server.launching.readiness import TritonClient, VersionState, answering
 from server.launching.stubs import POLL_SECONDS, DeadStubWatch
 from server.launching.tritonserver import ServerOptions
 from server.messages import not_loaded, report
-from server.processes.child import AWAITED_SIGNALS, Child, describe, exit_status, next_signal
+from server.processes.child import Child, await_signals, describe, exit_status, next_signal
 from server.repository.check import check_repository
 from server.repository.configurations import ConfigurationChoice
 from server.repository.view import RepositoryView
@@ -58,7 +59,7 @@ def run(options: ServerOptions, environment_directory: Path) -> int:
         LauncherError: something that was checked before the start is wrong, or tritonserver
             did not become ready.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED_SIGNALS)
+    await_signals()
     host.check_platform()
     if options.device == "gpu":
         host.check_gpu()
@@ -136,13 +137,13 @@ def _supervise(run: _Run) -> int | None:
 def _wait_for_answer(run: _Run) -> list[VersionState] | None:
     """Every version's state once Triton has tried to load all, none if it has ended; None if it is to stop."""
     while True:
-        received = next_signal(0.1)
+        # Before anything else: it is told once.
+        if next_signal(0.1) is not None:
+            return None
         if run.process.poll() is not None:
             run.process.kill_group()  # stubs hold the pipe open
             run.log.join(timeout=_KILL_GRACE_SECONDS)
             return []
-        if received is not None:
-            return None
         rows = run.client.index()
         if rows is not None and run.log.has_seen(_LISTENING):
             return rows
@@ -233,9 +234,9 @@ def _say_ready(run: _Run, rows: list[VersionState]) -> None:
     models = ", ".join(sorted(f"{row.model}/{row.version}" for row in answering(rows)))
     http = f"{options.host}:{options.http_port}" if options.http else "off (--http opens it)"
     metrics = f"{options.host}:{options.metrics_port}" if options.metrics else "off (--metrics opens them)"
-    print(
+    report(
         f"tritonserver is ready on {options.device} after {time.monotonic() - run.began:.1f} s: {models}; "
         f"gRPC {options.host}:{options.grpc_port}, HTTP {http}, metrics {metrics}; "
         f"Triton {run.client.version()}; memory from {allocator}{advice}",
-        flush=True,
+        sys.stdout,
     )

@@ -67,6 +67,14 @@ class Child(subprocess.Popen[bytes]):
             os.killpg(self.pid, signal.SIGKILL)
 
 
+def await_signals() -> None:
+    """Keep signals for `next_signal`, but for what was ignored when this began: under nohup, or in a script's `&`."""
+    for number in AWAITED_SIGNALS:
+        # A blocked signal is kept even if it is ignored.
+        if number not in (signal.SIGINT, signal.SIGHUP) or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+
+
 def next_signal(timeout: float | None) -> int | None:
     """Wait for a signal; a child's end and the timeout, in seconds, both give None."""
     if timeout is None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,14 +18,17 @@ import tritonclient.grpc as grpcclient
 from tritonclient.utils import InferenceServerException
 
 from contract.text_models import text_model
-from server.arguments import command_line_parser
+from server.arguments import command_line_parser, server_options
 from server.environment.host import check_gpu
 from server.environment.triton_environment import read_environment
 from server.errors import MissingGpuError
+from server.launching import launcher
 from server.launching.allocator import preloaded
-from server.launching.log import explain
-from server.launching.readiness import VersionState, answering
+from server.launching.log import LogForwarder, explain
+from server.launching.readiness import TritonClient, VersionState, answering
 from server.launching.stubs import DeadStubWatch
+from server.processes.child import Child
+from server.repository.view import RepositoryView
 from tests.server import graphs
 from tests.server.bare_systems import version_without_libpython
 from tests.server.graphs import X3, Y3, config, tensor, write_model
@@ -165,6 +169,24 @@ def test_a_stop_during_the_start(repository: Path) -> None:
     finally:
         triton.launcher.kill()
         triton.log_path.unlink()
+
+
+def test_a_stop_is_heard_though_tritonserver_has_ended_too(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both may come in one moment, and where a damaged version had ended it, it was started again."""
+    options = server_options(command_line_parser().parse_args(["run", f"--model-repository={repository}"]))
+    process = Child(["/bin/true"], {}, subprocess.PIPE)
+    process.wait()
+    assert process.stdout is not None
+    log = LogForwarder(process.stdout, tmp_path, tmp_path)
+    log.start()
+    view = RepositoryView(repository, tmp_path / "view")
+    monkeypatch.setattr(launcher, "next_signal", lambda _: signal.SIGTERM)
+    with TritonClient("127.0.0.1", 1) as client:
+        assert launcher._wait_for_answer(launcher._Run(process, log, client, view, options, time.monotonic())) is None
+    process.end()
+    process.stdout.close()
 
 
 def test_a_start_that_takes_too_long(repository: Path) -> None:

@@ -1,0 +1,81 @@
+"""What keeps the parts of `make serve` running: when one counts as ready, and what it is not stopped by."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from deploy.supervisor import SupervisedProcess
+from tests.support.triton_process import ROOT
+
+ENDS = ["server", "nonsense"]
+"""A process that ends with status 2, as one whose port is in use ends."""
+
+
+def until_given_up(process: SupervisedProcess) -> int:
+    while (status := process.poll()) is None:
+        time.sleep(0.01)
+    return status
+
+
+def test_another_process_that_answers_in_its_place_does_not_make_it_ready(capfd: pytest.CaptureFixture[str]) -> None:
+    """With a second `make serve` it was "ready" at once, ended, and was started again and again."""
+    assert until_given_up(SupervisedProcess("Triton", ENDS, lambda: True, max_restarts=8)) == 2
+    said = capfd.readouterr().err
+    assert "error: Triton ended with exit status 2; everything is stopped." in said
+    assert "again" not in said
+
+
+def test_what_it_left_behind_may_answer_for_a_moment() -> None:
+    answers = iter((True, True, False, True))
+    process = SupervisedProcess("Triton", ["http.server", "--bind=127.0.0.1", "0"], lambda: next(answers), 8)
+    found = []
+    try:
+        for _ in range(4):
+            assert process.poll() is None
+            found.append(process.is_ready)
+    finally:
+        process.stop()
+    assert found == [False, False, False, True]
+
+
+def run(code: str, *before: str, **more: object) -> subprocess.CompletedProcess[str]:
+    command = [*before, sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, text=True, timeout=60, **more)  # type: ignore[call-overload,no-any-return]
+
+
+def test_a_full_disk_under_its_log_ends_nothing(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    (tmp_path / "part.py").write_text(f"import time\nopen({str(starts)!r}, 'a').write('x')\ntime.sleep(0.3)\n")
+    code = (
+        "from itertools import cycle\n"
+        "from deploy.supervisor import SupervisedProcess, supervise\n"
+        "from server.processes.child import await_signals\n"
+        "await_signals()\n"
+        "answers = cycle([False, True])\n"
+        "supervise([SupervisedProcess('part', ['part'], lambda: next(answers), max_restarts=1)], lambda: True)"
+    )
+    with Path("/dev/full").open("w") as full:
+        run(code, stdout=full, stderr=full, env=os.environ | {"PYTHONPATH": f"{ROOT}:{tmp_path}"})
+    assert starts.read_text() == "xx"
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ignored", [False, True])
+def test_what_was_ignored_at_the_start_stays_ignored(number: signal.Signals, ignored: bool) -> None:
+    """SIGHUP is under nohup, SIGINT in a script's background; SIGTERM always stops it."""
+    code = (
+        "import os, signal\n"
+        "from server.processes.child import await_signals, next_signal\n"
+        "await_signals()\n"
+        f"os.kill(os.getpid(), {int(number)})\n"
+        "print(next_signal(0))"
+    )
+    how = "trap '' {0}" if ignored else "trap - {0}"
+    shell = ("env", "sh", "-c", how.format(number.name.removeprefix("SIG")) + '; exec "$0" "$@"')
+    found = run(code, *shell, capture_output=True, check=True).stdout.strip()
+    assert found == ("None" if ignored and number != signal.SIGTERM else str(int(number)))
