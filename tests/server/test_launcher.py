@@ -1,12 +1,14 @@
 """`python -m server run` from start to end, as a user and as an accident ends it."""
 
 import argparse
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +26,7 @@ from server.environment.triton_environment import read_environment
 from server.errors import MissingGpuError
 from server.launching import launcher
 from server.launching.allocator import preloaded
+from server.launching.backend_directory import backend_directory, remove_leftovers
 from server.launching.log import LogForwarder, explain
 from server.launching.readiness import TritonClient, VersionState, answering
 from server.launching.stubs import DeadStubWatch
@@ -126,6 +129,26 @@ def test_a_killed_launcher_takes_everything_with_it(repository: Path) -> None:
     with running_triton(repository) as second:
         assert not triton.backend_directory.exists()
         assert second.backend_directory.exists()
+
+
+def test_another_start_takes_no_new_directory_for_a_leftover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was removed before it was locked, and made anew without its lock, for the next start to remove."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lock, others = fcntl.flock, [remove_leftovers]
+
+    def locked_later(descriptor: int, how: int) -> None:
+        if others and how == fcntl.LOCK_EX:
+            others.pop()()
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", locked_later)
+    (tmp_path / "tritonserver-2.51").mkdir()
+    with backend_directory(read_environment(triton_environment())) as directory:
+        remove_leftovers()
+        assert (directory / "python").exists()
+        assert {path.name for path in tmp_path.iterdir()} == {directory.name, "tritonserver-2.51"}
+    assert not others
+    assert {path.name for path in tmp_path.iterdir()} == {"tritonserver-2.51"}
 
 
 def test_a_killed_tritonserver(repository: Path) -> None:
