@@ -205,4 +205,4 @@ def test_an_answer_that_breaks_off(
     assert "can't read" in said
     assert "Traceback" not in said
     assert files(copy) == set()
-    assert [path.name for path in copy.parent.glob(".fetching-*")] == []
+    assert [path.name for path in copy.parent.glob(".*fetching-*")] == []
