@@ -23,12 +23,10 @@ from contract.version_directory import (
     MOST_GRAPH_BYTES,
 )
 from deploy.storage.bucket import Bucket, Report, StorageError
-from deploy.storage.contents import Contents, read_listing
+from deploy.storage.contents import MOST_OTHER_BYTES, Contents, read_listing
 from deploy.storage.policy import chosen_versions, naming
 from deploy.storage.version_fault import version_fault
 
-_MOST_OTHER_BYTES: Final = 1 << 20
-"""Of a configuration, a file of labels or a trial."""
 _AGAIN_SECONDS: Final = 600.0
 """Until a version that was damaged is downloaded again, if its objects have not changed."""
 
@@ -264,7 +262,7 @@ class LocalCopy:
     def _small(self, name: str, tag: str) -> bytes:
         known = self._read.get(name)
         if known is None or not tag or known[0] != tag:
-            known = self._read[name] = tag, self._bucket.read(name, _MOST_OTHER_BYTES)
+            known = self._read[name] = tag, self._bucket.read(name, MOST_OTHER_BYTES)
         return known[1]
 
     def _write(self, path: Path, content: bytes) -> None:

@@ -1,14 +1,18 @@
 """What keeps the parts of `make serve` running: when one counts as ready, and what it is not stopped by."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
+from itertools import cycle
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from deploy import supervisor
 from deploy.supervisor import SupervisedProcess
 from tests.support.triton_process import ROOT
 
@@ -41,6 +45,34 @@ def test_what_it_left_behind_may_answer_for_a_moment() -> None:
     finally:
         process.stop()
     assert found == [False, False, False, True]
+
+
+def test_what_can_not_be_started_for_a_moment_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As where a limit on processes is reached."""
+    answers = cycle((False, True))
+    process = SupervisedProcess("Triton", ["http.server", "--bind=127.0.0.1", "0"], lambda: next(answers), 8)
+    try:
+        assert process.poll() is None
+        assert process.poll() is None
+        assert process._process is not None
+        process._process.kill_group()
+        process._process.wait()
+        assert process.poll() is None
+        process._start_at = 0.0
+        monkeypatch.setattr(supervisor, "Child", Mock(side_effect=BlockingIOError(errno.EAGAIN, "no more processes")))
+        assert process.poll() is None
+        monkeypatch.undo()
+        process._start_at = 0.0
+        assert process.poll() is None
+        assert process._process is not None
+    finally:
+        process.stop()
+    said = capfd.readouterr().err
+    assert (
+        "error: Triton could not be started (no more processes). It is started again in 1 s (restart 2 of 8)." in said
+    )
 
 
 def run(code: str, *before: str, **more: object) -> subprocess.CompletedProcess[str]:
