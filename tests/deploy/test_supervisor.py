@@ -75,6 +75,16 @@ def test_what_can_not_be_started_for_a_moment_is_tried_again(
     )
 
 
+@pytest.mark.parametrize(("status", "said"), [(137, "137 (signal SIGKILL)"), (255, "255")])
+def test_a_status_that_stands_for_a_signal_is_told_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], status: int, said: str
+) -> None:
+    (tmp_path / "part.py").write_text(f"raise SystemExit({status})")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert until_given_up(SupervisedProcess("part", ["part"], lambda: False, 8)) == status
+    assert f"error: part ended with exit status {said}; everything is stopped." in capfd.readouterr().err
+
+
 def run(code: str, *before: str, **more: object) -> subprocess.CompletedProcess[str]:
     command = [*before, sys.executable, "-c", code]
     return subprocess.run(command, cwd=ROOT, text=True, timeout=60, **more)  # type: ignore[call-overload,no-any-return]
