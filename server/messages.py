@@ -12,9 +12,12 @@ def report(sentence: str, to: TextIO | None = None) -> None:
         sentence: without the end of the line.
         to: standard error if None.
     """
+    stream = to or sys.stderr
+    # Not every terminal has Russian letters, and a file's name may hold any bytes.
+    shown = sentence.encode(stream.encoding, "backslashreplace").decode(stream.encoding)
     # A reader that has gone away, or a log's disk that is full, must not stop what is served.
     with contextlib.suppress(OSError):
-        print(sentence, file=to or sys.stderr, flush=True)
+        print(shown, file=stream, flush=True)
 
 
 def not_loaded(model: str, version: str, reason: str) -> str:

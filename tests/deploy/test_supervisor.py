@@ -106,6 +106,12 @@ def test_a_full_disk_under_its_log_ends_nothing(tmp_path: Path) -> None:
     assert starts.read_text() == "xx"
 
 
+def test_what_a_terminal_has_no_letters_for_ends_nothing() -> None:
+    code = "import sys\nfrom server.messages import report\nreport('Ж \\udcff', sys.stdout)"
+    found = run(code, capture_output=True, check=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert found.stdout == "\\u0416 \\udcff\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("ignored", [False, True])
 def test_what_was_ignored_at_the_start_stays_ignored(number: signal.Signals, ignored: bool) -> None:
