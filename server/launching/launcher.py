@@ -111,6 +111,7 @@ def _supervise(run: _Run) -> int | None:
     rows = _wait_for_answer(run)
     if rows is None:
         return _stop(run)
+    has_ended = _has_ended(run)
     failed = failed_models(run.log.fresh_lines())
     versions = {key: reason for key, reason in failed.items() if run.view.is_shown(*key)}
     for (model, version), reason in versions.items():
@@ -118,7 +119,7 @@ def _supervise(run: _Run) -> int | None:
     if versions and run.view.shows_anything():
         # What was loaded beside a damaged version has been unloaded with it, which now and then ends tritonserver 2.51.
         return None
-    if run.process.poll() is not None:
+    if has_ended:
         raise StartError(
             f"tritonserver ended with {describe(run.process.returncode)} before it was ready. "
             f"{explain(run.log.lines()) or 'Its log, above, does not say why.'}"
@@ -140,9 +141,7 @@ def _wait_for_answer(run: _Run) -> list[VersionState] | None:
         # Before anything else: it is told once.
         if next_signal(0.1) is not None:
             return None
-        if run.process.poll() is not None:
-            run.process.kill_group()  # stubs hold the pipe open
-            run.log.join(timeout=_KILL_GRACE_SECONDS)
+        if _has_ended(run):
             return []
         rows = run.client.index()
         if rows is not None and run.log.has_seen(_LISTENING):
@@ -155,6 +154,15 @@ def _wait_for_answer(run: _Run) -> list[VersionState] | None:
             )
 
 
+def _has_ended(run: _Run) -> bool:
+    """Whether tritonserver has; if so, all that it said is in the log."""
+    if run.process.poll() is None:
+        return False
+    run.process.kill_group()  # stubs hold the pipe open
+    run.log.join(timeout=_KILL_GRACE_SECONDS)
+    return True
+
+
 def _watch(run: _Run) -> int:
     """Until it ends or is to stop; with --poll-seconds the view follows the repository."""
     stubs = DeadStubWatch(run.process.pid)
@@ -165,9 +173,7 @@ def _watch(run: _Run) -> int:
     while True:
         # While it loads it is looked at more often: what fails is to be out of its sight before it tries again.
         received = next_signal((min(poll, POLL_SECONDS) if poll else POLL_SECONDS) if settled else _LOADING_SECONDS)
-        if run.process.poll() is not None:
-            run.process.kill_group()
-            run.log.join(timeout=_KILL_GRACE_SECONDS)
+        if _has_ended(run):
             return _report_end(run.process.returncode)
         if received is not None:
             return _stop(run)

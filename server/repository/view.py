@@ -26,6 +26,7 @@ from server.repository.configurations import CONFIGS, ConfigurationChoice
 
 FIRST_PAUSE: Final = 10.0
 LONGEST_PAUSE: Final = 600.0
+CONFIGURATION: Final = "config.pbtxt"
 _VERSION: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 _NUMBER_TO_TRITON: Final = re.compile(r"\s*[+-]?[0-9]")
 """It reads a directory's name up to where it is no number any more, and ends if that is more than 64 bits hold."""
@@ -148,7 +149,7 @@ class RepositoryView:
         for name in set(os.listdir(shown)) - wanted - ({CONFIGS} if self._configuration else set()):
             if _is_version(name):
                 self._hide(model.name, name)
-            else:
+            elif name != CONFIGURATION:  # as below: while it is being replaced, Triton goes on as it is
                 (shown / name).unlink()
 
     def _show_model(self, model: Path, wanted: set[str], chosen: Path | None) -> None:

@@ -1,6 +1,7 @@
 """`python -m server run` from start to end, as a user and as an accident ends it."""
 
 import argparse
+import contextlib
 import fcntl
 import json
 import os
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 import psutil
@@ -23,7 +25,7 @@ from contract.text_models import text_model
 from server.arguments import command_line_parser, server_options
 from server.environment.host import check_gpu
 from server.environment.triton_environment import read_environment
-from server.errors import MissingGpuError
+from server.errors import MissingGpuError, StartError
 from server.launching import launcher
 from server.launching.allocator import preloaded
 from server.launching.backend_directory import backend_directory, remove_leftovers
@@ -194,22 +196,46 @@ def test_a_stop_during_the_start(repository: Path) -> None:
         triton.log_path.unlink()
 
 
+@contextlib.contextmanager
+def ended_triton(repository: Path, directory: Path, log_delay: float = 0.0) -> Iterator[launcher._Run]:
+    """What stands for a tritonserver that has ended; its log is read after so many seconds."""
+
+    def lines(source: IO[bytes]) -> Iterator[bytes]:
+        time.sleep(log_delay)
+        yield from source
+
+    options = server_options(command_line_parser().parse_args(["run", f"--model-repository={repository}"]))
+    process = Child(["/bin/echo", "error: no memory"], {}, subprocess.PIPE)
+    process.wait()
+    assert process.stdout is not None
+    log = LogForwarder(cast(IO[bytes], lines(process.stdout)), directory, directory)
+    log.start()
+    with process.stdout, TritonClient("127.0.0.1", 1) as client:
+        view = RepositoryView(repository, directory / "view")
+        yield launcher._Run(process, log, client, view, options, time.monotonic())
+        process.end()
+        log.join()
+
+
 def test_a_stop_is_heard_though_tritonserver_has_ended_too(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both may come in one moment, and where a damaged version had ended it, it was started again."""
-    options = server_options(command_line_parser().parse_args(["run", f"--model-repository={repository}"]))
-    process = Child(["/bin/true"], {}, subprocess.PIPE)
-    process.wait()
-    assert process.stdout is not None
-    log = LogForwarder(process.stdout, tmp_path, tmp_path)
-    log.start()
-    view = RepositoryView(repository, tmp_path / "view")
     monkeypatch.setattr(launcher, "next_signal", lambda _: signal.SIGTERM)
-    with TritonClient("127.0.0.1", 1) as client:
-        assert launcher._wait_for_answer(launcher._Run(process, log, client, view, options, time.monotonic())) is None
-    process.end()
-    process.stdout.close()
+    with ended_triton(repository, tmp_path) as ended:
+        assert launcher._wait_for_answer(ended) is None
+
+
+def test_what_it_said_before_it_ended_is_read(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it ends just when it has answered."""
+    monkeypatch.setattr(launcher, "_wait_for_answer", lambda _: [VersionState("plus", "1", "READY", "")])
+    with (
+        ended_triton(repository, tmp_path, log_delay=0.5) as ended,
+        pytest.raises(StartError, match="Its log says: no memory"),
+    ):
+        launcher._supervise(ended)
 
 
 def test_a_start_that_takes_too_long(repository: Path) -> None:

@@ -177,6 +177,16 @@ def test_a_version_that_was_gone_is_loaded_anew_before_it_is_asked(
     assert shown(view, "plus_text") == ["1", "2"]
 
 
+def test_a_configuration_that_is_being_replaced_stays_in_sight(repository: Path, view: RepositoryView) -> None:
+    """Editors move it aside. Triton took the model to have none, and leaves alone one in which a link leads nowhere."""
+    view.update()
+    (repository / "plus/config.pbtxt").rename(repository / "plus/config.pbtxt~")
+    view.update()
+    assert (view.directory / "plus/config.pbtxt").is_symlink()
+    assert not (view.directory / "plus/config.pbtxt").exists()
+    assert shown(view) == ["1"]
+
+
 @pytest.mark.parametrize("moved", ["", "plus"])
 @pytest.mark.parametrize("after", ["", "plus"])
 def test_what_is_moved_away_during_a_look_stays_shown(
