@@ -12,7 +12,8 @@ def report(sentence: str, to: TextIO | None = None) -> None:
         sentence: without the end of the line.
         to: standard error if None.
     """
-    stream = to or sys.stderr
+    if (stream := to or sys.stderr) is None:
+        return  # it was closed when this began
     # Not every terminal has Russian letters, and a file's name may hold any bytes.
     shown = sentence.encode(stream.encoding, "backslashreplace").decode(stream.encoding)
     # A reader that has gone away, or a log's disk that is full, must not stop what is served.

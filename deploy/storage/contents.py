@@ -7,6 +7,8 @@ from typing import Final
 
 from contract.version_directory import CARD
 
+CONFIGURATION: Final = "config.pbtxt"
+"""Every model has it. It is written after the others, in whose absence Triton would take it."""
 MOST_OTHER_BYTES: Final = 1 << 20
 """Of a configuration, a file of labels or a trial."""
 # No name that could lead elsewhere: each part begins with a letter, a digit or an underscore, and has no slash.
@@ -64,5 +66,5 @@ def read_listing(listing: Mapping[str, tuple[int, str]]) -> Contents:
             found.trials[name] = what
         else:
             found.foreign.append(name)
-    found.models = {name: model for name, model in found.models.items() if model.configurations}
+    found.models = {name: model for name, model in found.models.items() if CONFIGURATION in model.files}
     return found

@@ -23,7 +23,7 @@ from contract.version_directory import (
     MOST_GRAPH_BYTES,
 )
 from deploy.storage.bucket import Bucket, Report, StorageError
-from deploy.storage.contents import MOST_OTHER_BYTES, Contents, read_listing
+from deploy.storage.contents import CONFIGURATION, MOST_OTHER_BYTES, Contents, read_listing
 from deploy.storage.policy import chosen_versions, naming
 from deploy.storage.version_fault import version_fault
 
@@ -180,7 +180,7 @@ class LocalCopy:
                 return problems  # the configuration that is here goes on choosing what is here
             files |= {file: naming(files[file], f"{name}/{file}", here) for file in model.configurations}
         # Configurations last: with them Triton loads what they choose.
-        for file in sorted(files, key=lambda file: file.endswith(".pbtxt")):
+        for file in sorted(files, key=lambda file: (file.endswith(".pbtxt"), file == CONFIGURATION)):
             self._write(directory / file, files[file])
         return problems
 

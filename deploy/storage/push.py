@@ -12,7 +12,7 @@ from contract.regular_files import read_file
 from contract.text_models import is_text_model
 from contract.version_directory import CARD, GPU_GRAPH, MOST_BYTES, TOKENIZER
 from deploy.storage.bucket import Bucket, Report, StorageError
-from deploy.storage.contents import MOST_OTHER_BYTES, Contents, Model, is_file_name, read_listing
+from deploy.storage.contents import CONFIGURATION, MOST_OTHER_BYTES, Contents, Model, is_file_name, read_listing
 from deploy.storage.policy import chosen_versions, naming
 from deploy.storage.version_fault import version_fault
 
@@ -35,7 +35,7 @@ def push(repository: Path, bucket: Bucket, report: Report, *, prune: bool) -> No
         StorageError: the repository or the bucket is not what it must be. What was done so far harms nobody.
     """
     models = sorted(
-        (path.parent for path in repository.glob("*/config.pbtxt")), key=lambda path: _model_first(path.name)
+        (path.parent for path in repository.glob(f"*/{CONFIGURATION}")), key=lambda path: _model_first(path.name)
     )
     if not models:
         raise StorageError(f"{repository} holds no model: name a model repository")
@@ -58,7 +58,7 @@ def _push_model(model: Path, there: Model, bucket: Bucket, report: Report) -> se
     versions = [path.name for path in model.iterdir() if _VERSION.fullmatch(path.name)]
     configurations = {
         path.relative_to(model).as_posix(): read_file(path, MOST_OTHER_BYTES)
-        for path in (model / "config.pbtxt", *sorted(model.glob("configs/*.pbtxt")))
+        for path in (*sorted(model.glob("configs/*.pbtxt")), model / CONFIGURATION)
         if is_file_name(path.name)
     }
     chosen: set[str] = set()

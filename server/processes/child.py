@@ -69,6 +69,7 @@ class Child(subprocess.Popen[bytes]):
 
 def await_signals() -> None:
     """Keep signals for `next_signal`, but for what was ignored when this began: under nohup, or in a script's `&`."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # of a child whose end is ignored nobody is told
     for number in AWAITED_SIGNALS:
         # A blocked signal is kept even if it is ignored.
         if number not in (signal.SIGINT, signal.SIGHUP) or signal.getsignal(number) is not signal.SIG_IGN:

@@ -106,6 +106,26 @@ def test_a_full_disk_under_its_log_ends_nothing(tmp_path: Path) -> None:
     assert starts.read_text() == "xx"
 
 
+def test_a_childs_end_is_heard_where_it_was_ignored_at_the_start() -> None:
+    """Whoever waited for it would wait for ever, and be told of no status."""
+    code = (
+        "import sys\n"
+        "from server.processes.child import Child, await_signals, next_signal\n"
+        "await_signals()\n"
+        "child = Child([sys.executable, '-c', 'raise SystemExit(3)'], {})\n"
+        "next_signal(20)\n"
+        "print(child.poll())"
+    )
+    ignoring = "from signal import *; signal(SIGCHLD, SIG_IGN)\nimport os, sys\nos.execv(sys.argv[1], sys.argv[1:])"
+    assert run(code, sys.executable, "-c", ignoring, capture_output=True, check=True).stdout == "3\n"
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-"])
+def test_a_log_that_is_closed_ends_nothing(closed: str) -> None:
+    code = "import sys\nfrom server.messages import report\nreport('x')\nreport('x', sys.stdout)"
+    run(code, "sh", "-c", f'exec "$0" "$@" {closed}', check=True)
+
+
 def test_what_a_terminal_has_no_letters_for_ends_nothing() -> None:
     code = "import sys\nfrom server.messages import report\nreport('Ж \\udcff', sys.stdout)"
     found = run(code, capture_output=True, check=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})

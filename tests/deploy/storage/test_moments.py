@@ -14,6 +14,7 @@ import pytest
 from deploy.storage.bucket import Bucket
 from deploy.storage.copy import LocalCopy
 from deploy.storage.policy import chosen_versions
+from deploy.storage.push import push
 from tests.deploy.storage.store import MODEL, Store, add_version, files, storage
 from tests.support.triton_process import ROOT
 from tests.support.waiting import wait_until
@@ -115,6 +116,37 @@ def test_a_trial_that_cannot_be_read_keeps_its_version_out(store: Store, reposit
     store.put(TRIAL, b'{"2": "5%"}')
     assert update(kept) == []
     assert chosen_versions((copy / MODEL / "config.pbtxt").read_bytes(), "", ()) == {"1", "2"}
+
+
+def test_a_model_is_there_with_its_configuration_which_comes_last(
+    store: Store, repository: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a CPU Triton takes config.pbtxt, which is the GPU's, where configs/cpu.pbtxt is not there yet."""
+    written: list[str] = []
+
+    class Recorded(Bucket):
+        def upload(self, name: str, content: Path | bytes) -> str | None:
+            written.append(name)
+            return super().upload(name, content)
+
+    push(repository, Recorded(store.address), print, prune=False)
+    assert [name for name in written if name.startswith(f"{MODEL}/")][-1] == f"{MODEL}/config.pbtxt"
+    config = store.get(f"{MODEL}/config.pbtxt")
+    store.remove(f"{MODEL}/config.pbtxt")
+    kept = LocalCopy(copy, Bucket(store.address), keep_seconds=0.01)
+    update(kept)
+    assert not (copy / MODEL).exists(), "it is being pushed"
+    store.put(f"{MODEL}/config.pbtxt", config)
+    replace = os.replace
+
+    def look(*paths: Path) -> None:
+        replace(*paths)
+        if (copy / MODEL / "config.pbtxt").exists():
+            assert (copy / MODEL / "configs/cpu.pbtxt").exists()
+
+    monkeypatch.setattr(os, "replace", look)
+    assert update(kept) == []
+    assert files(copy) == files(repository)
 
 
 def test_two_copies_beside_each_other(store: Store, repository: Path, copy: Path) -> None:
