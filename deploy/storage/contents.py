@@ -66,5 +66,5 @@ def read_listing(listing: Mapping[str, tuple[int, str]]) -> Contents:
             found.trials[name] = what
         else:
             found.foreign.append(name)
-    found.models = {name: model for name, model in found.models.items() if CONFIGURATION in model.files}
+    found.models = {name: model for name, model in found.models.items() if model.configurations}
     return found

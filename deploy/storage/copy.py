@@ -152,6 +152,8 @@ class LocalCopy:
         directory, model = self._directory / name, contents.models[name]
         if directory.is_symlink():
             raise StorageError(f"{directory} is a link, and nothing is written where it leads: remove it")
+        if CONFIGURATION not in model.files:
+            raise StorageError(f"{name} has no {CONFIGURATION} in {self._bucket.address}: is it being pushed?")
         files = {file: self._small(f"{name}/{file}", tag) for file, (_, tag) in model.files.items()}
         finished = model.finished()
         chosen: set[str] = set()

@@ -226,6 +226,14 @@ def test_a_stop_is_heard_though_tritonserver_has_ended_too(
         assert launcher._wait_for_answer(ended) is None
 
 
+def test_its_log_is_read_though_nobody_is_shown_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits until it is read."""
+    monkeypatch.setattr(sys, "stderr", None)
+    log = LogForwarder(cast(IO[bytes], iter([b"1", b"2"])), tmp_path, tmp_path)
+    log.run()
+    assert log.lines() == ["1", "2"]
+
+
 def test_what_it_said_before_it_ended_is_read(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
