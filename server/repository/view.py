@@ -145,7 +145,8 @@ class RepositoryView:
             self._show_model(model, wanted, chosen)
         else:
             self._link(model, wanted, chosen, shown)
-        self._asked |= {(model.name, name): other for name, other in asked.items() if name in wanted}
+        self._asked = {link: other for link, other in self._asked.items() if link[0] != model.name}
+        self._asked |= {(model.name, name): other for name, other in asked.items()}
         for name in set(os.listdir(shown)) - wanted - ({CONFIGS} if self._configuration else set()):
             if _is_version(name):
                 self._hide(model.name, name)

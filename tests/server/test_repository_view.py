@@ -152,6 +152,16 @@ def test_a_text_model_waits_for_a_model_whose_directory_is_a_link(
     assert shown(view, "plus_text") == ["1"]
 
 
+def test_a_version_that_became_its_own_asks_no_other(repository: Path, view: RepositoryView) -> None:
+    write_text_model(repository, 1)
+    view.update()
+    (repository / "plus_text/1").unlink()
+    (repository / "plus_text/1").mkdir()
+    view.update()
+    view.leave_out("plus", "1", "damaged")
+    assert shown(view, "plus_text") == ["1"]
+
+
 def test_a_version_that_is_a_link_to_its_neighbour_is_its_own(repository: Path, view: RepositoryView) -> None:
     (repository / "plus/2").symlink_to("1")
     view.update()
