@@ -30,7 +30,7 @@ from server.launching import launcher
 from server.launching.allocator import preloaded
 from server.launching.backend_directory import backend_directory, remove_leftovers
 from server.launching.log import LogForwarder, explain
-from server.launching.readiness import TritonClient, VersionState, answering
+from server.launching.readiness import TritonClient, VersionState, answering, is_ready
 from server.launching.stubs import DeadStubWatch
 from server.processes.child import Child
 from server.repository.view import RepositoryView
@@ -427,3 +427,20 @@ def test_a_text_model_answers_while_the_version_that_it_asks_does() -> None:
     ]
     assert [f"{row.model}/{row.version}" for row in answering(rows)] == ["plus/1", "plus_text/1", "alone_text/1"]
     assert answering([rows[1], rows[3]]) == []
+
+
+@pytest.mark.parametrize(
+    ("damaged", "ready"),
+    [
+        (VersionState("plus", "2", "LOADING", ""), False),
+        (VersionState("plus", "2", "UNAVAILABLE", "Internal: it is damaged"), False),
+        (VersionState("plus", "2", "UNAVAILABLE", "unloaded"), True),
+        (VersionState("no_model", "", "", ""), True),
+    ],
+)
+def test_what_is_about_to_be_started_again_is_not_ready(
+    monkeypatch: pytest.MonkeyPatch, damaged: VersionState, ready: bool
+) -> None:
+    """Its other versions answer until it is: `make serve` said for a moment that it was."""
+    monkeypatch.setattr(TritonClient, "index", lambda _: [VersionState("plus", "1", "READY", ""), damaged])
+    assert is_ready("127.0.0.1", 1) is ready
