@@ -49,6 +49,9 @@ class Child(subprocess.Popen[bytes]):
                 pass_fds=(read_end,),
                 start_new_session=True,
             )
+        except OSError:
+            os.close(self._life_line)
+            raise
         finally:
             os.close(read_end)
 

@@ -14,6 +14,7 @@ import pytest
 
 from deploy import supervisor
 from deploy.supervisor import SupervisedProcess
+from server.processes.child import Child
 from tests.support.triton_process import ROOT
 
 ENDS = ["server", "nonsense"]
@@ -73,6 +74,13 @@ def test_what_can_not_be_started_for_a_moment_is_tried_again(
     assert (
         "error: Triton could not be started (no more processes). It is started again in 1 s (restart 2 of 8)." in said
     )
+
+
+def test_what_can_not_be_started_leaves_no_file_open() -> None:
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(FileNotFoundError):
+        Child(["/bin/true"], {}, directory=Path("/nowhere"))
+    assert os.listdir("/proc/self/fd") == before
 
 
 @pytest.mark.parametrize(("status", "said"), [(137, "137 (signal SIGKILL)"), (255, "255")])
