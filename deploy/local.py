@@ -8,7 +8,6 @@ Ctrl-C stops both. One that dies is started again; the exit status is 0 unless o
 import argparse
 import os
 import shlex
-import signal
 import sys
 import time
 from typing import Final
@@ -18,7 +17,8 @@ from gateway.command_line import SettingsError, read_settings, variable
 from gateway.settings import Settings
 from server.launching.backend_directory import remove_leftovers
 from server.launching.readiness import http_get, is_ready
-from server.processes.child import AWAITED_SIGNALS
+from server.messages import report
+from server.processes.child import await_signals
 
 TEXT: Final = "Как же я рад тебя видеть!"
 _TRITON_HOST: Final = "127.0.0.1"
@@ -64,7 +64,7 @@ def main() -> int:
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED_SIGNALS)
+    await_signals()
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
     began = time.monotonic()
 
@@ -105,11 +105,11 @@ def _triton_arguments(arguments: argparse.Namespace, settings: Settings) -> list
 
 def _say_ready(url: str, grpc_port: int, seconds: float) -> None:
     body = f'{{"text": "{TEXT}"}}'
-    print(
+    report(
         f"\nReady after {seconds:.1f} s. Try it:\n\n"
         f"  curl -s {url}/v1/emotions -H 'content-type: application/json' -d {shlex.quote(body)}\n\n"
         f"Page: {url}/ · API: {url}/docs · Triton's gRPC: {_TRITON_HOST}:{grpc_port} · Ctrl-C stops everything.\n",
-        flush=True,
+        sys.stdout,
     )
 
 

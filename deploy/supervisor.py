@@ -40,6 +40,7 @@ class SupervisedProcess:
         self._max_restarts = max_restarts
         self._process: Child | None = None
         self._ready_at: float | None = None
+        self._nobody_answered = False
         self._start_at = 0.0
         self._deaths = 0
 
@@ -56,15 +57,27 @@ class SupervisedProcess:
         """
         if self._process is None:
             if time.monotonic() >= self._start_at:
+                # Or another process has its port, and this one is going to end for that.
+                self._nobody_answered = not self._is_ready()
                 # SIGTERM, so that Triton's launcher can stop its own child if this process is killed.
-                self._process = Child(self._command, dict(os.environ), death_signal=signal.SIGTERM)
+                try:
+                    self._process = Child(self._command, dict(os.environ), death_signal=signal.SIGTERM)
+                except OSError as error:  # no memory, or too many processes
+                    return self._died(1, f"could not be started ({error.strerror})")
             return None
         if self._process.poll() is not None:
-            return self._died(self._process.end())
-        if self._ready_at is None and self._is_ready():
-            self._ready_at = time.monotonic()
-            if self._deaths:
-                report(f"{self._name} is ready again.")
+            returncode = self._process.end()
+            how = f"ended with {describe(returncode)}"
+            if returncode - 128 in set(signal.Signals):  # a launcher that says how its own child ended
+                how += f" ({describe(128 - returncode)})"
+            return self._died(returncode, how)
+        if self._ready_at is None:
+            answers = self._is_ready()
+            if answers and self._nobody_answered:
+                self._ready_at = time.monotonic()
+                if self._deaths:
+                    report(f"{self._name} is ready again.")
+            self._nobody_answered = self._nobody_answered or not answers
         return None
 
     def stop(self) -> None:
@@ -80,26 +93,23 @@ class SupervisedProcess:
             report(f"{self._name} did not stop in time and is killed")
         self._process.end()
 
-    def _died(self, returncode: int) -> int | None:
-        how = describe(returncode)
-        if returncode > 128:  # a launcher that says how its own child ended
-            how += f" ({describe(128 - returncode)})"
+    def _died(self, returncode: int, how: str) -> int | None:
         ready_at, self._ready_at, self._process = self._ready_at, None, None
         if ready_at is None and not self._deaths:
-            report(f"error: {self._name} ended with {how}; everything is stopped.")
+            report(f"error: {self._name} {how}; everything is stopped.")
             return exit_status(returncode) or 1
         stayed_up = ready_at is not None and time.monotonic() - ready_at >= STAYED_UP
         self._deaths = 1 if stayed_up else self._deaths + 1
         if self._deaths > self._max_restarts:
             report(
-                f"error: {self._name} ended with {how}, for the {_ordinal(self._deaths)} time in a row without having "
+                f"error: {self._name} {how}, for the {_ordinal(self._deaths)} time in a row without having "
                 f"been ready for {STAYED_UP:g} s: it can't stay up, and everything is stopped. Its lines above say why."
             )
             return exit_status(returncode) or 1
         pause = min(FIRST_PAUSE * 2 ** (self._deaths - 1), LONGEST_PAUSE)
         self._start_at = time.monotonic() + pause
         report(
-            f"error: {self._name} ended with {how}. It is started again in {pause:g} s "
+            f"error: {self._name} {how}. It is started again in {pause:g} s "
             f"(restart {self._deaths} of {self._max_restarts})."
         )
         return None

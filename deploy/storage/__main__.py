@@ -8,11 +8,13 @@ was done.
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +31,7 @@ except ModuleNotFoundError as missing:
     sys.exit(2)
 
 _RETRY_SECONDS: Final = 5.0
+_STUCK_SECONDS: Final = 3.0
 _STOPPED: Final = 128 + signal.SIGTERM
 _ADDRESS: Final = "s3://bucket/prefix, or s3://http://host:port/bucket/prefix for a store of your own"
 
@@ -43,7 +46,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(0o022)  # Triton runs as another user and reads what is written here.
     # What goes on for ever is done whenever it is stopped; anything else is not.
     stopped = 0 if getattr(parsed, "every", None) is not None else _STOPPED
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(stopped))
+    with _stoppable(stopped):
+        return _run(parsed)
+
+
+@contextlib.contextmanager
+def _stoppable(status: int) -> Iterator[None]:
+    """End with this status at SIGTERM, and within seconds at any signal, though the store does not answer.
+
+    Python's own handlers wait for the library's call to return, and it may take minutes.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(status))
+    told, tell = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(tell, False)
+
+    def end_if_stuck() -> None:
+        number = os.read(told, 1)
+        os.close(told)
+        if number:
+            time.sleep(_STUCK_SECONDS)
+            os._exit(status if number[0] == signal.SIGTERM else 128 + number[0])
+
+    threading.Thread(target=end_if_stuck, daemon=True).start()
+    before = signal.set_wakeup_fd(tell)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(tell)
+
+
+def _run(parsed: argparse.Namespace) -> int:
     try:
         bucket = Bucket(parsed.bucket)
         if parsed.command == "push":

@@ -7,6 +7,10 @@ from typing import Final
 
 from contract.version_directory import CARD
 
+CONFIGURATION: Final = "config.pbtxt"
+"""Every model has it. It is written after the others, in whose absence Triton would take it."""
+MOST_OTHER_BYTES: Final = 1 << 20
+"""Of a configuration, a file of labels or a trial."""
 # No name that could lead elsewhere: each part begins with a letter, a digit or an underscore, and has no slash.
 _PART: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _VERSION_FILE: Final = re.compile(rf"(?P<model>{_PART})/(?P<version>[1-9][0-9]{{0,17}})/(?P<file>{_PART})")

@@ -6,6 +6,7 @@ configuration, which makes Triton load it, follows. Whatever is wrong with the b
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from contract.canary import CanaryError, canary_file, read_trials
 from contract.text_models import SUFFIX, is_text_model
 from contract.version_directory import (
     GPU_GRAPH,
@@ -21,13 +23,10 @@ from contract.version_directory import (
     MOST_GRAPH_BYTES,
 )
 from deploy.storage.bucket import Bucket, Report, StorageError
-from deploy.storage.contents import Contents, Model, read_listing
+from deploy.storage.contents import CONFIGURATION, MOST_OTHER_BYTES, Contents, read_listing
 from deploy.storage.policy import chosen_versions, naming
 from deploy.storage.version_fault import version_fault
 
-_PREFIX: Final = ".fetching-"
-_MOST_OTHER_BYTES: Final = 1 << 20
-"""Of a configuration, a file of labels or a trial."""
 _AGAIN_SECONDS: Final = 600.0
 """Until a version that was damaged is downloaded again, if its objects have not changed."""
 
@@ -46,7 +45,9 @@ class LocalCopy:
         self._directory = directory.absolute()
         self._bucket = bucket
         self._keep_seconds = keep_seconds
-        self._models: list[str] = []
+        self._staging_prefix = f".{self._directory.name}.fetching-"
+        self._models: dict[str, list[str]] = {}
+        """Names of configurations by model, but for text models."""
         self._read: dict[str, tuple[str, bytes]] = {}
         """Small objects by name, with the entity tag that they had."""
         self._checked: set[Path] = set()
@@ -79,8 +80,9 @@ class LocalCopy:
         except BlockingIOError:
             raise StorageError(f"another process keeps {self._directory} already") from None
         else:
-            for leftover in place.glob(f"{_PREFIX}*"):
-                shutil.rmtree(leftover, ignore_errors=True)
+            for leftover in os.listdir(place):
+                if leftover.startswith(self._staging_prefix):
+                    shutil.rmtree(place / leftover, ignore_errors=True)
             yield
         finally:
             os.close(lock)
@@ -102,48 +104,64 @@ class LocalCopy:
                 f"{len(contents.foreign)} objects are no part of a repository, such as "
                 f"{contents.foreign[0][:100]!r}; they are left out"
             )
-        self._models = [name for name in contents.models if not is_text_model(name)]
+        models = sorted(contents.models, key=lambda name: (is_text_model(name), name))
+        self._models = {name: contents.models[name].configurations for name in models if not is_text_model(name)}
         wanted: set[Path] = set()
-        try:
-            # Before the versions: one that is on trial must not answer all before its trial is known.
-            self._copy_trials(contents)
-        except StorageError as error:
-            problems.append(str(error))
-        for name in sorted(contents.models, key=lambda name: (is_text_model(name), name)):
+        for name in models:
             try:
-                problems += self._update_model(name, contents.models[name], wanted, report)
+                problems += self._update_model(name, contents, wanted, report)
             except StorageError as error:
                 problems.append(str(error))
-                wanted |= {self._directory / name, *(self._directory / name).glob("[1-9]*")}  # what is here stays
+                wanted |= self._versions_here(name)
         return problems + self._remove_unwanted(wanted, report)
 
     def lacking(self) -> str | None:
         """What keeps the copy from being served; None if every model has a whole version."""
         if not self._models:
             return "no model was found"
-        for name in self._models:
-            if not any((self._directory / name).glob("[1-9]*/card.json")):
+        for name, configurations in self._models.items():
+            directory = self._directory / name
+            if not any(directory.glob("[1-9]*/card.json")):
                 return f"{name} has no whole version"
+            if lacking := [file for file in configurations if not (directory / file).is_file()]:
+                return f"{name} has no {lacking[0]}"
         return None
 
-    def _copy_trials(self, contents: Contents) -> None:
-        for name, (_, tag) in contents.trials.items():
-            self._write(self._directory / name, self._small(name, tag))
-        for path in self._directory.glob("*.canary.json"):
-            if path.name not in contents.trials:
-                with _explained(path):
-                    path.unlink()
+    def _versions_here(self, name: str) -> set[Path]:
+        """A model's directory and those of its versions: all stay if they are wanted."""
+        return {self._directory / name, *(self._directory / name).glob("[1-9]*")}
 
-    def _update_model(self, name: str, model: Model, wanted: set[Path], report: Report) -> list[str]:
-        directory = self._directory / name
+    def _copy_trial(self, name: str, contents: Contents, leaving: set[str]) -> None:
+        """Bring a model's trials; those of versions that are leaving stay, since Triton may still serve them."""
+        path = canary_file(self._directory, name)
+        known = contents.trials.get(path.name)
+        content = self._small(path.name, known[1]) if known else b"{}"
+        with contextlib.suppress(CanaryError), _explained(path):  # the gateway says what is wrong
+            if stay := {key: each for key, each in read_trials(self._directory, name).items() if key in leaving}:
+                with self._staged() as staging:
+                    (staging / path.name).write_bytes(content)
+                    trials = stay | read_trials(staging, name)
+                content = json.dumps({key: str(each) for key, each in trials.items()}).encode()
+        if known or content != b"{}":
+            self._write(path, content)
+        else:
+            with _explained(path):
+                path.unlink(missing_ok=True)
+
+    def _update_model(self, name: str, contents: Contents, wanted: set[Path], report: Report) -> list[str]:
+        directory, model = self._directory / name, contents.models[name]
         if directory.is_symlink():
             raise StorageError(f"{directory} is a link, and nothing is written where it leads: remove it")
+        if CONFIGURATION not in model.files:
+            raise StorageError(f"{name} has no {CONFIGURATION} in {self._bucket.address}: is it being pushed?")
         files = {file: self._small(f"{name}/{file}", tag) for file, (_, tag) in model.files.items()}
         finished = model.finished()
         chosen: set[str] = set()
         for file in model.configurations:
             chosen |= chosen_versions(files[file], f"{name}/{file}", finished)
         wanted |= {directory, *(directory / number for number in chosen)}
+        # Before the versions: one that is on trial must not answer all before its trial is known.
+        self._copy_trial(name, contents, {path.name for path in self._versions_here(name)} - chosen)
         problems, here = [], set()
         for number in sorted(chosen, key=int):
             try:
@@ -156,13 +174,15 @@ class LocalCopy:
             else:
                 here.add(number)
         if not here:
+            wanted |= self._versions_here(name)
             return problems or [f"{name} has no version in the bucket"]
         if here != chosen:
             if all((directory / file).exists() for file in model.configurations):
+                wanted |= self._versions_here(name)
                 return problems  # the configuration that is here goes on choosing what is here
             files |= {file: naming(files[file], f"{name}/{file}", here) for file in model.configurations}
         # Configurations last: with them Triton loads what they choose.
-        for file in sorted(files, key=lambda file: file.endswith(".pbtxt")):
+        for file in sorted(files, key=lambda file: (file.endswith(".pbtxt"), file == CONFIGURATION)):
             self._write(directory / file, files[file])
         return problems
 
@@ -244,7 +264,7 @@ class LocalCopy:
     def _small(self, name: str, tag: str) -> bytes:
         known = self._read.get(name)
         if known is None or not tag or known[0] != tag:
-            known = self._read[name] = tag, self._bucket.read(name, _MOST_OTHER_BYTES)
+            known = self._read[name] = tag, self._bucket.read(name, MOST_OTHER_BYTES)
         return known[1]
 
     def _write(self, path: Path, content: bytes) -> None:
@@ -285,7 +305,7 @@ class LocalCopy:
     def _staged(self) -> Iterator[Path]:
         """An empty directory on the same file system; what is left in it, or beside it, goes."""
         with _explained(self._directory.parent):
-            own = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._directory.parent))
+            own = Path(tempfile.mkdtemp(prefix=self._staging_prefix, dir=self._directory.parent))
         try:
             staging = own / "new"
             staging.mkdir(mode=0o755)

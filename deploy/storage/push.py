@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 from typing import Final
 
+from contract.regular_files import read_file
 from contract.text_models import is_text_model
 from contract.version_directory import CARD, GPU_GRAPH, MOST_BYTES, TOKENIZER
 from deploy.storage.bucket import Bucket, Report, StorageError
-from deploy.storage.contents import Contents, Model, is_file_name, read_listing
+from deploy.storage.contents import CONFIGURATION, MOST_OTHER_BYTES, Contents, Model, is_file_name, read_listing
 from deploy.storage.policy import chosen_versions, naming
 from deploy.storage.version_fault import version_fault
 
@@ -34,14 +35,14 @@ def push(repository: Path, bucket: Bucket, report: Report, *, prune: bool) -> No
         StorageError: the repository or the bucket is not what it must be. What was done so far harms nobody.
     """
     models = sorted(
-        (path.parent for path in repository.glob("*/config.pbtxt")), key=lambda path: _model_first(path.name)
+        (path.parent for path in repository.glob(f"*/{CONFIGURATION}")), key=lambda path: _model_first(path.name)
     )
     if not models:
         raise StorageError(f"{repository} holds no model: name a model repository")
     before = read_listing(bucket.list())
     # Before the versions: one that is on trial must not answer all before its trial is known.
     for path in sorted(repository.glob("*.canary.json")):
-        bucket.upload(path.name, path.read_bytes())
+        bucket.upload(path.name, read_file(path, MOST_OTHER_BYTES))
     named = {}
     for model in models:
         named[model.name] = _push_model(model, before.models.get(model.name, Model()), bucket, report)
@@ -56,8 +57,8 @@ def _push_model(model: Path, there: Model, bucket: Bucket, report: Report) -> se
     """Returns the versions that its configurations name now."""
     versions = [path.name for path in model.iterdir() if _VERSION.fullmatch(path.name)]
     configurations = {
-        path.relative_to(model).as_posix(): path.read_bytes()
-        for path in (model / "config.pbtxt", *sorted(model.glob("configs/*.pbtxt")))
+        path.relative_to(model).as_posix(): read_file(path, MOST_OTHER_BYTES)
+        for path in (*sorted(model.glob("configs/*.pbtxt")), model / CONFIGURATION)
         if is_file_name(path.name)
     }
     chosen: set[str] = set()
@@ -73,7 +74,7 @@ def _push_model(model: Path, there: Model, bucket: Bucket, report: Report) -> se
         # A store's times are whole seconds: a Triton that looked in this one would not see what else comes in it.
         time.sleep(_STORE_TICK_SECONDS)
     for name in sorted(name for name in _files(model) if not name.endswith(".pbtxt")):
-        bucket.upload(f"{model.name}/{name}", (model / name).read_bytes())
+        bucket.upload(f"{model.name}/{name}", read_file(model / name, MOST_OTHER_BYTES))
     for name, content in configurations.items():
         bucket.upload(f"{model.name}/{name}", naming(content, f"{model.name}/{name}", chosen))
     report(f"{model.name}: version {', '.join(sorted(chosen, key=int))} named in {bucket.address}")

@@ -16,7 +16,8 @@ from typing import Any, Final
 from server.environment.triton_environment import TritonEnvironment
 from server.errors import TritonEnvironmentError
 
-PREFIX: Final = "tritonserver-"
+PREFIX: Final = "ru-emotions-triton-"
+"""Nobody else's directory begins so: what does is removed."""
 _ROOM: Final = Path(__file__).resolve().parents[1]
 _SHARED: Final = ("__init__.py", "triton_tensors.py")
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the place itself, not a temporary file
@@ -39,12 +40,10 @@ def backend_directory(environment: TritonEnvironment) -> Iterator[Path]:
             f"Latin letters alone."
         )
     try:
-        directory = Path(tempfile.mkdtemp(prefix=PREFIX))
+        directory, lock = _locked_directory()
     except OSError as error:
         raise _no_room(Path(tempfile.gettempdir()), error) from None
-    lock = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             _lay_out(environment, directory)
         except OSError as error:  # shutil.Error is one
@@ -58,6 +57,19 @@ def backend_directory(environment: TritonEnvironment) -> Iterator[Path]:
 def shared_memory_prefix(directory: Path) -> str:
     """Prefix of the shared-memory regions of the run with this backend directory."""
     return f"{directory.name}-"
+
+
+def _locked_directory() -> tuple[Path, int]:
+    """A new directory, and the lock on it."""
+    while True:
+        directory = Path(tempfile.mkdtemp(prefix=PREFIX))
+        # Until it is locked, another start takes it for what a killed run left behind.
+        with contextlib.suppress(FileNotFoundError):
+            lock = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if directory.exists():
+                return directory, lock
+            os.close(lock)
 
 
 def _no_room(place: Path, error: OSError) -> TritonEnvironmentError:

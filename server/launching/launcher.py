@@ -7,6 +7,7 @@ child or a request to stop, so nothing happens in signal handlers.
 import dataclasses
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from server.launching.readiness import TritonClient, VersionState, answering
 from server.launching.stubs import POLL_SECONDS, DeadStubWatch
 from server.launching.tritonserver import ServerOptions
 from server.messages import not_loaded, report
-from server.processes.child import AWAITED_SIGNALS, Child, describe, exit_status, next_signal
+from server.processes.child import Child, await_signals, describe, exit_status, next_signal
 from server.repository.check import check_repository
 from server.repository.configurations import ConfigurationChoice
 from server.repository.view import RepositoryView
@@ -58,7 +59,7 @@ def run(options: ServerOptions, environment_directory: Path) -> int:
         LauncherError: something that was checked before the start is wrong, or tritonserver
             did not become ready.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED_SIGNALS)
+    await_signals()
     host.check_platform()
     if options.device == "gpu":
         host.check_gpu()
@@ -110,6 +111,7 @@ def _supervise(run: _Run) -> int | None:
     rows = _wait_for_answer(run)
     if rows is None:
         return _stop(run)
+    has_ended = _has_ended(run)
     failed = failed_models(run.log.fresh_lines())
     versions = {key: reason for key, reason in failed.items() if run.view.is_shown(*key)}
     for (model, version), reason in versions.items():
@@ -117,7 +119,7 @@ def _supervise(run: _Run) -> int | None:
     if versions and run.view.shows_anything():
         # What was loaded beside a damaged version has been unloaded with it, which now and then ends tritonserver 2.51.
         return None
-    if run.process.poll() is not None:
+    if has_ended:
         raise StartError(
             f"tritonserver ended with {describe(run.process.returncode)} before it was ready. "
             f"{explain(run.log.lines()) or 'Its log, above, does not say why.'}"
@@ -136,13 +138,11 @@ def _supervise(run: _Run) -> int | None:
 def _wait_for_answer(run: _Run) -> list[VersionState] | None:
     """Every version's state once Triton has tried to load all, none if it has ended; None if it is to stop."""
     while True:
-        received = next_signal(0.1)
-        if run.process.poll() is not None:
-            run.process.kill_group()  # stubs hold the pipe open
-            run.log.join(timeout=_KILL_GRACE_SECONDS)
-            return []
-        if received is not None:
+        # Before anything else: it is told once.
+        if next_signal(0.1) is not None:
             return None
+        if _has_ended(run):
+            return []
         rows = run.client.index()
         if rows is not None and run.log.has_seen(_LISTENING):
             return rows
@@ -152,6 +152,15 @@ def _wait_for_answer(run: _Run) -> list[VersionState] | None:
                 f"stopped. {explain(run.log.lines()) or 'Its log, above, names no error.'} If the "
                 f"models only need longer, raise --start-timeout."
             )
+
+
+def _has_ended(run: _Run) -> bool:
+    """Whether tritonserver has; if so, all that it said is in the log."""
+    if run.process.poll() is None:
+        return False
+    run.process.kill_group()  # stubs hold the pipe open
+    run.log.join(timeout=_KILL_GRACE_SECONDS)
+    return True
 
 
 def _watch(run: _Run) -> int:
@@ -164,9 +173,7 @@ def _watch(run: _Run) -> int:
     while True:
         # While it loads it is looked at more often: what fails is to be out of its sight before it tries again.
         received = next_signal((min(poll, POLL_SECONDS) if poll else POLL_SECONDS) if settled else _LOADING_SECONDS)
-        if run.process.poll() is not None:
-            run.process.kill_group()
-            run.log.join(timeout=_KILL_GRACE_SECONDS)
+        if _has_ended(run):
             return _report_end(run.process.returncode)
         if received is not None:
             return _stop(run)
@@ -233,9 +240,9 @@ def _say_ready(run: _Run, rows: list[VersionState]) -> None:
     models = ", ".join(sorted(f"{row.model}/{row.version}" for row in answering(rows)))
     http = f"{options.host}:{options.http_port}" if options.http else "off (--http opens it)"
     metrics = f"{options.host}:{options.metrics_port}" if options.metrics else "off (--metrics opens them)"
-    print(
+    report(
         f"tritonserver is ready on {options.device} after {time.monotonic() - run.began:.1f} s: {models}; "
         f"gRPC {options.host}:{options.grpc_port}, HTTP {http}, metrics {metrics}; "
         f"Triton {run.client.version()}; memory from {allocator}{advice}",
-        flush=True,
+        sys.stdout,
     )

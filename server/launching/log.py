@@ -53,6 +53,8 @@ class LogForwarder(threading.Thread):
             self._fresh.append(text)
             # A reader that has gone away must not stop Triton: go on draining.
             with contextlib.suppress(OSError, ValueError):
+                if sys.stderr is None:  # it was closed when this began
+                    continue
                 sys.stderr.buffer.write(line)
                 sys.stderr.buffer.flush()
 

@@ -73,7 +73,9 @@ def port_holder(port: int, proc: Path = Path("/proc")) -> str | None:
         try:
             for descriptor in (process / "fd").iterdir():
                 if str(descriptor.readlink()) in sockets:
-                    return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+                    # The kernel cuts a name after 15 bytes, in the middle of a letter too.
+                    name = (process / "comm").read_text(errors="replace").strip()
+                    return f"{name} (pid {process.name})"
         except OSError:
             continue
     return None

@@ -45,6 +45,11 @@ class VersionState:
         """Whether it is neither being loaded nor unloaded."""
         return self.state not in ("LOADING", "UNLOADING")
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it could not be loaded; of a model as a whole nobody is told."""
+        return bool(self.version) and self.state == "UNAVAILABLE" and self.reason != "unloaded"
+
 
 def answering(rows: Sequence[VersionState]) -> list[VersionState]:
     """The versions that Triton serves and that can answer.
@@ -112,7 +117,9 @@ class TritonClient:
 def is_ready(host: str, grpc_port: int) -> bool:
     """Whether a Triton has done with its start and serves something that can answer."""
     with TritonClient(host, grpc_port) as triton:
-        return bool(answering(triton.index() or []))
+        rows = triton.index() or []
+    # While it has a version in sight that can't be loaded, the launcher is about to start it again without.
+    return bool(answering(rows)) and all(row.is_settled and not row.has_failed for row in rows)
 
 
 def http_get(host: str, port: int, path: str) -> bytes | None:

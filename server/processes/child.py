@@ -49,6 +49,9 @@ class Child(subprocess.Popen[bytes]):
                 pass_fds=(read_end,),
                 start_new_session=True,
             )
+        except OSError:
+            os.close(self._life_line)
+            raise
         finally:
             os.close(read_end)
 
@@ -65,6 +68,15 @@ class Child(subprocess.Popen[bytes]):
         """Kill it if it runs, and whatever shares its process group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+
+
+def await_signals() -> None:
+    """Keep signals for `next_signal`, but for what was ignored when this began: under nohup, or in a script's `&`."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # of a child whose end is ignored nobody is told
+    for number in AWAITED_SIGNALS:
+        # A blocked signal is kept even if it is ignored.
+        if number not in (signal.SIGINT, signal.SIGHUP) or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [number])
 
 
 def next_signal(timeout: float | None) -> int | None:

@@ -1,5 +1,6 @@
 """The model repository, at first sight: whether there is a model in it to serve."""
 
+import os
 from pathlib import Path
 
 from server.errors import ModelRepositoryError
@@ -11,12 +12,14 @@ def check_repository(repository: Path) -> None:
     Raises:
         ModelRepositoryError: nothing there, not a directory, or no model in it.
     """
-    if not repository.exists():
-        raise ModelRepositoryError(f"the model repository {repository} is not there: see --model-repository.")
-    if not repository.is_dir():
-        raise ModelRepositoryError(f"the model repository {repository} is not a directory: see --model-repository.")
     try:
-        models = [path for path in repository.iterdir() if path.is_dir() and path.name[0] != "."]
+        models = model_directories(repository)
+    except FileNotFoundError:
+        raise ModelRepositoryError(f"the model repository {repository} is not there: see --model-repository.") from None
+    except NotADirectoryError:
+        raise ModelRepositoryError(
+            f"the model repository {repository} is not a directory: see --model-repository."
+        ) from None
     except OSError as error:
         raise ModelRepositoryError(f"the model repository {repository} can't be read ({error.strerror}).") from None
     if not any(_may_hold_a_model(path) for path in models):
@@ -24,6 +27,24 @@ def check_repository(repository: Path) -> None:
             f"the model repository {repository} has no model in it: it needs "
             f"<model>/config.pbtxt and <model>/<version>/ with the model's file."
         )
+
+
+def model_directories(repository: Path) -> list[Path]:
+    """The directories of a repository, by name, but for the hidden ones: each may be a model.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    # Not `Path.is_dir` of each: where the repository is moved away meanwhile, none would be one.
+    with os.scandir(repository) as entries:
+        return sorted(Path(entry) for entry in entries if entry.name[0] != "." and _is_directory(entry))
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return True  # as below
 
 
 def _may_hold_a_model(model: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from server.errors import ConfigurationFileError, MissingGrpcError
 from server.messages import report
+from server.repository.check import model_directories
 from server.repository.tuned import Head
 
 CONFIGS: Final = "configs"
@@ -44,7 +45,7 @@ class ConfigurationChoice:
         Raises:
             ConfigurationFileError: says which file, and what to do.
         """
-        named = (model / CONFIGS / f"{self.name}.pbtxt" for model in sorted(repository.iterdir()))
+        named = (model / CONFIGS / f"{self.name}.pbtxt" for model in model_directories(repository))
         files = [path for path in named if os.path.lexists(path)]
         if not files:
             raise ConfigurationFileError(

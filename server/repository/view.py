@@ -9,6 +9,7 @@ A version that is a link to another model's version is shown only while that one
 has loaded that one: a text model can't answer without the version that it asks.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -20,10 +21,12 @@ from pathlib import Path
 from typing import Final
 
 from server.messages import not_loaded, report
+from server.repository.check import model_directories
 from server.repository.configurations import CONFIGS, ConfigurationChoice
 
 FIRST_PAUSE: Final = 10.0
 LONGEST_PAUSE: Final = 600.0
+CONFIGURATION: Final = "config.pbtxt"
 _VERSION: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 _NUMBER_TO_TRITON: Final = re.compile(r"\s*[+-]?[0-9]")
 """It reads a directory's name up to where it is no number any more, and ends if that is more than 64 bits hold."""
@@ -62,6 +65,8 @@ class RepositoryView:
         self._clock = clock
         self._left_out: dict[tuple[str, str], _LeftOut] = {}
         self._loaded: set[tuple[str, str]] = set()
+        self._asked: dict[tuple[str, str], tuple[str, str]] = {}
+        """Of each version that is shown and is a link to another model's version, that one."""
         directory.mkdir()
 
     def update(self) -> None:
@@ -70,15 +75,17 @@ class RepositoryView:
         What can't be read, the whole repository too, stays as it was shown: it may be back in a moment.
         """
         try:
-            models = {path.name: path for path in self._repository.iterdir() if path.is_dir()}
+            models = {path.name: path for path in model_directories(self._repository)}
         except OSError:
             return
         # Where both are gone, a text model goes before its model.
         for name in sorted(set(os.listdir(self.directory)) - models.keys(), reverse=True):
             self._hide_model(name)
-        for name, path in sorted(models.items()):  # a model before its text model
+        for name, path in models.items():  # a model before its text model
             try:
                 self._update_model(path)
+            except FileNotFoundError:
+                continue  # removed or moved away between two looks: the next update knows
             except OSError as error:
                 self._note(name, "", f"{path} can't be read ({error.strerror})")
         self._forget_what_is_gone()
@@ -86,7 +93,6 @@ class RepositoryView:
     def leave_out(self, model: str, version: str, reason: str) -> None:
         """Take a version out of the view because Triton could not load it."""
         self._note(model, version, reason)
-        self._loaded.discard((model, version))
         self._hide(model, version)
 
     def shows_anything(self) -> bool:
@@ -115,35 +121,58 @@ class RepositoryView:
         return {key: entry.reason for key, entry in self._left_out.items()}
 
     def _update_model(self, model: Path) -> None:
+        if not _is_utf8(model.name):  # Triton's index, which names it, can then be read by nobody
+            self._note(model.name, "", f"the name of {model} is not UTF-8: rename it")
+            return
         shown = self.directory / model.name
         entries = [path for path in model.iterdir() if path.name[0] != "." and not self._is_left_out(model, path)]
         faults = {path: fault for path in entries if (fault := _fault(path))}
+        asked = {path.name: other for path in entries if (other := self._other_version(path))}
+        wanted = {path.name for path in entries if path not in faults and self._can_be_asked(asked.get(path.name))}
+        of_the_model = [path for path in faults if not _is_numbered(path)]
+        # Of a model's own files only one that leads nowhere can be left out alone: who opens another may wait for ever.
+        can_be_shown = any(map(_is_version, wanted)) and not any(map(os.path.exists, of_the_model))
+        chosen = self._configuration.of(model) if self._configuration and can_be_shown else None
+        model.stat()  # if it was moved away meanwhile, nothing of what was found is so
         for path, fault in faults.items():
             self._note(model.name, path.name if _is_numbered(path) else "", fault)
-        of_the_model = [path for path in faults if not _is_numbered(path)]
         if not of_the_model:
             self._left_out.pop((model.name, ""), None)
-        wanted = {path.name for path in entries if path not in faults and not self._waits_for_another(path)}
-        # Of a model's own files only one that leads nowhere can be left out alone: who opens another may wait for ever.
-        if any(path.exists() for path in of_the_model) or not any(map(_is_version, wanted)):
+        if not can_be_shown:
             self._hide_model(model.name)
             return
-        shown.mkdir(exist_ok=True)
-        present = set(os.listdir(shown))
-        if self._configuration is not None:
-            wanted, present = wanted - {CONFIGS}, present - {CONFIGS}
-            self._show_configuration(self._configuration, model, shown / CONFIGS)
-        for name in wanted - present:
-            (shown / name).symlink_to(model / name)
-        for name in present - wanted:
+        if not shown.exists():
+            self._show_model(model, wanted, chosen)
+        else:
+            self._link(model, wanted, chosen, shown)
+        self._asked = {link: other for link, other in self._asked.items() if link[0] != model.name}
+        self._asked |= {(model.name, name): other for name, other in asked.items()}
+        for name in set(os.listdir(shown)) - wanted - ({CONFIGS} if self._configuration else set()):
             if _is_version(name):
                 self._hide(model.name, name)
-            else:
+            elif name != CONFIGURATION:  # as below: while it is being replaced, Triton goes on as it is
                 (shown / name).unlink()
 
-    def _show_configuration(self, choice: ConfigurationChoice, model: Path, directory: Path) -> None:
+    def _show_model(self, model: Path, wanted: set[str], chosen: Path | None) -> None:
+        """A model that is not shown yet, as a whole: where Triton finds no `configs` yet, it takes `config.pbtxt`."""
+        aside = self.directory.with_name(".unfinished")
+        if aside.exists():  # of one for which there was no room
+            shutil.rmtree(aside)
+        aside.mkdir()
+        self._link(model, wanted, chosen, aside)
+        aside.rename(self.directory / model.name)
+
+    def _link(self, model: Path, wanted: set[str], chosen: Path | None, directory: Path) -> None:
+        """Add what is wanted of a model to a directory of links, versions last."""
+        if self._configuration is not None:
+            wanted = wanted - {CONFIGS}
+            self._show_configuration(self._configuration.name, chosen, directory / CONFIGS)
+        for name in sorted(wanted - set(os.listdir(directory)), key=_is_version):
+            (directory / name).symlink_to(model / name)
+
+    def _show_configuration(self, name: str, chosen: Path | None, directory: Path) -> None:
         """Of a model's named configurations, show the one that is chosen, under the name that Triton looks for."""
-        chosen, link = choice.of(model), directory / f"{choice.name}.pbtxt"
+        link = directory / f"{name}.pbtxt"
         if chosen is None:
             link.unlink(missing_ok=True)
         elif not link.is_symlink() or link.readlink() != chosen:
@@ -158,18 +187,19 @@ class RepositoryView:
         known = self._left_out.get((model.name, path.name))
         return known is not None and self._clock() < known.again_at and _state(model, path) == known.state
 
-    def _waits_for_another(self, path: Path) -> bool:
-        """Whether an entry is a link to another model's version that can't be asked."""
-        other = self._other_version(path)
+    def _can_be_asked(self, other: tuple[str, str] | None) -> bool:
+        """Whether a version that is asked by another model's can be, if there is one."""
         # At its start Triton has loaded nothing, and gets all at once.
-        return other is not None and (not self.is_shown(*other) or (bool(self._loaded) and other not in self._loaded))
+        return other is None or (self.is_shown(*other) and (not self._loaded or other in self._loaded))
 
     def _other_version(self, path: Path) -> tuple[str, str] | None:
-        """The model and version that an entry is a link to; None if it is something of its own."""
+        """The other model and its version that an entry is a link to; None if it is something of its own."""
         if not (_is_version(path.name) and path.is_symlink()):
             return None
-        version = Path(os.path.realpath(path))  # Path.resolve fails where links lead round in a circle
-        return (version.parent.name, version.name) if version.parent.parent == self._repository.resolve() else None
+        # Path.resolve fails where links lead round in a circle; and a model's directory may be a link itself.
+        directory, version = os.path.split(os.path.realpath(path))
+        others = (model for model in model_directories(self._repository) if model.name != path.parent.name)
+        return next(((model.name, version) for model in others if os.path.realpath(model) == directory), None)
 
     def _hide_model(self, model: str) -> None:
         for version in self.shown_versions(model):
@@ -178,15 +208,13 @@ class RepositoryView:
             shutil.rmtree(directory)
 
     def _hide(self, model: str, version: str) -> None:
-        links = [
-            name
-            for name in os.listdir(self.directory)
-            if self._other_version(self._repository / name / version) == (model, version)
-        ]
         # What can't answer without this one goes first: Triton's index is never to name it alone, as if it could.
-        for name in (*links, model):
+        asking = [link for link, other in self._asked.items() if other == (model, version)]
+        for name, number in (*asking, (model, version)):
+            self._asked.pop((name, number), None)
+            self._loaded.discard((name, number))
             directory = self.directory / name
-            (directory / version).unlink(missing_ok=True)
+            (directory / number).unlink(missing_ok=True)
             if directory.exists() and not any(map(_is_version, os.listdir(directory))):
                 shutil.rmtree(directory)  # of a model without versions Triton complains at every look
 
@@ -206,6 +234,14 @@ class RepositoryView:
                 del self._left_out[model, version]
 
 
+def _is_utf8(name: str) -> bool:
+    try:
+        os.fsencode(name).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _is_version(name: str) -> bool:
     return _VERSION.fullmatch(name) is not None
 
@@ -221,7 +257,7 @@ def _fault(path: Path) -> str | None:
         return f"{path} has no version's name: rename it to a whole number"
     # Triton gives up a whole model in which an entry leads nowhere. It should, if that is a configuration: without one
     # it would load the model anew.
-    if not path.exists() and path.suffix != ".pbtxt":
+    if path.is_symlink() and not os.path.exists(path) and path.suffix != ".pbtxt":
         return f"{path} leads nowhere: remove it"
     special = _special_file(path)
     return f"{special} is no regular file: remove it" if special else None
@@ -235,7 +271,10 @@ def _files(path: Path) -> Iterator[Path]:
 
 def _state(model: Path, version: Path) -> _State:
     """What changes when somebody mends a version, or its model's configuration: sizes, times and places of files."""
-    watched = [*_files(version), *model.glob("*.pbtxt"), *model.glob("configs/*.pbtxt")]
+    watched = list(_files(version))
+    for directory in (model, model / CONFIGS):
+        with contextlib.suppress(OSError):  # what can't be read is absent from the state, too
+            watched += (path for path in directory.iterdir() if path.suffix == ".pbtxt")
     found = []
     for path in watched:
         try:

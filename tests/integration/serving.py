@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from server.launching.backend_directory import PREFIX
 from tests.gateway.support.gateway_process import assert_tells_nothing, environment
 from tests.gateway.support.small_model import publish
 from tests.support.triton_process import ROOT, hear_ctrl_c, is_listening
@@ -118,7 +119,7 @@ def make_serve(
             with contextlib.suppress(LookupError, psutil.NoSuchProcess):
                 serving.supervisor().send_signal(signal.SIGINT)
             process.wait(SECONDS)
-    left = {path.name for path in temporary.glob("tritonserver-*")}
+    left = {path.name for path in temporary.glob(f"{PREFIX}*")}
     assert not left
     # The example that it shows is its own.
     assert_tells_nothing(serving.log().replace("Как же я рад тебя видеть!", ""))

@@ -138,6 +138,12 @@ def test_another_models_is_refused(tuned: Path) -> None:
         check(other)
 
 
+def test_that_of_a_hidden_copy_is_none(tuned: Path) -> None:
+    (tuned / "configs/tuned.pbtxt").write_text('name: "plus"\n' + TUNED)
+    shutil.copytree(tuned, tuned.with_name(".plus.before"))
+    check(tuned)
+
+
 def test_a_kind_that_is_none_is_refused(tuned: Path) -> None:
     (tuned / "configs/tuned.pbtxt").write_text(TUNED.replace("KIND_CPU", "99"))
     with pytest.raises(ConfigurationFileError, match="its instances are 99, and on a CPU they are KIND_CPU"):

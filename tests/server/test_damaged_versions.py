@@ -262,6 +262,16 @@ def test_names_that_are_not_ascii(repository: Path, tmp_path: Path) -> None:
         assert "warning: Model plus version 2 could not be loaded: model file " in triton.log()
 
 
+def test_directories_that_are_no_models(repository: Path) -> None:
+    """Triton served a hidden one, and of one whose name is not UTF-8 its index could be read by nobody."""
+    publish(repository, 1)
+    for name in (".plus.before", os.fsdecode("старая".encode("koi8-r"))):
+        shutil.copytree(repository / "plus", repository / name)
+    with running_triton(repository, poll_seconds=1) as triton:
+        assert " s: plus/1; gRPC" in triton.log()
+        assert triton.log().count("is not UTF-8: rename it") == 1
+
+
 def test_nothing_is_served_without_a_version_that_can_be_loaded(repository: Path) -> None:
     publish(repository, 1, cut)
     publish(repository, 2, fifo)

@@ -234,6 +234,19 @@ def test_a_port_in_use_names_its_holder() -> None:
             check_ports("127.0.0.1", {"--grpc-port": port})
 
 
+def test_a_holder_whose_name_the_kernel_cuts_in_the_middle_of_a_letter(tmp_path: Path) -> None:
+    program = tmp_path / "сервисэмоций"
+    program.symlink_to(sys.executable)
+    listens = (
+        "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
+    )
+    with subprocess.Popen([program, "-c", listens], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        named = port_holder(int(holder.stdout.readline()))
+        holder.communicate("\n")
+    assert named == f"сервисэ\N{REPLACEMENT CHARACTER} (pid {holder.pid})"
+
+
 def test_ports_that_can_not_be() -> None:
     (port,) = free_ports(1)
     with pytest.raises(PortInUseError, match=f"--http-port and --grpc-port are both {port}"):

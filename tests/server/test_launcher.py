@@ -1,14 +1,19 @@
 """`python -m server run` from start to end, as a user and as an accident ends it."""
 
 import argparse
+import contextlib
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 import psutil
@@ -17,14 +22,18 @@ import tritonclient.grpc as grpcclient
 from tritonclient.utils import InferenceServerException
 
 from contract.text_models import text_model
-from server.arguments import command_line_parser
+from server.arguments import command_line_parser, server_options
 from server.environment.host import check_gpu
 from server.environment.triton_environment import read_environment
-from server.errors import MissingGpuError
+from server.errors import MissingGpuError, StartError
+from server.launching import launcher
 from server.launching.allocator import preloaded
-from server.launching.log import explain
-from server.launching.readiness import VersionState, answering
+from server.launching.backend_directory import backend_directory, remove_leftovers
+from server.launching.log import LogForwarder, explain
+from server.launching.readiness import TritonClient, VersionState, answering, is_ready
 from server.launching.stubs import DeadStubWatch
+from server.processes.child import Child
+from server.repository.view import RepositoryView
 from tests.server import graphs
 from tests.server.bare_systems import version_without_libpython
 from tests.server.graphs import X3, Y3, config, tensor, write_model
@@ -124,6 +133,26 @@ def test_a_killed_launcher_takes_everything_with_it(repository: Path) -> None:
         assert second.backend_directory.exists()
 
 
+def test_another_start_takes_no_new_directory_for_a_leftover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was removed before it was locked, and made anew without its lock, for the next start to remove."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lock, others = fcntl.flock, [remove_leftovers]
+
+    def locked_later(descriptor: int, how: int) -> None:
+        if others and how == fcntl.LOCK_EX:
+            others.pop()()
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", locked_later)
+    (tmp_path / "tritonserver-2.51").mkdir()
+    with backend_directory(read_environment(triton_environment())) as directory:
+        remove_leftovers()
+        assert (directory / "python").exists()
+        assert {path.name for path in tmp_path.iterdir()} == {directory.name, "tritonserver-2.51"}
+    assert not others
+    assert {path.name for path in tmp_path.iterdir()} == {"tritonserver-2.51"}
+
+
 def test_a_killed_tritonserver(repository: Path) -> None:
     with running_triton(repository) as triton:
         os.kill(triton.triton_pid, signal.SIGKILL)
@@ -165,6 +194,56 @@ def test_a_stop_during_the_start(repository: Path) -> None:
     finally:
         triton.launcher.kill()
         triton.log_path.unlink()
+
+
+@contextlib.contextmanager
+def ended_triton(repository: Path, directory: Path, log_delay: float = 0.0) -> Iterator[launcher._Run]:
+    """What stands for a tritonserver that has ended; its log is read after so many seconds."""
+
+    def lines(source: IO[bytes]) -> Iterator[bytes]:
+        time.sleep(log_delay)
+        yield from source
+
+    options = server_options(command_line_parser().parse_args(["run", f"--model-repository={repository}"]))
+    process = Child(["/bin/echo", "error: no memory"], {}, subprocess.PIPE)
+    process.wait()
+    assert process.stdout is not None
+    log = LogForwarder(cast(IO[bytes], lines(process.stdout)), directory, directory)
+    log.start()
+    with process.stdout, TritonClient("127.0.0.1", 1) as client:
+        view = RepositoryView(repository, directory / "view")
+        yield launcher._Run(process, log, client, view, options, time.monotonic())
+        process.end()
+        log.join()
+
+
+def test_a_stop_is_heard_though_tritonserver_has_ended_too(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both may come in one moment, and where a damaged version had ended it, it was started again."""
+    monkeypatch.setattr(launcher, "next_signal", lambda _: signal.SIGTERM)
+    with ended_triton(repository, tmp_path) as ended:
+        assert launcher._wait_for_answer(ended) is None
+
+
+def test_its_log_is_read_though_nobody_is_shown_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits until it is read."""
+    monkeypatch.setattr(sys, "stderr", None)
+    log = LogForwarder(cast(IO[bytes], iter([b"1", b"2"])), tmp_path, tmp_path)
+    log.run()
+    assert log.lines() == ["1", "2"]
+
+
+def test_what_it_said_before_it_ended_is_read(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it ends just when it has answered."""
+    monkeypatch.setattr(launcher, "_wait_for_answer", lambda _: [VersionState("plus", "1", "READY", "")])
+    with (
+        ended_triton(repository, tmp_path, log_delay=0.5) as ended,
+        pytest.raises(StartError, match="Its log says: no memory"),
+    ):
+        launcher._supervise(ended)
 
 
 def test_a_start_that_takes_too_long(repository: Path) -> None:
@@ -348,3 +427,20 @@ def test_a_text_model_answers_while_the_version_that_it_asks_does() -> None:
     ]
     assert [f"{row.model}/{row.version}" for row in answering(rows)] == ["plus/1", "plus_text/1", "alone_text/1"]
     assert answering([rows[1], rows[3]]) == []
+
+
+@pytest.mark.parametrize(
+    ("damaged", "ready"),
+    [
+        (VersionState("plus", "2", "LOADING", ""), False),
+        (VersionState("plus", "2", "UNAVAILABLE", "Internal: it is damaged"), False),
+        (VersionState("plus", "2", "UNAVAILABLE", "unloaded"), True),
+        (VersionState("no_model", "", "", ""), True),
+    ],
+)
+def test_what_is_about_to_be_started_again_is_not_ready(
+    monkeypatch: pytest.MonkeyPatch, damaged: VersionState, ready: bool
+) -> None:
+    """Its other versions answer until it is: `make serve` said for a moment that it was."""
+    monkeypatch.setattr(TritonClient, "index", lambda _: [VersionState("plus", "1", "READY", ""), damaged])
+    assert is_ready("127.0.0.1", 1) is ready

@@ -33,8 +33,9 @@ def triton_environment() -> Path:
 
 
 def hear_ctrl_c() -> None:
-    """For `preexec_fn`: a shell's background job hands on an ignored SIGINT, which would stay ignored."""
+    """For `preexec_fn`: a shell's background job hands on an ignored SIGINT, and nohup SIGHUP: they stay ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 _PORTS = range(20000, 32000)
@@ -137,7 +138,9 @@ def start_triton(repository: Path, *options: str, device: str = "cpu", poll_seco
         *options,
     ]
     with os.fdopen(descriptor, "wb") as log:
-        launcher = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        launcher = subprocess.Popen(
+            command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, preexec_fn=hear_ctrl_c
+        )  # fmt: skip
     return TritonProcess(launcher, http, grpc, metrics, Path(log_path))
 
 

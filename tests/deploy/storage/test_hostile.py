@@ -145,6 +145,16 @@ def test_what_cannot_be_read_is_named(
     assert "error: " in said
 
 
+@pytest.mark.parametrize("name", [f"{MODEL}/config.pbtxt", f"{MODEL}/configs/cpu.pbtxt", f"{MODEL}.canary.json"])
+def test_a_pipe_in_a_files_place_holds_nobody_up(store: Store, repository: Path, name: str) -> None:
+    (repository / name).unlink(missing_ok=True)
+    os.mkfifo(repository / name)
+    command = [sys.executable, "-m", "deploy.storage", "push", str(repository), store.address]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert f"it is no regular file: '{repository / name}'" in done.stderr
+
+
 def test_what_is_cut_off_in_the_bucket_is_written_again(store: Store, repository: Path) -> None:
     storage("push", repository, store.address)
     graph = store.get(f"{MODEL}/1/model.cpu.onnx")
@@ -205,4 +215,4 @@ def test_an_answer_that_breaks_off(
     assert "can't read" in said
     assert "Traceback" not in said
     assert files(copy) == set()
-    assert [path.name for path in copy.parent.glob(".fetching-*")] == []
+    assert [path.name for path in copy.parent.glob(".*fetching-*")] == []

@@ -265,9 +265,9 @@ def test_two_cannot_keep_one_directory(
 def test_a_sidecar_follows_and_heals(store: Store, repository: Path, copy: Path) -> None:
     """It outlives an outage, mends what is damaged here, and stops at once."""
     storage("push", repository, store.address)
-    (copy.parent / ".fetching-left").mkdir(parents=True)
+    (copy.parent / ".models.fetching-left").mkdir(parents=True)
     fetch(store, copy)
-    assert not (copy.parent / ".fetching-left").exists(), "what a killed one left"
+    assert not (copy.parent / ".models.fetching-left").exists(), "what a killed one left"
     (copy / MODEL / "1" / "tokenizer.json").write_bytes(b"damaged")
     command = [sys.executable, "-m", "deploy.storage", "fetch", store.address, str(copy), "--every", "0.3"]
     sidecar = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
