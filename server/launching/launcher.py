@@ -34,6 +34,14 @@ _KILL_GRACE_SECONDS: Final = 5.0
 _LOADING_SECONDS: Final = 0.2
 _LISTENING: Final = "Started GRPCInferenceService"
 """The line with which Triton says that it has done with loading; what it says of that stands before it."""
+_CRASHES: Final = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS)
+_CRASHES_AT_START: Final = 2
+"""So often it is started again. On a busy machine 2.51's Python backend ends it now and then while models are loaded
+(`boost::interprocess::lock_exception`; github.com/triton-inference-server/server/issues/8882)."""
+
+
+class _CrashError(StartError):
+    """Tritonserver ended by a fault of its own before it was ready; the next try may be better."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +86,19 @@ def run(options: ServerOptions, environment_directory: Path) -> int:
         shown = dataclasses.replace(options, model_repository=view.directory)
         command = tritonserver.command_line(shown, environment, backends)
         variables = tritonserver.variables(options, environment)
-        while (status := _serve(command, variables, options, view)) is None:
+        crashes = 0
+        while True:
+            try:
+                status = _serve(command, variables, options, view)
+            except _CrashError as error:
+                crashes += 1
+                if crashes > _CRASHES_AT_START:
+                    raise
+                report(f"warning: {error} It is started again ({crashes} of {_CRASHES_AT_START}).")
+                continue
+            if status is not None:
+                return status
             report("tritonserver is started again without what could not be loaded.")
-        return status
 
 
 def _open_ports(options: ServerOptions) -> dict[str, int]:
@@ -120,9 +138,9 @@ def _supervise(run: _Run) -> int | None:
         # What was loaded beside a damaged version has been unloaded with it, which now and then ends tritonserver 2.51.
         return None
     if has_ended:
-        raise StartError(
-            f"tritonserver ended with {describe(run.process.returncode)} before it was ready. "
-            f"{explain(run.log.lines()) or 'Its log, above, does not say why.'}"
+        why = explain(run.log.lines()) or "Its log, above, does not say why."
+        raise (_CrashError if run.process.returncode in _CRASHES else StartError)(
+            f"tritonserver ended with {describe(run.process.returncode)} before it was ready. {why}"
         )
     if not answering(rows):
         known = run.view.reasons() | failed
