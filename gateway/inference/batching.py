@@ -149,6 +149,10 @@ class Batcher:
         while tasks := [task for queue in self._queues.values() for task in queue.tasks]:
             await asyncio.wait(tasks, timeout=max(end - self._loop.time(), 0.0))
             if self._loop.time() >= end:
+                # What waits is not sent any more: it would be cancelled at once, and Triton dies of that.
+                for queue in self._queues.values():
+                    queue.give_up()
+                await asyncio.sleep(0)
                 for task in tasks:
                     task.cancel()
                 await asyncio.wait(tasks)

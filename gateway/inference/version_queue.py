@@ -90,6 +90,11 @@ class VersionQueue:
         if own:
             self.retries.append(CallPart(part.request, own, part.refused_at))
 
+    def give_up(self) -> None:
+        """Whoever waits to be sent is cancelled, and takes its rows back in the next turn of the event loop."""
+        for request in (*self.pending, *(part.request for part in self.retries)):
+            request.answer.cancel()
+
     def mean_call_rows(self) -> float:
         """Rows of a call, the mean of the last few."""
         return sum(self.call_sizes) / len(self.call_sizes) if self.call_sizes else 0.0

@@ -199,7 +199,9 @@ class RepositoryView:
         # Path.resolve fails where links lead round in a circle; and a model's directory may be a link itself.
         directory, version = os.path.split(os.path.realpath(path))
         others = (model for model in model_directories(self._repository) if model.name != path.parent.name)
-        return next(((model.name, version) for model in others if os.path.realpath(model) == directory), None)
+        found = [model.name for model in others if os.path.realpath(model) == directory]
+        # Beside links to the whole directory it is itself that is asked.
+        return (min(found, key=lambda name: name != os.path.basename(directory)), version) if found else None
 
     def _hide_model(self, model: str) -> None:
         for version in self.shown_versions(model):

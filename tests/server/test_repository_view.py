@@ -152,6 +152,15 @@ def test_a_text_model_waits_for_a_model_whose_directory_is_a_link(
     assert shown(view, "plus_text") == ["1"]
 
 
+def test_another_name_of_a_model_is_not_what_its_text_model_asks(repository: Path, view: RepositoryView) -> None:
+    write_text_model(repository, 1)
+    (repository / "current").symlink_to("plus")  # before it in the alphabet
+    view.update()
+    view.loaded("plus", "1")  # Triton refuses the other: its configuration has the model's own name
+    view.update()
+    assert shown(view, "plus_text") == ["1"]
+
+
 def test_a_version_that_became_its_own_asks_no_other(repository: Path, view: RepositoryView) -> None:
     write_text_model(repository, 1)
     view.update()

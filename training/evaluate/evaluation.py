@@ -175,11 +175,14 @@ def _check_test_unseen(
     if split_of(rows) != "test" or TEST not in recipe or short_name(recipe["dataset"]) != name_of(rows):
         return
     if recipe[TEST] != rows_digest(examples):
-        steps = clean(with_folds(dataset_of_rows(rows), data_dir)[0], {"test": examples}).steps
+        others, folds = with_folds(dataset_of_rows(rows), data_dir)
+        trained = [row for row, fold in zip(others, folds, strict=True) if fold]  # fold 0 was held out
+        steps = clean(trained, {"test": examples}).steps
         if seen := sum(len(step.touched) for step in steps if step.name.endswith("leaks into test")):
             raise TrainingError(
-                f"{model} was trained when this test split was not there, or another one, and {seen} of the other rows"
-                " are in it, or nearly the same: the model may have seen them. Take these out of test, or train again"
+                f"{model} was trained when this test split was not there, or another one, and {seen} of the rows of"
+                " train are in it, or nearly the same: the model may have seen them. Take these out of test, or train"
+                " again"
             )
 
 

@@ -1,5 +1,7 @@
 """Which data sets' labels a checkpoint has learned, itself or by what it was made from, as far as that is written."""
 
+import contextlib
+import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -7,9 +9,9 @@ from typing import Any, Final
 
 import huggingface_hub
 import yaml
-from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub.errors import EntryNotFoundError, HTTPError, LocalEntryNotFoundError
 
-from training.common.command import TrainingError
+from training.common.command import TrainingError, main_process
 from training.data.rows.combinations import CEDR, COMBINATIONS
 from training.data.rows.own import short_name
 from training.data.rows.sources import SOURCES
@@ -27,6 +29,7 @@ OTHERS: Final = "trained_on"
 HELD_OUT: Final = "held_out"
 """Of a model card: the digests of the dev splits that were held out, by data set."""
 MODEL_CARD: Final = "README.md"
+_HUB_SECONDS: Final = 10.0
 
 
 def learned(training: Mapping[str, Any]) -> list[str]:
@@ -83,20 +86,33 @@ def _directory(checkpoint: str) -> Path | None:
     return Path(checkpoint) if Path(checkpoint).is_dir() else _from_hub(checkpoint)
 
 
-@cache  # Without a network each try takes half a minute.
+@cache
 def _from_hub(checkpoint: str) -> Path | None:
     """Where the model card of a checkpoint was put; None if it has none, or none can be had: nothing is known then."""
+    with contextlib.suppress(LocalEntryNotFoundError):
+        return Path(huggingface_hub.hf_hub_download(checkpoint, MODEL_CARD, local_files_only=True)).parent
     try:
+        # The download alone would try again for minutes where there is no way out.
+        url = huggingface_hub.hf_hub_url(checkpoint, MODEL_CARD)
+        huggingface_hub.get_hf_file_metadata(url, timeout=_HUB_SECONDS)
         return Path(huggingface_hub.hf_hub_download(checkpoint, MODEL_CARD)).parent
     except EntryNotFoundError:
+        return None
+    except (HTTPError, OSError) as error:
+        if main_process():
+            print(
+                f"note: its model card can't be had from the hub, so it is not known which rows {checkpoint} has seen"
+                f" ({error})",
+                file=sys.stderr,
+            )
         return None
 
 
 def _begun(directory: Path) -> dict[str, Any]:
-    """The recipe of a fine-tuning run that is not finished; none of a pre-training, which learns no labels."""
+    """The recipe of a run that is not finished; none of a pre-training, which learns no labels."""
     path = directory / RECORD
     recipe: dict[str, Any] = read_record(path).get("recipe", {}) if path.is_file() else {}
-    return recipe if "dataset" in recipe else {}
+    return {} if "dataset_repeats" in recipe else recipe
 
 
 def read_model_card(directory: Path) -> dict[str, Any]:
@@ -117,7 +133,7 @@ def read_model_card(directory: Path) -> dict[str, Any]:
 def named_on(card: Mapping[str, Any]) -> list[str]:
     """The data sets that a model card names."""
     listed = [card.get(key) or [] for key in ("datasets", OTHERS)]
-    return [str(name) for names in listed for name in ([names] if isinstance(names, str) else names)]
+    return [str(name) for names in listed for name in (names if isinstance(names, list) else [names])]
 
 
 def is_among(dataset: str, names: Iterable[str]) -> bool:

@@ -43,7 +43,9 @@ def check(settings: RunSettings, record: Record) -> None:
             f"{run} holds a run already: go on with it by --resume, or name another {settings.ELSEWHERE}"
         )
     before = read_record(run / RECORD)
-    if changes := [change for part in record for change in _changes(before.get(part, {}), record[part])]:
+    # A run that was begun before a part was written down goes on.
+    named = before.keys() & record.keys()
+    if changes := [change for part in record if part in named for change in _changes(before[part], record[part])]:
         raise TrainingError(
             f"{run} was begun otherwise: {'; '.join(changes)}. Go on as it was begun, or begin anew with another"
             f" {settings.ELSEWHERE}"

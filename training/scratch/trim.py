@@ -53,14 +53,13 @@ def main() -> None:
     from training.runs.learned import HELD_OUT, MODEL_CARD, OTHERS, held_out_by, learned_by
     from training.scratch.pretraining.corpus import all_passages
 
+    names, held_out = learned_by(arguments.checkpoint), held_out_by(arguments.checkpoint)
     texts = all_passages(arguments.texts, arguments.datasets, 1, arguments.data_dir)
     before, after = trim(
         arguments.checkpoint, texts, arguments.output, layers=arguments.layers, normalised=arguments.normalised
     )
-    if names := learned_by(arguments.checkpoint):
-        huggingface_hub.metadata_save(
-            arguments.output / MODEL_CARD, {OTHERS: names, HELD_OUT: held_out_by(arguments.checkpoint)}
-        )
+    if names:
+        huggingface_hub.metadata_save(arguments.output / MODEL_CARD, {OTHERS: names, HELD_OUT: held_out})
     print(f"{arguments.output}: {after:,} of {before:,} pieces, with which {len(texts):,} texts keep their tokens")
 
 

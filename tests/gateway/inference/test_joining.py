@@ -143,3 +143,4 @@ def test_nothing_is_under_way_once_it_is_closed(triton: RowTriton, run: Callable
         triton.freed.set()
 
     run(test)
+    assert triton.calls == [[A]], "what waits is not sent to be cancelled"

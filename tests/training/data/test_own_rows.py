@@ -111,6 +111,11 @@ def test_several_labels_and_columns_of_other_names(tmp_path: Path) -> None:
     assert [(row.domain, row.number) for row in rows] == [("почта", 2), (None, 3)]
 
 
+def test_columns_that_nobody_reads_may_be_named_alike(tmp_path: Path) -> None:
+    write(tmp_path, "train.csv", "id,text,labels,ID\n1,Ура,joy,2\n")
+    assert read(tmp_path) == [("Ура", {"joy"})]
+
+
 def test_a_text_of_several_lines_is_named_by_its_first(tmp_path: Path) -> None:
     write(tmp_path, "train.csv", 'text,labels\n"одна\nдве\n",joy\n\nтри,fear\n')
     assert [row.number for row in load_source(f"mine={tmp_path}", "train")] == [2, 6]

@@ -37,6 +37,16 @@ def begin(settings: Settings) -> None:
         pass
 
 
+def test_a_run_from_before_something_was_written_down_goes_on(tmp_path: Path) -> None:
+    settings = Settings(output=tmp_path / "run", resume=True)
+    begin(settings)
+    check(settings, {"recipe": settings.recipe, "corrections and paraphrases": {"sha256 with rows": "1"}})
+    with begun(settings, {"recipe": settings.recipe, "new": {"a": 1}}):
+        pass
+    with pytest.raises(TrainingError, match=r"was begun otherwise: lr was 0\.1, is 0\.2"):
+        check(Settings(output=tmp_path / "run", resume=True, lr=0.2), {"recipe": {"lr": 0.2}})
+
+
 def test_two_processes_never_write_to_one_folder(tmp_path: Path) -> None:
     settings = Settings(output=tmp_path / "run", resume=True)
     with (

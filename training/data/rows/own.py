@@ -176,16 +176,30 @@ def read_options(directory: Path) -> Options:
         ) from error
 
 
+class _Names(dict[str, str]):
+    """The names of columns by what they are looked up by; of two that are alike neither may be used."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__()
+        self._alike: dict[str, str] = {}
+        for name in names:
+            key = name.strip().casefold()
+            if (other := self.setdefault(key, name)) != name:
+                self._alike[key] = f"two columns are named {other} and {name}: rename one, or remove it"
+
+    def __getitem__(self, key: str) -> str:
+        if key in self._alike:
+            raise ValueError(self._alike[key])
+        return super().__getitem__(key)
+
+
 def find_columns(names: Iterable[str], options: Options) -> Columns:
     """Which column is what.
 
     Raises:
         ValueError: the text or the labels have none.
     """
-    by_name: dict[str, str] = {}
-    for name in names:
-        if (other := by_name.setdefault(name.strip().casefold(), name)) != name:
-            raise ValueError(f"two columns are named {other} and {name}: rename one, or remove it")
+    by_name = _Names(names)
     found = ", ".join(by_name.values()) or "none"
     text = _column(by_name, (options.text,) if options.text else TEXT)
     if text is None:
@@ -197,7 +211,7 @@ def find_columns(names: Iterable[str], options: Options) -> Columns:
     source = _column(by_name, SOURCE)
     if labels is not None:
         return Columns(text, labels, {}, source)
-    flags = {name: label for name in by_name.values() if (label := options.label_of(name)) is not None}
+    flags = {by_name[key]: label for key in by_name if (label := options.label_of(key)) is not None}
     needed = set(range(len(EMOTIONS))) - {_NO_EMOTION}
     missing = [EMOTIONS[label] for label in sorted(needed - set(flags.values()))]
     if options.labels or missing:

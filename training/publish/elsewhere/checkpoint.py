@@ -13,6 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from transformers import AutoConfig
 
 from training.common.command import TrainingError
+from training.data.rows.combinations import COMBINATIONS
 from training.data.rows.sources import SOURCES
 from training.encoder.label_columns import Columns, Reading, column_names, read_columns
 from training.runs.directory import METRICS, OUT_OF_FOLD
@@ -113,7 +114,8 @@ def find_elsewhere(checkpoint: str, reading: Reading | None, trained_on: Sequenc
     columns = read_columns(checkpoint, config, reading)
     card = read_model_card(directory)
     # Also those of a combination, and own rows named with their directory.
-    said = [each for name in trained_on for each in ([name] if name in SOURCES else learned({"dataset": name}))]
+    alone = SOURCES.keys() - COMBINATIONS.keys()
+    said = [each for name in trained_on for each in ([name] if name in alone else learned({"dataset": name}))]
     return Elsewhere(
         name=checkpoint,
         directory=directory,
