@@ -7,9 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import httpx2
 import huggingface_hub
 import yaml
-from huggingface_hub.errors import EntryNotFoundError, HTTPError, LocalEntryNotFoundError
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from training.common.command import TrainingError, main_process
 from training.data.rows.combinations import CEDR, COMBINATIONS
@@ -98,7 +99,7 @@ def _from_hub(checkpoint: str) -> Path | None:
         return Path(huggingface_hub.hf_hub_download(checkpoint, MODEL_CARD)).parent
     except EntryNotFoundError:
         return None
-    except (HTTPError, OSError) as error:
+    except (httpx2.HTTPError, OSError) as error:  # those of the hub are both
         if main_process():
             print(
                 f"note: its model card can't be had from the hub, so it is not known which rows {checkpoint} has seen"
