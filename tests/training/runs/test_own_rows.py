@@ -18,7 +18,7 @@ from tests.training.support.hub_checkpoints import save_base_model
 from tests.training.support.rows import CEDR_CLASSES, keyword_rows
 from training.common.command import TrainingError
 from training.data.rows.examples import measured_rows
-from training.data.splits.folds import by_fold
+from training.data.splits.folds import by_fold, with_folds
 from training.export.version_checkpoint import write_checkpoint
 from training.measuring.out_of_fold import out_of_fold_examples
 from training.publish.elsewhere.checkpoint import find_elsewhere
@@ -197,10 +197,17 @@ def test_a_test_split_that_came_later(walked: Path, monkeypatch: pytest.MonkeyPa
         flags = ("--rows", "test", "--dataset", f"mine={tmp_path / 'reviews'}", "--data-dir", "data")
         run(monkeypatch, walked, "training.evaluate", model, *flags, "--output", f"{tmp_path / 'evaluation'}")
 
-    test.write_text("\n".join([header, *lines[:12]]), encoding="utf-8")
+    _, folds = with_folds(f"mine={tmp_path / 'reviews'}", walked / "data")
+    trained = [line for line, fold in zip(lines, folds, strict=True) if fold]
+    test.write_text("\n".join([header, *trained[:12]]), encoding="utf-8")
     for model in models:
         with pytest.raises(TrainingError, match=f"{model} was trained when this test split was not there.* 12 of the"):
             evaluate(model)
+    # Its dev split was held out.
+    held_out = [line for line in lines if line not in trained]
+    test.write_text("\n".join([header, *held_out]), encoding="utf-8")
+    for model in models:
+        evaluate(model)
     new = [f"{row['text']};{line.split(';', 1)[1]}" for row, line in zip(keyword_rows(80)[-12:], lines, strict=False)]
     test.write_text("\n".join([header, *new]), encoding="utf-8")
     for model in models:
