@@ -5,9 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from gateway.models import version_reader
 from tests.gateway.support.gateway_process import GatewayProcess, running_gateway
 from tests.gateway.support.small_model import publish
 from tests.support.triton_process import TritonProcess, running_triton
+from tests.support.waiting import SECONDS
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that reads a version itself does so once; the check may take long on a busy machine."""
+    monkeypatch.setattr(version_reader, "_CHECK_WAIT_SECONDS", SECONDS)
 
 
 @pytest.fixture
