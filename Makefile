@@ -65,7 +65,7 @@ python: ## no Python from 3.11 to 3.13 here? Let uv download one into build/pyth
 training: $(TRAINING) ## prepare .venv-training, whose Python runs the commands of docs/training.md
 	@echo "Ready: .venv-training/bin/python. How to train: docs/training.md"
 
-# Three at once on two cores: they wait for servers most of the time. In the files' order, the longest come early.
+# Three at once on two cores: they wait for servers most of the time. The longest files come first (tests/conftest.py).
 test: $(SERVING) $(DEVELOPMENT) ## run all tests, on the real tritonserver
 	@.venv/bin/python -m server install
 	.venv-dev/bin/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder

@@ -113,7 +113,7 @@ class FineTuning:
         }
         if settings.corrections or settings.augmented:
             # Those of fold 0's rows have no part in what fold 0 is held out from.
-            self.record["corrections and paraphrases"] = {"sha256 with rows": self._read_from}
+            self.record["read"] = {"sha256 with corrections and paraphrases": self._read_from}
         self.recipe = {**settings.recipe, "hardware": str(self._hardware)}
         if main_process():
             print(steps_as_text(self._first.steps), flush=True)

@@ -40,7 +40,7 @@ def begin(settings: Settings) -> None:
 def test_a_run_from_before_something_was_written_down_goes_on(tmp_path: Path) -> None:
     settings = Settings(output=tmp_path / "run", resume=True)
     begin(settings)
-    check(settings, {"recipe": settings.recipe, "corrections and paraphrases": {"sha256 with rows": "1"}})
+    check(settings, {"recipe": settings.recipe, "read": {"sha256 with corrections and paraphrases": "1"}})
     with begun(settings, {"recipe": settings.recipe, "new": {"a": 1}}):
         pass
     with pytest.raises(TrainingError, match=r"was begun otherwise: lr was 0\.1, is 0\.2"):
