@@ -190,18 +190,26 @@ def test_an_instance_that_crashes_while_it_is_loaded(repository: Path) -> None:
         assert ask(triton) == 2.0
 
 
+def write_ender(repository: Path, initialize: str) -> None:
+    """A model that may end tritonserver while it is loaded: what its `initialize` does, line by line."""
+    (repository / "ender/1").mkdir(parents=True)
+    (repository / "ender/config.pbtxt").write_text(PYTHON)
+    (repository / "ender/1/model.py").write_text(
+        "import os, pathlib, signal, time\n\nclass TritonPythonModel:\n    def initialize(self, arguments):\n"
+        + initialize
+    )
+
+
 def test_tritonserver_ends_while_it_unloads_what_was_loaded_beside_a_damaged_version(repository: Path) -> None:
     """As 2.51 does now and then; here another model ends it, once, when the damaged version has been told."""
     publish(repository, 1)
     publish(repository, 2, cut)
     ended = repository.parent / "ended"
-    (repository / "ender/1").mkdir(parents=True)
-    (repository / "ender/config.pbtxt").write_text(PYTHON)
-    (repository / "ender/1/model.py").write_text(
-        "import os, pathlib, signal, time\n\nclass TritonPythonModel:\n    def initialize(self, arguments):\n"
+    write_ender(
+        repository,
         f"        mark = pathlib.Path({str(ended)!r})\n"
         "        if not mark.exists():\n            time.sleep(5)\n            mark.touch()\n"
-        "            os.kill(os.getppid(), signal.SIGSEGV)\n"
+        "            os.kill(os.getppid(), signal.SIGSEGV)\n",
     )
     with running_triton(repository) as triton:
         assert ended.exists()
@@ -214,14 +222,12 @@ def test_tritonserver_ends_while_it_loads(repository: Path, crashes: int, number
     """As 2.51 does now and then on a busy machine; here a model ends it, so often."""
     publish(repository, 1)
     starts = repository.parent / "starts"
-    (repository / "ender/1").mkdir(parents=True)
-    (repository / "ender/config.pbtxt").write_text(PYTHON)
-    (repository / "ender/1/model.py").write_text(
-        "import os, pathlib, signal, time\n\nclass TritonPythonModel:\n    def initialize(self, arguments):\n"
+    write_ender(
+        repository,
         f"        starts = pathlib.Path({str(starts)!r})\n"
         "        count = len(starts.read_bytes()) + 1 if starts.exists() else 1\n"
         f"        if count <= {crashes}:\n            starts.write_bytes(b'.' * count)\n"
-        f"            os.kill(os.getppid(), signal.{number})\n            time.sleep(60)\n"
+        f"            os.kill(os.getppid(), signal.{number})\n            time.sleep(60)\n",
     )
     said = f"tritonserver ended with signal {number} before it was ready."
     if crashes > 2:
@@ -430,85 +436,6 @@ def test_a_version_is_looked_at_again_when_its_files_change(repository: Path, tm
     view.update()
     assert not view.is_shown("plus", "1")
     assert not view.reasons()
-
-
-def never_shown_alone(view: RepositoryView, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Look at the view before and after each file that leaves it; gives what was found, empty at the end too."""
-    found: list[str] = []
-
-    def look() -> None:
-        shown = {(path.parent.name, path.name) for path in view.directory.glob("*/*") if path.is_symlink()}
-        numbered = [(model, version) for model, version in shown if version.isdigit()]
-        found.extend(f"{model}/{version}" for model, version in numbered if ("plus", version) not in shown)
-
-    def looked(name: str) -> None:
-        do = getattr(os, name)
-
-        def between(*arguments: object, **more: object) -> None:
-            look()
-            do(*arguments, **more)
-            look()
-
-        monkeypatch.setattr(os, name, between)
-
-    for name in ("unlink", "rmdir"):
-        looked(name)
-    return found
-
-
-@pytest.mark.parametrize(
-    "gone",
-    ["both left out", "one left out", "one version", "the model", "both", "a pipe"],
-)
-def test_what_cannot_answer_without_a_version_goes_before_it(
-    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
-) -> None:
-    """Triton's index named a text model without its model for a moment, and that passed for being ready."""
-    for version in (1, 2):
-        publish(repository, version)
-    # Names on both sides of its model's: directories are listed in no order that one could rely on.
-    for text in ("plus_text", "a_text"):
-        (repository / text).mkdir()
-        (repository / text / "config.pbtxt").write_text("")
-        for number in ("1", "2"):
-            (repository / text / number).symlink_to(f"../plus/{number}")
-    view = RepositoryView(repository, tmp_path / "view", Clock())
-    view.update()
-    assert len(view.shown_versions("plus_text")) == 2
-    found = never_shown_alone(view, monkeypatch)
-    if gone.endswith("left out"):
-        for number in ("1", "2")[gone.startswith("one") :]:
-            view.leave_out("plus", number, "damaged")
-    elif gone == "one version":
-        (repository / "plus/1").rename(tmp_path / "gone")
-    elif gone == "the model":
-        (repository / "plus").rename(tmp_path / "gone")
-    elif gone == "both":
-        for name in ("plus", "plus_text"):
-            (repository / name).rename(tmp_path / name)
-    else:
-        (repository / "plus/config.pbtxt").unlink()
-        os.mkfifo(repository / "plus/config.pbtxt")
-    view.update()
-    assert not found
-    assert view.shown_versions("plus_text") == view.shown_versions("plus")
-    assert len(view.shown_versions("plus")) < 2
-
-
-def test_links_that_lead_round_in_a_circle_are_left_out(repository: Path, tmp_path: Path) -> None:
-    for version in (1, 2):
-        publish(repository, version)
-    (repository / "plus_text").mkdir()
-    (repository / "plus_text/config.pbtxt").write_text("")
-    for number in ("1", "2"):
-        (repository / "plus_text" / number).symlink_to(f"../plus/{number}")
-    view = RepositoryView(repository, tmp_path / "view", Clock())
-    view.update()
-    (repository / "plus/1").rename(tmp_path / "gone")
-    (repository / "plus/1").symlink_to("../plus_text/1")
-    view.update()
-    assert view.shown_versions("plus") == view.shown_versions("plus_text") == ["2"]
-    assert "leads nowhere" in view.reasons()["plus", "1"]
 
 
 def test_a_link_to_another_models_version_is_shown_while_that_one_is(repository: Path, tmp_path: Path) -> None:

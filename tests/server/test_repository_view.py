@@ -28,11 +28,11 @@ def write(repository: Path, *versions: int, model: str = "plus") -> None:
         (repository / model / str(version)).mkdir()
 
 
-def write_text_model(repository: Path, *versions: int) -> None:
-    (repository / "plus_text").mkdir(exist_ok=True)
-    (repository / "plus_text/config.pbtxt").write_text("")
+def write_text_model(repository: Path, *versions: int, name: str = "plus_text") -> None:
+    (repository / name).mkdir(exist_ok=True)
+    (repository / name / "config.pbtxt").write_text("")
     for version in versions:
-        (repository / f"plus_text/{version}").symlink_to(f"../plus/{version}")
+        (repository / name / str(version)).symlink_to(f"../plus/{version}")
 
 
 @pytest.fixture
@@ -128,6 +128,58 @@ def test_a_version_and_what_asks_it_leave_at_once(
     view.update()
     assert shown(view) == shown(view, "plus_text") == ["2"]
     assert not found
+
+
+@pytest.mark.parametrize(
+    "gone",
+    ["both left out", "one left out", "one version", "the model", "both", "a pipe"],
+)
+def test_what_cannot_answer_without_a_version_goes_before_it(
+    repository: Path, view: RepositoryView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    """Triton's index named a text model without its model for a moment, and that passed for being ready."""
+    write(repository, 2)
+    # Names on both sides of its model's: directories are listed in no order that one could rely on.
+    for text in ("plus_text", "a_text"):
+        write_text_model(repository, 1, 2, name=text)
+    view.update()
+    assert len(view.shown_versions("plus_text")) == 2
+    found: list[str] = []
+
+    def look() -> None:
+        seen = {(path.parent.name, path.name) for path in view.directory.glob("*/*") if path.is_symlink()}
+        numbered = [(model, version) for model, version in seen if version.isdigit()]
+        found.extend(f"{model}/{version}" for model, version in numbered if ("plus", version) not in seen)
+
+    call_between(monkeypatch, look, "unlink", "rmdir")
+    if gone.endswith("left out"):
+        for number in ("1", "2")[gone.startswith("one") :]:
+            view.leave_out("plus", number, "damaged")
+    elif gone == "one version":
+        (repository / "plus/1").rename(tmp_path / "gone")
+    elif gone == "the model":
+        (repository / "plus").rename(tmp_path / "gone")
+    elif gone == "both":
+        for name in ("plus", "plus_text"):
+            (repository / name).rename(tmp_path / name)
+    else:
+        (repository / "plus/config.pbtxt").unlink()
+        os.mkfifo(repository / "plus/config.pbtxt")
+    view.update()
+    assert not found
+    assert shown(view, "plus_text") == shown(view)
+    assert len(view.shown_versions("plus")) < 2
+
+
+def test_links_that_lead_round_in_a_circle_are_left_out(repository: Path, view: RepositoryView, tmp_path: Path) -> None:
+    write(repository, 2)
+    write_text_model(repository, 1, 2)
+    view.update()
+    (repository / "plus/1").rename(tmp_path / "gone")
+    (repository / "plus/1").symlink_to("../plus_text/1")
+    view.update()
+    assert view.shown_versions("plus") == view.shown_versions("plus_text") == ["2"]
+    assert "leads nowhere" in view.reasons()["plus", "1"]
 
 
 def test_a_text_model_waits_for_a_model_whose_directory_is_a_link(
